@@ -1,0 +1,74 @@
+"""Every error that innereye-runtime raises on purpose, and the exit code that each one ends with.
+
+    InnerEyeError                 1
+    ├── UsageError                2   the command line
+    │   └── ManifestError         2   the manifest or the container's arguments; carries the diagnostics
+    ├── PreflightError            3   engine, GPU, disk, credentials
+    ├── ImageError                4   a container image is missing or does not build
+    ├── DataError                 5   a dataset is missing, unreadable or not the one that was named
+    └── OutputError               6   outputs are missing, empty or not verified
+
+An error has a message (what is wrong, with the place) and a hint (what to do about it).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from enum import IntEnum
+from typing import TYPE_CHECKING, ClassVar
+
+if TYPE_CHECKING:
+    from innereye_runtime.manifest.diagnostics import Diagnostic
+
+
+class ExitCode(IntEnum):
+    """The exit codes of `innereye-run` and `innereye-runtime`; the user's own code is passed through where it exits with one."""
+
+    DONE = 0
+    USER_CODE = 1
+    USAGE = 2
+    PREFLIGHT = 3
+    IMAGE = 4
+    DATA = 5
+    OUTPUTS = 6
+    INTERRUPTED = 130
+    STOPPED = 143
+
+
+class InnerEyeError(Exception):
+    """Base of all errors raised on purpose. `str()` gives the message; the hint is shown on a line of its own."""
+
+    exit_code: ClassVar[ExitCode] = ExitCode.USER_CODE
+
+    def __init__(self, message: str, *, hint: str = "") -> None:
+        super().__init__(message)
+        self.hint = hint
+
+
+class UsageError(InnerEyeError):
+    exit_code = ExitCode.USAGE
+
+
+class ManifestError(UsageError):
+    """One or more problems in a manifest, in the container's arguments or in overrides; all of them, in source order."""
+
+    def __init__(self, diagnostics: Sequence[Diagnostic]) -> None:
+        errors = [d for d in diagnostics if d.severity == "error"]
+        super().__init__(f"{len(errors)} error{'s' if len(errors) != 1 else ''} in the manifest")
+        self.diagnostics = tuple(diagnostics)
+
+
+class PreflightError(InnerEyeError):
+    exit_code = ExitCode.PREFLIGHT
+
+
+class ImageError(InnerEyeError):
+    exit_code = ExitCode.IMAGE
+
+
+class DataError(InnerEyeError):
+    exit_code = ExitCode.DATA
+
+
+class OutputError(InnerEyeError):
+    exit_code = ExitCode.OUTPUTS

@@ -1,0 +1,95 @@
+"""The one object for the paths of a run folder. Launching and running side share it, and that makes targets identical."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True)
+class RunPaths:
+    """Where everything of a run lies; `root` is the working directory of training, on every target."""
+
+    root: Path
+
+    @property
+    def run_json(self) -> Path:
+        return self.root / "run.json"
+
+    @property
+    def manifest(self) -> Path:
+        return self.root / "manifest.yaml"
+
+    @property
+    def args(self) -> Path:
+        return self.root / "args.txt"
+
+    @property
+    def metrics_csv(self) -> Path:
+        return self.root / "metrics.csv"
+
+    @property
+    def metrics_json(self) -> Path:
+        return self.root / "metrics.json"
+
+    @property
+    def checkpoints(self) -> Path:
+        return self.root / "checkpoints"
+
+    @property
+    def best_checkpoint(self) -> Path:
+        return self.checkpoints / "best.ckpt"
+
+    @property
+    def last_checkpoint(self) -> Path:
+        return self.checkpoints / "last.ckpt"
+
+    @property
+    def logs(self) -> Path:
+        return self.root / "logs"
+
+    @property
+    def console_log(self) -> Path:
+        return self.logs / "console.log"
+
+    @property
+    def tensorboard(self) -> Path:
+        return self.logs / "tensorboard"
+
+    @property
+    def figures(self) -> Path:
+        """Pictures that the container adds to the report, with `figures.json` beside them."""
+        return self.root / "figures"
+
+    @property
+    def report(self) -> Path:
+        return self.root / "report.html"
+
+    @property
+    def outputs_json(self) -> Path:
+        """Every file with size and sha256, written last: its presence means that the run folder is complete."""
+        return self.root / "outputs.json"
+
+
+def run_name(model: str, now: datetime) -> str:
+    """The name of a run folder: UTC start and model name, as in `2026-11-24T101530Z_HelloContainer`."""
+    return f"{now.astimezone(UTC):%Y-%m-%dT%H%M%SZ}_{model}"
+
+
+def create_run_folder(outputs: Path, model: str, now: datetime) -> RunPaths:
+    """A new, empty run folder under `outputs`. Two starts in one second get two folders, whoever makes them.
+
+    Raises:
+        OSError: the folder can't be made.
+    """
+    outputs.mkdir(parents=True, exist_ok=True)
+    name, count = run_name(model, now), 1
+    while True:
+        root = outputs / (name if count == 1 else f"{name}_{count}")
+        try:
+            root.mkdir()
+        except FileExistsError:
+            count += 1
+        else:
+            return RunPaths(root)

@@ -1,0 +1,101 @@
+"""The manifest as the rest of the program sees it: frozen, checked, with units as types and paths made absolute."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from innereye_runtime.manifest.units import Duration, Memory
+
+TargetName = Literal["process", "docker", "azureml"]
+Gpus = Literal["none", "all"] | int | tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Container:
+    class_name: str
+    """A bare class name, to be found in `namespaces`, or `package.module:ClassName`."""
+    namespaces: tuple[str, ...] = ()
+    args: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Dataset:
+    id: str = ""
+    local: Path | None = None
+    """Absolute."""
+    mode: Literal["mount", "download", "auto"] = "mount"
+    strict: bool = False
+    sha256: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trainer:
+    num_epochs: int | None = None
+    arguments: Mapping[str, Any] = field(default_factory=dict)
+    """Given to `pytorch_lightning.Trainer` as they are."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Retries:
+    """How often a job is started again, by the kind of its failure."""
+
+    preempted: int = 3
+    infrastructure: int = 2
+    user: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DockerSettings:
+    image: str | None = None
+    """Default: `innereye-runtime:cpu`, or `innereye-runtime:gpu` where GPUs are asked for."""
+    memory: Memory | None = None
+    cpus: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AzureMLSettings:
+    subscription_id: str | None = None
+    resource_group: str | None = None
+    workspace: str | None = None
+    cluster: str | None = None
+    experiment: str | None = None
+    image: str | None = None
+    """Default: an environment built from the project."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Compute:
+    target: TargetName = "process"
+    gpus: Gpus = "none"
+    nodes: int = 1
+    shm_size: Memory | None = None
+    max_duration: Duration | None = None
+    retries: Retries = Retries()
+    docker: DockerSettings = DockerSettings()
+    azureml: AzureMLSettings = AzureMLSettings()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outputs:
+    folder: Path | None = None
+    """Absolute; None: `outputs` in the working directory of the command."""
+    expect: tuple[str, ...] = ()
+    """Globs, relative to the run folder; each must match a file that is not empty."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Manifest:
+    path: Path | None
+    """Absolute; None for a manifest that was made in memory (the old command line)."""
+    name: str
+    container: Container
+    datasets: tuple[Dataset, ...] = ()
+    trainer: Trainer = Trainer()
+    compute: Compute = Compute()
+    outputs: Outputs = Outputs()
+    environment: Mapping[str, str] = field(default_factory=dict)
+    secrets: tuple[str, ...] = ()
+    """Names of environment variables; the values come from the caller's environment and stand nowhere."""
