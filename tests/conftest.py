@@ -1,0 +1,120 @@
+"""What every test may ask for: `needs("docker")` and its like.
+
+A test whose need this machine can't meet is skipped, and named at the end of the run with what would make it run. Where CI=true
+it fails, so that a green CI means that everything ran; only what CI's machines never have (a GPU, FUSE) is skipped there too.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+MARK = "needs "
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Need:
+    what: str
+    remedy: str
+    met: Callable[[], bool]
+    in_ci: bool = True
+    """False: CI's machines can't have it, so its absence is no failure there."""
+
+
+def _answers(*command: str) -> bool:
+    try:
+        return subprocess.run(command, capture_output=True, stdin=subprocess.DEVNULL, timeout=20).returncode == 0
+    except (OSError, subprocess.TimeoutExpired):
+        return False
+
+
+def _azurite() -> bool:
+    return (ROOT / "node_modules" / ".bin" / "azurite-blob").is_file() or shutil.which("azurite-blob") is not None
+
+
+def _language_server() -> bool:
+    return (ROOT / "node_modules" / ".bin" / "yaml-language-server").is_file() or bool(
+        shutil.which("yaml-language-server")
+    )
+
+
+NEEDS = {
+    "torch": Need(
+        what="torch and Lightning",
+        remedy="pip install '.[train]' -c constraints.txt",
+        met=lambda: find_spec("pytorch_lightning") is not None,
+    ),
+    "nilearn": Need(
+        what="nilearn",
+        remedy="pip install '.[examples]' -c constraints.txt",
+        met=lambda: find_spec("nilearn") is not None,
+    ),
+    "docker": Need(
+        what="a Docker engine",
+        remedy="start dockerd, or run tests/engine/start as root on Debian",
+        met=lambda: _answers("docker", "version"),
+    ),
+    "gpu": Need(
+        what="an NVIDIA GPU", remedy="run on a machine with one", met=lambda: _answers("nvidia-smi", "-L"), in_ci=False
+    ),
+    "node": Need(what="Node.js", remedy="apt-get install nodejs npm", met=lambda: _answers("node", "--version")),
+    "azurite": Need(
+        what="Azurite, the blob store", remedy="npm install (make test does it where npm is there)", met=_azurite
+    ),
+    "yaml-language-server": Need(
+        what="yaml-language-server", remedy="npm install (make test does it where npm is there)", met=_language_server
+    ),
+    "fuse": Need(
+        what="FUSE",
+        remedy="run where /dev/fuse and fusermount3 are",
+        met=lambda: Path("/dev/fuse").exists() and shutil.which("fusermount3") is not None,
+        in_ci=False,
+    ),
+    "bash": Need(what="bash", remedy="apt-get install bash", met=lambda: _answers("bash", "-c", "exit 0")),
+    "zsh": Need(what="zsh", remedy="apt-get install zsh", met=lambda: _answers("zsh", "-c", "exit 0")),
+    "fish": Need(what="fish", remedy="apt-get install fish", met=lambda: _answers("fish", "-c", "exit 0")),
+}
+
+
+@cache
+def _met(name: str) -> bool:
+    return NEEDS[name].met()
+
+
+@pytest.fixture(scope="session")
+def needs() -> Callable[..., None]:
+    """A function that lets the test go on only where everything named (keys of `NEEDS`) is there."""
+
+    def need(*names: str) -> None:
+        for name in names:
+            if not _met(name):
+                wanted = NEEDS[name]
+                sentence = f"{MARK}{wanted.what} ({wanted.remedy})"
+                if os.environ.get("CI") == "true" and wanted.in_ci:
+                    pytest.fail(f"{sentence}: CI has to bring it", pytrace=False)
+                pytest.skip(sentence)
+
+    return need
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Names each test that was left out, under the need that was not met."""
+    left_out: dict[str, list[str]] = {}
+    for report in terminalreporter.stats.get("skipped", []):
+        reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else str(report.longrepr)
+        left_out.setdefault(reason.removeprefix("Skipped: "), []).append(report.nodeid)
+    if left_out:
+        terminalreporter.section("left out")
+        for reason, tests in sorted(left_out.items()):
+            terminalreporter.write_line(f"{reason}:")
+            for test in tests:
+                terminalreporter.write_line(f"  {test}")
