@@ -1,0 +1,60 @@
+# `make run` needs Python >= 3.11 and make, nothing else: it sets up .venv and trains manifests/hello.yaml.
+# Any target takes PYTHON=/path/to/python3; `make test` takes TESTS=tests/cli or a single test.
+
+# 3.11 first: constraints.txt was tested with it.
+PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3 python; do \
+	$$p -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
+MANIFEST ?= manifests/hello.yaml
+TESTS ?=
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check
+
+.PHONY: help run test lint types bench clean
+.DELETE_ON_ERROR:
+
+help:
+	@echo "make run    set up and train $(MANIFEST)"
+	@echo "make test   set up and run every test; says what this machine left out"
+	@echo "make lint   ruff, on style and on format"
+	@echo "make types  mypy --strict"
+	@echo "make bench  the benchmark table of the README"
+	@echo "make clean  remove what these made, not the runs in outputs/"
+
+run: $(VENV)/train
+	@$(BIN)/innereye-run $(MANIFEST)
+
+test: $(VENV)/dev $(VENV)/npm
+	@$(BIN)/python -m pytest $(TESTS)
+
+lint: $(VENV)/dev
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+
+types: $(VENV)/dev
+	@$(BIN)/mypy
+
+bench: $(VENV)/dev
+	@$(BIN)/python -m tests.benchmarks
+
+clean:
+	rm -rf $(VENV) node_modules dist build .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# Each of these files says that the environment holds what it is named after, for these versions.
+$(VENV)/train: pyproject.toml constraints.txt | $(BIN)/python
+	$(PIP) install --quiet -c constraints.txt -e '.[train]'
+	@touch $@
+
+$(VENV)/dev: pyproject.toml constraints.txt | $(BIN)/python
+	$(PIP) install --quiet -c constraints.txt -e '.[all,dev,examples]'
+	@touch $@ $(VENV)/train
+
+$(VENV)/npm: package.json | $(BIN)/python
+	@if command -v npm >/dev/null; then npm install --no-audit --no-fund --silent; \
+	else echo "no npm here: the tests that need Azurite or yaml-language-server are left out"; fi
+	@touch $@
+
+$(BIN)/python:
+	@test -n "$(PYTHON)" || { echo "error: no Python >= 3.11 with its venv module here; name one with make PYTHON=/path/to/python3" >&2; exit 3; }
+	$(PYTHON) -m venv $(VENV)
