@@ -1,7 +1,7 @@
 """What every test may ask for: `needs("docker")` and its like.
 
-A test whose need this machine can't meet is skipped, and named at the end of the run with what would make it run. Where CI=true
-it fails, so that a green CI means that everything ran; only what CI's machines never have (a GPU, FUSE) is skipped there too.
+A test whose need this machine cannot meet is skipped, and named at the end of the run with what would make it run.
+Where CI=true it fails, so that a green CI means that everything ran; only what CI never has (a GPU, FUSE) is skipped.
 """
 
 from __future__ import annotations
