@@ -1,0 +1,1 @@
+"""`innereye-run`: one file per command. The only rooms that print or exit; what they do is done by the rooms below."""

@@ -1,0 +1,69 @@
+"""`innereye-run`: the first word is a command or a manifest."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+
+from innereye_runtime import __version__
+from innereye_runtime.cli.terminal import guarded
+from innereye_runtime.errors import ExitCode
+
+COMMANDS = {
+    "run": "train, evaluate and report; the word may be left out",
+    "validate": "every problem of a manifest, at its line and column",
+    "plan": "what would be started, without starting it",
+    "explain": "every effective value and where it came from",
+    "schema": "the manifest's JSON Schema, or that of a container's parameters",
+    "report": "write a run folder's report.html again",
+    "verify": "compare a run folder with its outputs.json",
+    "resume": "go on with a run, in its own folder, from its newest checkpoint",
+    "completion": "the completion script of a shell",
+}
+"""Each is a module of this package with `run(argv) -> exit code` and `parser()`."""
+
+HELP = """\
+innereye-run trains a PyTorch Lightning model from one YAML manifest, evaluates it and reports.
+
+Usage: innereye-run MANIFEST [--target process|docker|azureml] [--smoke] [--json] [--key=value ...]
+       innereye-run COMMAND ...
+
+Examples:
+  innereye-run manifests/hello.yaml                      train where the manifest says
+  innereye-run manifests/hello.yaml --num_epochs=5       set any public parameter of the container
+  innereye-run --target docker manifests/hello.yaml      the same job in a container
+  innereye-run --smoke manifests/hello.yaml              the whole path on two batches
+  innereye-run validate manifests/*.yaml                 find what is wrong before anything is started
+  innereye-run explain manifests/hello.yaml              see each value and where it came from
+
+Commands:
+{commands}
+innereye-run COMMAND --help tells more. --version prints the version.
+Exit codes: 0 done, 1 your code raised, 2 usage or manifest, 3 preflight, 4 image, 5 data, 6 outputs not complete,
+            130 interrupted, 143 stopped with a checkpoint.
+"""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """The exit code of the command that `argv` (default: this process's own) names; problems go to standard error."""
+    return guarded(lambda: dispatch(list(sys.argv[1:] if argv is None else argv)))
+
+
+def dispatch(argv: list[str]) -> int:
+    """Runs the command; one that is not there is `run`."""
+    if not argv or argv[0] in ("-h", "--help", "help"):
+        sys.stdout.write(help_text())
+        return ExitCode.DONE if argv else ExitCode.USAGE
+    if argv[0] == "--version":
+        print(f"innereye-run {__version__}")
+        return ExitCode.DONE
+    name, rest = (argv[0], argv[1:]) if argv[0] in COMMANDS else ("run", argv)
+    command = import_module(f"innereye_runtime.cli.{name}")
+    code: int = command.run(rest)
+    return code
+
+
+def help_text() -> str:
+    width = max(map(len, COMMANDS))
+    return HELP.format(commands="".join(f"  {name:<{width}}  {about}\n" for name, about in COMMANDS.items()))

@@ -1,0 +1,160 @@
+"""argparse, strict: no abbreviations, overrides only as `--key=value`, and help that is the same on every Python.
+
+An option that a command does not know is an override of a container's parameter where the command takes any, and a
+mistake where it takes none.
+"""
+
+from __future__ import annotations
+
+import argparse
+import re
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
+
+from innereye_runtime.errors import ManifestError, UsageError
+
+if TYPE_CHECKING:
+    from innereye_runtime.manifest.diagnostics import Diagnostic
+
+TARGETS = ("process", "docker", "azureml")
+UNKNOWN_OVERRIDE = "E401"
+
+N = TypeVar("N", bound=argparse.Namespace)
+
+
+class Parser(argparse.ArgumentParser):
+    """The parser of one command: `usage` without the program's name, `about` in two lines, `examples` that work."""
+
+    def __init__(
+        self, command: str, *, usage: str, about: str, examples: Sequence[str], overrides: bool = False
+    ) -> None:
+        super().__init__(
+            prog=f"innereye-run {command}".strip(), usage=usage, description=about, allow_abbrev=False, add_help=False
+        )
+        self.examples = examples
+        self.takes_overrides = overrides
+        self.add_argument("-h", "--help", action="help", help="show this help and exit")
+
+    def choices_of(self, option: str) -> list[str] | None:
+        """The values of an option that takes one of a few, [] for one that takes any, None for one that takes none."""
+        action = self._option_string_actions.get(option)
+        if action is None or action.nargs == 0:
+            return None
+        return [str(choice) for choice in action.choices or ()]
+
+    def described(self) -> list[tuple[str, str]]:
+        """Each long option with the first line of its help."""
+        return [
+            (name, (action.help or "").split("\n")[0])
+            for action in self._actions
+            for name in action.option_strings
+            if name.startswith("--")
+        ]
+
+    def read(self, argv: Sequence[str], namespace: N) -> tuple[N, list[str]]:
+        """The command's own arguments, set on `namespace`, and the overrides as they were written.
+
+        Raises:
+            UsageError: an argument is missing, unknown or not one of the choices.
+        """
+        own, overrides = self._split(argv)
+        if overrides and not self.takes_overrides:
+            self.error(f"unknown option '{_name(overrides[0])}'", hint=self.near(overrides[0]))
+        if "-h" in own or "--help" in own:
+            self.parse_args(["--help"])
+        _, extra = self.parse_known_intermixed_args(own, namespace)
+        if extra:
+            self.error(f"unexpected argument '{extra[0]}'", hint=self._hint_for_extra(extra[0], argv))
+        return namespace, overrides
+
+    def near(self, option: str) -> str:
+        """A hint that names the option that `option` was most likely meant to be; else ''."""
+        from difflib import get_close_matches
+
+        close = get_close_matches(_name(option), [name for name, _ in self.described()], n=1, cutoff=0.6)
+        return f"did you mean '{close[0]}'?" if close else ""
+
+    def _split(self, argv: Sequence[str]) -> tuple[list[str], list[str]]:
+        own: list[str] = []
+        overrides: list[str] = []
+        for position, word in enumerate(argv):
+            if word == "--":
+                own += argv[position:]
+                break
+            known = not word.startswith("--") or _name(word) in self._option_string_actions
+            (own if known else overrides).append(word)
+        return own, overrides
+
+    def _hint_for_extra(self, extra: str, argv: Sequence[str]) -> str:
+        before = argv[argv.index(extra) - 1] if extra in argv[1:] else ""
+        if before.startswith("--") and "=" not in before and before not in self._option_string_actions:
+            return self.near(before) or (
+                f"a value is joined to its name: {before}={extra}" if self.takes_overrides else ""
+            )
+        return ""
+
+    def error(self, message: str, *, hint: str = "") -> NoReturn:
+        """Raises what argparse would print, with the command's usage as the hint where there is no better one."""
+        message = message.replace("the following arguments are required:", "missing").removeprefix("argument ")
+        if choice := re.match(r"(--\S+): invalid choice: '(.*?)'", message):
+            message = f"{choice[1]} is one of {', '.join(self.choices_of(choice[1]) or ())}, not '{choice[2]}'"
+        raise UsageError(message, hint=hint or f"{self.prog} {self.usage}")
+
+    def format_help(self) -> str:
+        rows = [(self._left(action), action.help or "") for action in [*self._actions[1:], self._actions[0]]]
+        examples = "".join(f"  {example}\n" for example in self.examples)
+        return f"{self.description}\n\nUsage: {self.prog} {self.usage}\n\n{table(rows)}\nExamples:\n{examples}"
+
+    def _left(self, action: argparse.Action) -> str:
+        if not action.option_strings:
+            return str(action.metavar or action.dest)
+        names = ", ".join(action.option_strings)
+        if action.nargs == 0:
+            return names
+        return f"{names} {action.metavar or '|'.join(map(str, action.choices or ()))}"
+
+
+def table(rows: Sequence[tuple[str, str]]) -> str:
+    """Two columns, the first as wide as its widest cell; further lines of a cell stay in the second column."""
+    width = max(len(left) for left, _ in rows)
+    lines: list[str] = []
+    for left, right in rows:
+        first, *more = right.split("\n")
+        lines += [f"  {left:<{width}}  {first}", *(f"  {'':<{width}}  {line}" for line in more)]
+    return "\n".join(lines) + "\n"
+
+
+def _name(option: str) -> str:
+    return option.partition("=")[0]
+
+
+@contextmanager
+def name_options(parser: Parser) -> Iterator[None]:
+    """An override that no parameter answers to, inside it, is also compared with the command's options."""
+    try:
+        yield
+    except ManifestError as error:
+        raise ManifestError([_with_option(diagnostic, parser) for diagnostic in error.diagnostics]) from None
+
+
+def _with_option(diagnostic: Diagnostic, parser: Parser) -> Diagnostic:
+    """The diagnostic of an unknown override, with the near option as its hint where no parameter is as near."""
+    if diagnostic.code != UNKNOWN_OVERRIDE or diagnostic.hint.startswith("did you mean"):
+        return diagnostic
+    written = diagnostic.lines[0][diagnostic.span.column - 1 : diagnostic.span.end_column - 1]
+    return replace(diagnostic, hint=parser.near(written) or diagnostic.hint)
+
+
+def add_manifest(parser: Parser, *, many: bool = False) -> None:
+    """Adds the positional that most commands have."""
+    arguments: dict[str, Any] = {"nargs": "+"} if many else {}
+    name = "manifests" if many else "manifest"
+    parser.add_argument(name, metavar="MANIFEST", type=Path, help="a manifest, a YAML file", **arguments)
+
+
+def add_target(parser: Parser, *, default: str = "compute.target of the manifest") -> None:
+    """Adds the option of the commands that start, or would start, a run."""
+    parser.add_argument("--target", choices=TARGETS, help=f"where to run; default: {default}")

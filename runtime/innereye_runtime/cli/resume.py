@@ -1,0 +1,63 @@
+"""`innereye-run resume RUN`: the next attempt of a run, in its own folder."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+
+from innereye_runtime.cli.parser import Parser, add_target
+from innereye_runtime.cli.run import add_json, start
+from innereye_runtime.cli.terminal import say
+from innereye_runtime.cli.verify import add_run, run_folder
+from innereye_runtime.errors import ExitCode, UsageError
+
+
+class Arguments(argparse.Namespace):
+    folder: Path
+    target: str | None
+    json: bool
+
+
+def parser() -> Parser:
+    parser = Parser(
+        "resume",
+        usage="RUN [--target process|docker|azureml] [--json]",
+        about="Goes on with a run that was stopped, killed or failed: in the same folder, from its newest readable\n"
+        "checkpoint, as the next attempt. A run that is complete is left as it is.",
+        examples=["innereye-run resume outputs/2026-11-24T101530Z_HelloContainer"],
+    )
+    add_run(parser)
+    add_target(parser, default="where the run was")
+    add_json(parser)
+    return parser
+
+
+def run(argv: Sequence[str]) -> int:
+    arguments, _ = parser().read(argv, Arguments())
+    from innereye_runtime.job.paths import RunPaths
+    from innereye_runtime.job.record import RunRecord
+    from innereye_runtime.job.resolve import resolve
+
+    paths = RunPaths(run_folder(arguments.folder))
+    record = RunRecord.read(paths)
+    if record.state == "completed":
+        import json
+
+        from innereye_runtime.cli.run import outcome
+
+        say(f"{paths.root.name} is complete; there is nothing to resume")
+        done = outcome(str(paths.root), ExitCode.DONE)
+        print(json.dumps(done) if arguments.json else paths.root)
+        return ExitCode.DONE
+    if not paths.manifest.is_file():
+        raise UsageError(f"{paths.root} has no manifest.yaml: it was stopped before it began", hint="start it anew")
+    root = record.code.get("root")
+    job = resolve(
+        paths.manifest,
+        cwd=Path.cwd(),
+        target=arguments.target or record.target,
+        root=Path(root) if root else None,
+        run_folder=paths.root,
+    )
+    return start(job, as_json=arguments.json)

@@ -1,0 +1,115 @@
+"""`innereye-run MANIFEST`: the job on its target, and at the end the run folder, as the last line or as JSON."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from innereye_runtime.cli.parser import Parser, add_manifest, add_target, name_options
+from innereye_runtime.cli.terminal import guarded, show_diagnostics
+from innereye_runtime.errors import InnerEyeError
+
+if TYPE_CHECKING:
+    from innereye_runtime.job.resolve import Job
+
+
+class Arguments(argparse.Namespace):
+    manifest: Path
+    target: str | None
+    smoke: bool
+    json: bool
+
+
+def parser() -> Parser:
+    parser = Parser(
+        "run",
+        usage="MANIFEST [--target process|docker|azureml] [--smoke] [--json] [--key=value ...]",
+        about="Trains, evaluates and reports one manifest. The word 'run' may be left out.\n"
+        "The last line of standard output is the run folder's absolute path.",
+        examples=[
+            "innereye-run manifests/hello.yaml --num_epochs=5 --l_rate=1e-2",
+            "innereye-run --target docker manifests/hello.yaml",
+            "innereye-run --json --smoke manifests/hello.yaml | jq .metrics.test",
+        ],
+        overrides=True,
+    )
+    add_manifest(parser)
+    add_target(parser)
+    parser.add_argument(
+        "--smoke", action="store_true", help="the whole path on two batches of each split, for one epoch"
+    )
+    add_json(parser)
+    return parser
+
+
+def run(argv: Sequence[str]) -> int:
+    options = parser()
+    arguments, overrides = options.read(argv, Arguments())
+    from innereye_runtime.job.resolve import resolve
+
+    try:
+        with name_options(options):
+            job = resolve(
+                arguments.manifest,
+                cwd=Path.cwd(),
+                overrides=overrides,
+                target=arguments.target,
+                smoke=arguments.smoke,
+            )
+        return start(job, as_json=arguments.json)
+    except InnerEyeError as error:
+        if arguments.json:
+            print(json.dumps({**NO_RUN, "state": "failed", "exit_code": int(error.exit_code)}))
+        raise
+
+
+def run_manifest_text(text: str, overrides: Sequence[str], target: str | None) -> int:
+    """The exit code of a run whose manifest stands in no file: what the seed system's command line is turned into."""
+    from innereye_runtime.job.resolve import resolve
+
+    return guarded(lambda: start(resolve(text, cwd=Path.cwd(), overrides=overrides, target=target)))
+
+
+def start(job: Job, *, as_json: bool = False) -> int:
+    """The exit code of `job`, when it has ended on its target and its run folder was named on standard output.
+
+    Raises:
+        InnerEyeError: it could not be started.
+    """
+    from innereye_runtime.targets.base import get_target
+
+    show_diagnostics(job.remarks)
+    target = get_target(job.manifest.compute.target)
+    handle = target.submit(target.plan(job), stdout=2 if as_json else 1)
+    exit_code = handle.wait()
+    print(json.dumps(outcome(handle.run, exit_code)) if as_json else handle.run)
+    return exit_code
+
+
+NO_RUN: dict[str, Any] = {"run": None, "state": None, "exit_code": None, "metrics": {}, "weights_sha256": None}
+
+
+def outcome(run: str, exit_code: int) -> dict[str, Any]:
+    """What `--json` prints: the state and the metrics come from run.json, where the running side got as far as that."""
+    from innereye_runtime.job.paths import RunPaths
+    from innereye_runtime.job.record import RunRecord, state_of
+
+    found = {**NO_RUN, "run": run, "state": state_of(exit_code), "exit_code": exit_code}
+    paths = RunPaths(Path(run))
+    if paths.run_json.is_file():
+        record = RunRecord.read(paths)
+        found["metrics"] = record.metrics
+        found["weights_sha256"] = record.checkpoints.get("last", {}).get("weights_sha256")
+    return found
+
+
+def add_json(parser: Parser) -> None:
+    """Adds the flag of the commands that start a run."""
+    parser.add_argument(
+        "--json",
+        action="store_true",
+        help="print one JSON object: run, state, exit_code, metrics, weights_sha256;\nall else goes to standard error",
+    )
