@@ -1,0 +1,78 @@
+"""A checked document -> frozen `Manifest`: units as types, paths absolute, defaults filled in."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from innereye_runtime.manifest.model import (
+    AzureMLSettings,
+    Compute,
+    Container,
+    Dataset,
+    DockerSettings,
+    Manifest,
+    Outputs,
+    Retries,
+    Trainer,
+)
+from innereye_runtime.manifest.units import Duration, Memory
+
+
+def build(value: Mapping[str, Any], *, path: Path | None, folder: Path) -> Manifest:
+    """The manifest that `value` says, relative paths taken from `folder`. `value` has to be valid by schema and rules."""
+    container = build_container(value["container"])
+    datasets = value.get("datasets", [value["dataset"]] if "dataset" in value else [])
+    trainer = value.get("trainer", {})
+    outputs = value.get("outputs", {})
+    return Manifest(
+        path=path,
+        name=value.get("name", container.class_name.rpartition(":")[2]),
+        container=container,
+        datasets=tuple(_dataset(item, folder) for item in datasets),
+        trainer=Trainer(num_epochs=trainer.get("num_epochs"), arguments=dict(trainer.get("arguments", {}))),
+        compute=_compute(value.get("compute", {})),
+        outputs=Outputs(
+            folder=absolute(outputs["folder"], folder) if "folder" in outputs else None,
+            expect=tuple(outputs.get("expect", ())),
+        ),
+        environment=dict(value.get("environment", {})),
+        secrets=tuple(value.get("secrets", ())),
+    )
+
+
+def build_container(value: Mapping[str, Any]) -> Container:
+    """The `container` part alone."""
+    return Container(
+        class_name=value["class"], namespaces=tuple(value.get("namespaces", ())), args=dict(value.get("args", {}))
+    )
+
+
+def absolute(text: str, folder: Path) -> Path:
+    """The path that `text` names, `~` and `..` resolved by name only: links stay as they are."""
+    import os.path
+
+    return Path(os.path.normpath(folder / Path(text).expanduser()))
+
+
+def _dataset(value: Mapping[str, Any], folder: Path) -> Dataset:
+    local = absolute(value["local"], folder) if "local" in value else None
+    return Dataset(**{**value, "local": local})
+
+
+def _compute(value: Mapping[str, Any]) -> Compute:
+    docker = dict(value.get("docker", {}))
+    if "memory" in docker:
+        docker["memory"] = Memory.parse(docker["memory"])
+    gpus = value.get("gpus", "none")
+    return Compute(
+        target=value.get("target", "process"),
+        gpus=tuple(gpus) if isinstance(gpus, list) else gpus,
+        nodes=value.get("nodes", 1),
+        shm_size=Memory.parse(value["shm_size"]) if "shm_size" in value else None,
+        max_duration=Duration.parse(value["max_duration"]) if "max_duration" in value else None,
+        retries=Retries(**value.get("retries", {})),
+        docker=DockerSettings(**docker),
+        azureml=AzureMLSettings(**value.get("azureml", {})),
+    )

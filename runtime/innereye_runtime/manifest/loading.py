@@ -1,0 +1,108 @@
+"""The way in: a file or a text -> `Loaded`, which holds the manifest or everything that is wrong with it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from innereye_runtime.errors import UsageError
+from innereye_runtime.manifest import messages, reading, rules
+from innereye_runtime.manifest.building import build, build_container
+from innereye_runtime.manifest.diagnostics import Diagnostic
+from innereye_runtime.manifest.document import Document
+from innereye_runtime.manifest.model import Container, Manifest, TargetName
+from innereye_runtime.manifest.schema import departures, manifest_schema
+from innereye_runtime.manifest.words import near, quote
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Loaded:
+    """What one manifest's text gave."""
+
+    manifest: Manifest | None
+    """None where there is an error."""
+    document: Document | None
+    """None where the text could not be read as YAML to its end."""
+    diagnostics: tuple[Diagnostic, ...]
+    """Errors and warnings, in source order."""
+    container: Container | None = None
+    """Also where other parts of the manifest are wrong, so that its arguments can be checked in the same pass."""
+
+
+def load(path: Path, *, source: str | None = None, target: TargetName | None = None) -> Loaded:
+    """The manifest in the file `path`, shown as `source` in diagnostics (default: `path` as it is given).
+
+    With `target`, that target takes the place of the manifest's own, and the manifest is checked for it.
+
+    Raises:
+        UsageError: there is no such file, or it can't be read.
+    """
+    try:
+        with path.open("rb") as file:
+            data = file.read(reading.MAX_BYTES + 1)
+    except FileNotFoundError:
+        raise UsageError(f"there is no manifest '{quote(str(path))}'", hint=_where_it_may_be(path)) from None
+    except IsADirectoryError:
+        raise UsageError(f"'{quote(str(path))}' is a folder, not a manifest", hint=_manifests_in(path)) from None
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise UsageError(
+            f"the manifest '{quote(str(path))}' can't be read: {reason}", hint="check its permissions"
+        ) from None
+    return parse(data, path=path, source=str(path) if source is None else source, target=target)
+
+
+def parse(text: bytes, *, path: Path | None, source: str, target: TargetName | None = None) -> Loaded:
+    """The manifest in `text`; relative paths in it are taken from the folder of `path`, or from the working directory."""
+    document, found = reading.read(text, source)
+    if document is None:
+        return Loaded(manifest=None, document=None, diagnostics=tuple(found))
+    value = _for_target(document.value, target)
+    found += messages.diagnostics(document, departures(value))
+    found += rules.check(document, value)
+    diagnostics = in_order(found)
+    container, manifest = None, None
+    if not departures(value.get("container"), manifest_schema()["properties"]["container"]):
+        container = build_container(value["container"])
+    if not any(diagnostic.severity == "error" for diagnostic in diagnostics):
+        place = None if path is None else Path.cwd() / path
+        manifest = build(value, path=place, folder=place.parent if place else Path.cwd())
+    return Loaded(manifest=manifest, document=document, diagnostics=diagnostics, container=container)
+
+
+def in_order(found: list[Diagnostic]) -> tuple[Diagnostic, ...]:
+    """Sorted by place, each problem once, and no more than a person will read."""
+    unique = {(d.span, d.code, d.message): d for d in found}
+    ordered = sorted(unique.values(), key=lambda d: (d.span, d.code))
+    if len(ordered) > messages.MOST:
+        last = ordered[messages.MOST]
+        note = Diagnostic(code="N001", message="there are more problems below this line", span=last.span, source=last.source, lines=last.lines, hint="repair those above first", severity="note")  # fmt: skip
+        ordered = [*ordered[: messages.MOST], note]
+    return tuple(ordered)
+
+
+def _for_target(value: dict[str, Any], target: TargetName | None) -> dict[str, Any]:
+    compute = value.get("compute", {})
+    if target is None or not isinstance(compute, dict):
+        return value
+    return {**value, "compute": {**compute, "target": target}}
+
+
+def _where_it_may_be(path: Path) -> str:
+    try:
+        names = [entry.name for entry in path.parent.iterdir() if entry.is_file()]
+    except OSError:
+        return f"the folder '{quote(str(path.parent))}' is not there either; this is {quote(str(Path.cwd()))}"
+    if match := near(path.name, names) or near(path.name, [n for n in names if n.endswith((".yaml", ".yml"))]):
+        return f"did you mean '{quote(str(path.parent / match))}'?"
+    return _manifests_in(path.parent)
+
+
+def _manifests_in(folder: Path) -> str:
+    names = sorted(entry.name for entry in folder.iterdir() if entry.suffix in (".yaml", ".yml"))[:5]
+    return (
+        f"manifests there: {', '.join(map(quote, names))}"
+        if names
+        else f"there is no .yaml file in '{quote(str(folder))}'"
+    )

@@ -1,0 +1,305 @@
+"""Departures from the schema -> diagnostics: what is wrong, what was written, and what to write instead."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from innereye_runtime.manifest.composing import describe
+from innereye_runtime.manifest.diagnostics import Diagnostic, Span
+from innereye_runtime.manifest.document import Document, Path
+from innereye_runtime.manifest.scalars import like_yaml_1_1
+from innereye_runtime.manifest.schema import Departure, manifest_schema
+from innereye_runtime.manifest.words import clip, near, quote
+
+_NOUNS = {
+    "object": "a mapping",
+    "array": "a list",
+    "string": "text",
+    "boolean": "true or false",
+    "integer": "a whole number",
+    "number": "a number",
+}
+_OTHER_WORDS = {
+    "model": "container",
+    "epochs": "num_epochs",
+    "max_epochs": "num_epochs",
+    "env": "environment",
+    "arguments": "args",
+    "parameters": "args",
+    "data": "dataset",
+    "output": "outputs",
+}
+"""What people coming from other tools write."""
+_FREE = {"container": "args", "trainer": "arguments"}
+"""Where a mapping has a free part, for what its closed part does not know."""
+
+MOST = 100
+"""Diagnostics shown for one manifest; beyond that, a count."""
+
+
+def diagnostics(document: Document, found: list[Departure]) -> list[Diagnostic]:
+    """One diagnostic for each departure, in source order; an unknown key and the missing one that it stands for make one."""
+    unknown = [departure for departure in found if departure.keyword == "unknown"]
+    missing = [d for d in found if d.keyword == "required" and not document.node(_parent(document, d.path)).partial]
+    rest = [departure for departure in found if departure.keyword not in ("unknown", "required")]
+    misspelt: dict[Path, str] = {}
+    for departure in missing:
+        name = str(departure.path[-1])
+        beside = {
+            str(u.path[-1]): u.path for u in unknown if u.path[:-1] == departure.path[:-1] and u.path not in misspelt
+        }
+        if candidate := near(name, beside) or next((key for key in beside if _OTHER_WORDS.get(key) == name), None):
+            misspelt[beside[candidate]] = name
+    replaced = {(*path[:-1], name) for path, name in misspelt.items()}
+    told = [
+        *((document.span(d.path, key=True), d) for d in unknown),
+        *((_key_of_parent(document, d.path), d) for d in missing if d.path not in replaced),
+        *((document.span(d.path, key=d.keyword == "propertyNames"), d) for d in rest),
+    ]
+    told.sort(key=lambda place: place[0])
+    return [_tell(document, span, departure, misspelt) for span, departure in told[: MOST + 1]]
+
+
+def dotted(path: Path) -> str:
+    """`compute.docker.memory`, `datasets[1].id`."""
+    text = ""
+    for step in path:
+        text += f"[{step}]" if isinstance(step, int) else f".{quote(step)}" if text else quote(step)
+    return text
+
+
+def _tell(document: Document, span: Span, departure: Departure, misspelt: Mapping[Path, str]) -> Diagnostic:
+    match departure.keyword:
+        case "unknown":
+            code, (message, hint) = "E104", _unknown(document, departure, misspelt)
+        case "required":
+            code, (message, hint) = "E105", _missing(document, departure)
+        case "type" | "anyOf" if departure.value is None:
+            code, (message, hint) = "E107", _empty(document, departure)
+        case "type" | "anyOf":
+            code, (message, hint) = "E101", _wrong_type(document, departure)
+        case "const" | "enum":
+            code, (message, hint) = "E102", _no_choice(departure)
+        case "pattern" | "propertyNames":
+            code, (message, hint) = "E106", _wrong_form(departure)
+        case "uniqueItems":
+            code, (message, hint) = "E108", _twice(departure)
+        case _:
+            code, (message, hint) = "E103", _out_of_bounds(departure)
+    return document.diagnostic(code, span, message, hint=hint)
+
+
+def _unknown(document: Document, departure: Departure, misspelt: Mapping[Path, str]) -> tuple[str, str]:
+    *parent, key = departure.path
+    key = str(key)
+    message = f"unknown key '{quote(key)}'"
+    if name := misspelt.get(departure.path):
+        return f"{message}, and the required key '{name}' is missing", f"did you mean '{name}'?"
+    here = list(departure.schema["properties"])
+    there = document.node(tuple(parent)).children
+    free = [name for name in here if name not in there]
+    if name := near(key, free) or near(key, here) or (_OTHER_WORDS.get(key) if _OTHER_WORDS.get(key) in here else None):
+        return message, f"did you mean '{name}'?" + (" It is there already" if name in there else "")
+    if elsewhere := _homes().get(_OTHER_WORDS.get(key, key)) or _homes().get(key):
+        home, name = elsewhere
+        return message, f"'{name}' belongs into '{home}'" if home else f"'{name}' belongs to the top of the manifest"
+    owner = str(parent[-1]) if parent else ""
+    if owner in _FREE:
+        whose = "the class" if owner == "container" else "Lightning's Trainer"
+        return (
+            message,
+            f"arguments of {whose} stand in '{owner}.{_FREE[owner]}'; the keys of '{owner}' are {', '.join(here)}",
+        )
+    return message, f"the keys {'here' if not parent else f'of {dotted(tuple(parent))!r}'} are {', '.join(here)}"
+
+
+def _missing(document: Document, departure: Departure) -> tuple[str, str]:
+    *parent, key = departure.path
+    schema = departure.schema.get("properties", {}).get(key, {})
+    examples = schema.get("examples") or _schema_at(departure.path).get("examples", [])
+    hint = (
+        f"add '{key}: {_as_yaml(examples[0])}'" + (", or your own" if key != "schema" else "")
+        if examples
+        else f"add '{key}:'"
+    )
+    if parent[:1] == ["compute"] or key == "azureml":
+        where = f"'{dotted(tuple(parent))}' lacks the key '{key}'" if tuple(parent) else f"the key '{key}' is missing"
+        return f"{where}, which target azureml needs", hint
+    return (f"'{dotted(tuple(parent))}' lacks" if parent else "the manifest lacks") + f" the key '{key}'", hint
+
+
+def _empty(document: Document, departure: Departure) -> tuple[str, str]:
+    written = document.node(departure.path).text
+    message = f"'{dotted(departure.path)}' is {'null' if written else 'empty'}, and has to be {_noun(departure)}"
+    if written == "~":
+        return message, 'a lone ~ is null in YAML; for the home folder write "~" in quotes'
+    if isinstance(departure.path[-1], int):
+        return message, "write a value, or delete the '-'"
+    return message, f"write a value{_example(departure)}, or delete the key"
+
+
+def _wrong_type(document: Document, departure: Departure) -> tuple[str, str]:
+    node, value = document.node(departure.path), departure.value
+    text, kind = clip(document.written(departure.path)), departure.schema.get("type")
+    shown = "" if isinstance(value, (dict, list)) else f"{quote(text)} is "
+    message = f"'{dotted(departure.path)}' has to be {_noun(departure)}, and {shown or 'this is '}{describe(value)}"
+    is_text = isinstance(value, str)
+    if kind == "integer" and isinstance(value, float):
+        message += " with a decimal point or an exponent"
+        return message, f"write {int(value)}" if value.is_integer() and abs(
+            value
+        ) < 1e15 else f"write a whole number{_example(departure)}"
+    if kind in ("integer", "number") and is_text:
+        return message, _number_hint(node.text, node.plain, departure)
+    if kind == "boolean":
+        truth = {
+            "yes": "true",
+            "y": "true",
+            "on": "true",
+            "1": "true",
+            "no": "false",
+            "n": "false",
+            "off": "false",
+            "0": "false",
+        }
+        meant = truth.get(node.text.lower(), node.text.lower())
+        if is_text and node.plain and like_yaml_1_1(node.text) == "boolean":
+            message += " in YAML 1.2"
+        return message, f"write {meant}" if meant in ("true", "false") else "write true or false"
+    if kind == "string" and isinstance(value, (bool, int, float)):
+        if "unit" in str(departure.schema.get("title")) and not isinstance(value, bool):
+            return message.replace("is a number", "has no unit"), f"write the unit{_example(departure)}"
+        return message, f'write "{quote(node.text)}" in quotes'
+    if kind == "array" and not isinstance(value, dict):
+        return message, f"write [{quote(text)}], or one '- item' a line"
+    if kind == "object" and is_text and ":" in value:
+        return message, "put a space after the ':', and the keys in lines below or in braces"
+    return message, f"write {_noun(departure)}{_example(departure)}"
+
+
+def _number_hint(text: str, plain: bool, departure: Departure) -> str:
+    match like_yaml_1_1(text):
+        case "number" if "_" in text:
+            return f"write {text.replace('_', '')}: YAML 1.2 has no '_' in numbers"
+        case "date":
+            return "a date can't stand here; write " + _noun(departure) + _example(departure)
+    if not plain and text.strip().isdigit():
+        return f"write {text.strip()} without quotes"
+    return f"write {_noun(departure)}{_example(departure)}"
+
+
+def _no_choice(departure: Departure) -> tuple[str, str]:
+    choices = departure.schema.get("enum") or [departure.schema["const"]]
+    value = departure.value
+    shown = quote(value) if isinstance(value, str) else quote(_as_yaml(value))
+    if departure.path == ("schema",):
+        return f"'schema' is {shown}, and this program reads version 1", "write 'schema: 1'"
+    message = f"'{dotted(departure.path)}' can't be '{shown}'"
+    guess = near(value, map(str, choices)) if isinstance(value, str) else None
+    listed = f"choose one of {', '.join(map(str, choices))}"
+    return message, f"did you mean '{guess}'? {listed[0].upper()}{listed[1:]}" if guess else listed
+
+
+def _wrong_form(departure: Departure) -> tuple[str, str]:
+    value = str(departure.value)
+    message = f"'{quote(value)}' is not {departure.schema['title']}"
+    if departure.path[-1] == "class" and ":" not in value and "." in value:
+        module, _, name = value.rpartition(".")
+        return message, f"write {quote(module)}:{quote(name)}"
+    if departure.path[-2:-1] == ("namespaces",) and ("/" in value or value.endswith(".py")):
+        return message, f"write {quote(value.removesuffix('.py').strip('./').replace('/', '.'))}"
+    if departure.path[-1] == "sha256" and value.lower() != value and len(value) == 64:
+        return message, "write its letters in lower case"
+    if "unit" in departure.schema["title"] and value.strip().isdigit():
+        return message, f"add a unit{_example(departure)}"
+    return message, f"write one{_example(departure)}" if "examples" in departure.schema else "choose another name"
+
+
+def _twice(departure: Departure) -> tuple[str, str]:
+    seen: list[Any] = []
+    for item in departure.value:
+        if any(item is other or (type(item) is type(other) and item == other) for other in seen):
+            break
+        seen.append(item)
+    return f"'{dotted(departure.path)}' has {quote(_as_yaml(item))} twice", "delete one of them"
+
+
+def _out_of_bounds(departure: Departure) -> tuple[str, str]:
+    keyword, name = departure.keyword, dotted(departure.path)
+    limit, shown = departure.schema[keyword], quote(_as_yaml(departure.value))
+    match keyword:
+        case "minLength" | "minItems":
+            return f"'{name}' is empty", f"write {_noun(departure)}{_example(departure)}, or delete the key"
+        case "maxLength":
+            return f"'{name}' has {len(departure.value)} characters; {limit} are allowed", "write a shorter one"
+        case "minimum":
+            hint = "write none to use no GPU" if departure.path[-1] == "gpus" else f"write {limit} or more"
+            return f"'{name}' is {shown}, and has to be at least {limit}", hint
+        case "maximum":
+            return f"'{name}' is {shown}, and can be at most {limit}", f"write {limit} or less"
+    return f"'{name}' is {shown}, and has to be more than {limit}", f"write a number above {limit}{_example(departure)}"
+
+
+def _noun(departure: Departure) -> str:
+    if choices := departure.schema.get("enum"):
+        return f"one of {', '.join(choices)}"
+    return str(departure.schema.get("title") or _NOUNS[departure.schema["type"]])
+
+
+def _example(departure: Departure) -> str:
+    examples = departure.schema.get("examples") or _schema_at(departure.path).get("examples")
+    return f", for example {_as_yaml(examples[0])}" if examples and "such as" not in _noun(departure) else ""
+
+
+def _as_yaml(value: Any) -> str:
+    match value:
+        case bool():
+            return "true" if value else "false"
+        case None:
+            return "null"
+        case dict():
+            return "{" + ", ".join(f"{key}: {_as_yaml(item)}" for key, item in value.items()) + "}"
+        case list():
+            return "[" + ", ".join(map(_as_yaml, value)) + "]"
+    return str(value)
+
+
+def _parent(document: Document, path: Path) -> Path:
+    """The nearest mapping above `path` that is in the text."""
+    for length in range(len(path) - 1, -1, -1):
+        try:
+            document.node(path[:length])
+        except KeyError:
+            continue
+        return path[:length]
+    return ()
+
+
+def _key_of_parent(document: Document, path: Path) -> Span:
+    parent = path[:-1]
+    if parent and isinstance(parent[-1], int):
+        span = document.span(parent)
+        return Span(span.line, span.column, span.line, span.column + 1)
+    return document.span(parent, key=True)
+
+
+def _schema_at(path: Path) -> Mapping[str, Any]:
+    schema: Any = manifest_schema()
+    for step in path:
+        schema = schema.get("items", {}) if isinstance(step, int) else schema.get("properties", {}).get(step, {})
+        if "$ref" in schema:
+            schema = {**manifest_schema()["$defs"][schema["$ref"].rpartition("/")[2]], **schema}
+    return schema  # type: ignore[no-any-return]
+
+
+def _homes() -> dict[str, tuple[str, str]]:
+    """For each key of the format that has one home only: (the mapping that it stands in, the key)."""
+    found: dict[str, list[str]] = {}
+    waiting: list[tuple[str, Mapping[str, Any]]] = [("", manifest_schema())]
+    while waiting:
+        home, schema = waiting.pop(0)
+        for name, part in schema.get("properties", {}).items():
+            found.setdefault(name, []).append(home)
+            waiting.append((f"{home}.{name}" if home else name, part))
+    return {name: (homes[0], name) for name, homes in found.items() if len(homes) == 1}
