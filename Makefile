@@ -38,7 +38,7 @@ bench: $(VENV)/dev
 	@$(BIN)/python -m tests.benchmarks
 
 clean:
-	rm -rf $(VENV) node_modules dist build .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) .bench node_modules dist build .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # Each of these files says that the environment holds what it is named after, for these versions.

@@ -1,7 +1,7 @@
 """`innereye-run completion SHELL`: a script for the shell, which asks this module for candidates at every Tab.
 
-Candidates are commands, options and their values, YAML files and run folders, and the parameters of the container that the
-manifest on the line names, with the values of those that have a few.
+Candidates are commands, options and their values, YAML files and run folders, and the parameters of the container that
+the manifest on the line names, with the values of those that have a few.
 """
 
 from __future__ import annotations
@@ -73,8 +73,8 @@ def parser() -> Parser:
     parser = Parser(
         "completion",
         usage="bash|zsh|fish",
-        about="Prints the completion script of a shell: options, commands, manifests, and the parameters of the container\n"
-        "that the manifest on the line names.",
+        about="Prints the completion script of a shell: commands, options, manifests, and the parameters of the\n"
+        "container that the manifest on the line names.",
         examples=[
             "source <(innereye-run completion bash)    # in ~/.bashrc",
             "source <(innereye-run completion zsh)     # in ~/.zshrc, after compinit",
@@ -105,7 +105,7 @@ def candidates(words: Sequence[str]) -> Iterator[tuple[str, str]]:
     if not before:
         yield from ((name, about) for name, about in COMMANDS.items() if name.startswith(current))
     if before and (values := options.choices_of(before[-1])) is not None:
-        found = ((value, "") for value in values)
+        found: Iterator[tuple[str, str]] = ((value, "") for value in values)
     elif current.startswith("-"):
         found = _of_options(options, current, before)
     else:
@@ -147,9 +147,10 @@ def _parameters(words: Sequence[str]) -> Mapping[str, Parameter]:
         if path is None or container is None:
             return {}
         places = search_path(path, Path.cwd())
-        return read(find(container.class_name, container.namespaces, places), places).parameters
+        source = read(find(container.class_name, container.namespaces, places), places)
     except InnerEyeError:
         return {}
+    return source.parameters
 
 
 def _of_positional(command: str, current: str) -> Iterator[tuple[str, str]]:

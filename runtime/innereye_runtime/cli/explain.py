@@ -1,4 +1,4 @@
-"""`innereye-run explain MANIFEST`: every effective value, of the manifest and of the container, and where it came from."""
+"""`innereye-run explain MANIFEST`: every effective value, of manifest and container, and where it came from."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from innereye_runtime.cli.parser import Parser, add_manifest, add_target, name_options
 from innereye_runtime.cli.terminal import BOLD, DIM, YELLOW, paint, say, show_diagnostics
 from innereye_runtime.errors import ExitCode
+from innereye_runtime.manifest.units import Duration, Memory
 
 if TYPE_CHECKING:
     from innereye_runtime.job.resolve import Job
@@ -40,8 +41,8 @@ def parser() -> Parser:
     parser = Parser(
         "explain",
         usage="MANIFEST [--target process|docker|azureml] [--json] [--key=value ...]",
-        about="Shows every effective value, of the manifest and of the container, and where it came from: a default, the\n"
-        "`__init__` of the class, the manifest's line, or the command line. Each wins over those before it.",
+        about="Shows every effective value, of the manifest and of the container, and where it came from: a default,\n"
+        "the `__init__` of the class, the manifest's line, or the command line. Each wins over those before it.",
         examples=[
             "innereye-run explain manifests/hello.yaml --num_epochs=5",
             "innereye-run explain manifests/hello.yaml | grep l_rate",
@@ -84,7 +85,8 @@ def run(argv: Sequence[str]) -> int:
 def of_manifest(job: Job, document: Document, *, target_given: bool) -> Iterator[Row]:
     """The values of the manifest in the order of its types; the container's arguments are told with the container."""
     for path, value in _leaves(job.manifest, ()):
-        if path[0] == "path" or path[:2] == ("container", "args"):
+        not_asked_for = path[0] == "compute" and path[1] in ("docker", "azureml") and value is None
+        if path[0] == "path" or path[:2] == ("container", "args") or not_asked_for:
             continue
         places = [path, ("dataset", *path[2:])] if path[:2] == ("datasets", 0) else [path]
         line = next((found for place in places if (found := _line(document, place))), None)
@@ -108,7 +110,7 @@ def of_container(job: Job, document: Document) -> Iterator[Row]:
 
 
 def _computed(job: Job) -> Mapping[str, Any]:
-    """The values that the source does not tell, from the class itself, imported; none where it can't be imported here."""
+    """The values that the source does not tell, from the imported class; none where it can't be imported here."""
     from importlib.util import find_spec
 
     from innereye_runtime.containers.parameter import UNKNOWN
@@ -118,9 +120,7 @@ def _computed(job: Job) -> Mapping[str, Any]:
         return {}
     told = f"the source of {job.location.class_name} does not tell {', '.join(unknown)}"
     if find_spec("torch") is None:
-        say(
-            f"{paint('note:', YELLOW, sys.stderr)} {told}, and the class can't be imported without torch, which isn't here"
-        )
+        say(f"{paint('note:', YELLOW, sys.stderr)} {told}, and without torch the class can't be imported here")
         return {}
     from innereye_runtime.containers.discovery import load
 
@@ -145,13 +145,9 @@ def as_text(rows: Sequence[Row]) -> str:
 
 def _leaves(value: Any, path: tuple[str | int, ...]) -> Iterator[tuple[tuple[str | int, ...], Any]]:
     """The plain values below `value`, each with its path as the manifest writes it."""
-    if is_dataclass(value) and "Settings" not in type(value).__name__ and not hasattr(value, "parse"):
+    if is_dataclass(value) and not isinstance(value, Memory | Duration):
         for field in fields(value):
             yield from _leaves(getattr(value, field.name), (*path, _KEYS.get(field.name, field.name)))
-    elif is_dataclass(value) and not hasattr(value, "parse"):
-        for field in fields(value):
-            if (item := getattr(value, field.name)) is not None:
-                yield from _leaves(item, (*path, field.name))
     elif isinstance(value, Mapping):
         for key, item in value.items():
             yield from _leaves(item, (*path, key))

@@ -60,6 +60,9 @@ def dispatch(argv: list[str]) -> int:
         return ExitCode.DONE
     name, rest = (argv[0], argv[1:]) if argv[0] in COMMANDS else ("run", argv)
     command = import_module(f"innereye_runtime.cli.{name}")
+    if {"-h", "--help"} & set(rest):
+        sys.stdout.write(command.parser().format_help())
+        return ExitCode.DONE
     code: int = command.run(rest)
     return code
 

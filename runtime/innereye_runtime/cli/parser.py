@@ -63,8 +63,6 @@ class Parser(argparse.ArgumentParser):
         own, overrides = self._split(argv)
         if overrides and not self.takes_overrides:
             self.error(f"unknown option '{_name(overrides[0])}'", hint=self.near(overrides[0]))
-        if "-h" in own or "--help" in own:
-            self.parse_args(["--help"])
         _, extra = self.parse_known_intermixed_args(own, namespace)
         if extra:
             self.error(f"unexpected argument '{extra[0]}'", hint=self._hint_for_extra(extra[0], argv))

@@ -57,6 +57,7 @@ def run(argv: Sequence[str]) -> int:
         paths.manifest,
         cwd=Path.cwd(),
         target=arguments.target or record.target,
+        smoke=record.smoke,
         root=Path(root) if root else None,
         run_folder=paths.root,
     )

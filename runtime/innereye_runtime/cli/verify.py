@@ -20,7 +20,7 @@ def parser() -> Parser:
     parser = Parser(
         "verify",
         usage="RUN",
-        about="Compares every file of a run folder with its outputs.json, by size and sha256.\nExit code 6: something differs.",
+        about="Compares every file of a run folder with its outputs.json. Exit code 6: something differs.",
         examples=["innereye-run verify outputs/2026-11-24T101530Z_HelloContainer"],
     )
     add_run(parser)

@@ -1,0 +1,61 @@
+"""Two measures taken in turns, so that what else the machine does weighs on both, and their ratio."""
+
+from __future__ import annotations
+
+import subprocess
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Row:
+    what: str
+    other: str
+    unit: str
+    ours: Sequence[float]
+    theirs: Sequence[float]
+    target: str
+
+    @property
+    def ratio(self) -> float:
+        """The median of the ratios of the pairs: a pair shares its moment."""
+        return median(a / b for a, b in zip(self.ours, self.theirs, strict=True))
+
+
+def paired(ours: Callable[[], float], theirs: Callable[[], float], *, rounds: int) -> tuple[list[float], list[float]]:
+    """`rounds` measures of each, in turns, each first every other time, after one of each that is dropped."""
+    ours()
+    theirs()
+    a: list[float] = []
+    b: list[float] = []
+    for number in range(rounds):
+        for measure, into in ((ours, a), (theirs, b)) if number % 2 == 0 else ((theirs, b), (ours, a)):
+            into.append(measure())
+    return a, b
+
+
+def seconds_of(command: Sequence[str], *, cwd: Path) -> float:
+    """The wall time of a program that has to end well.
+
+    Raises:
+        subprocess.CalledProcessError: it does not.
+    """
+    started = time.perf_counter()
+    subprocess.run(command, cwd=cwd, check=True, stdin=subprocess.DEVNULL, capture_output=True)
+    return time.perf_counter() - started
+
+
+def as_table(rows: Sequence[Row]) -> str:
+    lines = [
+        "| what | innereye-run | compared with | median | ratio | target | pairs |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    for row in rows:
+        digits = ".3f" if row.unit == "s" else ",.0f"
+        ours, theirs = (f"{median(values):{digits}} {row.unit}" for values in (row.ours, row.theirs))
+        cells = (row.what, ours, row.other, theirs, f"{row.ratio:.2f}", row.target, str(len(row.ours)))
+        lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines)

@@ -1,0 +1,112 @@
+"""Who may import whom. The table is the rule; nothing here runs the code that it judges."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+SOURCE = Path(__file__).resolve().parents[2] / "runtime"
+PACKAGE = "innereye_runtime"
+
+FLOORS = {
+    "": 0,  # the package itself: its version, and lazy names for users
+    "errors": 0,
+    "manifest": 1,
+    "data": 1,
+    "containers": 2,
+    "job": 3,
+    "targets": 4,
+    "training": 4,
+    "cli": 5,
+    "entrypoint": 5,
+    "examples": 5,  # what a user could have written
+}
+LOOKS_UP = {("__init__.py", "containers")}  # the names that users import from the package, inside `__getattr__`
+APART = [{"targets", "training"}, {"cli", "entrypoint"}, {"targets", "entrypoint"}, {"manifest", "data"}]
+HEAVY = {"torch", "pytorch_lightning", "torchmetrics", "numpy", "docker", "azure", "tensorboard", "PIL", "nilearn"}
+LIGHT_ROOMS = ("errors", "manifest", "data", "job", "targets", "cli")
+"""Where no heavy package is imported at module level, so that a command starts at once."""
+
+
+def modules() -> list[Path]:
+    return sorted(path for path in (SOURCE / PACKAGE).rglob("*.py"))
+
+
+def room_of(module: Path) -> str:
+    first = module.relative_to(SOURCE / PACKAGE).parts[0]
+    return "" if first == "__init__.py" else first.removesuffix(".py")
+
+
+def imports(tree: ast.AST) -> Iterator[str]:
+    """Every module that is imported anywhere below `tree`, inside functions too, but not for type checking alone."""
+    for node in ast.iter_child_nodes(tree):
+        match node:
+            case ast.If(test=ast.Name(id="TYPE_CHECKING")):
+                yield from (name for part in node.orelse for name in imports(part))
+                continue
+            case ast.Import(names=names):
+                yield from (alias.name for alias in names)
+            case ast.ImportFrom(module=str(name), level=0, names=names):
+                yield name
+                yield from (f"{name}.{alias.name}" for alias in names)
+            case ast.ImportFrom():
+                raise AssertionError(f"line {node.lineno}: relative imports hide the room that is imported")
+        yield from imports(node)
+
+
+def at_import(tree: ast.Module) -> Iterator[str]:
+    """What is imported when the module is: everything outside functions."""
+
+    class Outside(ast.NodeTransformer):
+        def visit_FunctionDef(self, node: ast.FunctionDef) -> None:
+            return None
+
+        def visit_AsyncFunctionDef(self, node: ast.AsyncFunctionDef) -> None:
+            return None
+
+    return imports(Outside().visit(tree))
+
+
+def rooms_imported(module: Path) -> set[str]:
+    names = {name.split(".")[1] for name in imports(ast.parse(module.read_text())) if name.startswith(f"{PACKAGE}.")}
+    return {name for name in names if name in FLOORS}
+
+
+def label(module: Path) -> str:
+    return str(module.relative_to(SOURCE / PACKAGE))
+
+
+@pytest.mark.parametrize("module", modules(), ids=label)
+def test_nothing_looks_up(module: Path) -> None:
+    room = room_of(module)
+    assert room in FLOORS, f"{label(module)}: no floor is known for '{room}'"
+    above = {other for other in rooms_imported(module) if FLOORS[other] > FLOORS[room]}
+    assert {other for other in above if (label(module), other) not in LOOKS_UP} == set()
+
+
+@pytest.mark.parametrize("module", modules(), ids=label)
+def test_rooms_that_stay_apart_never_import_each_other(module: Path) -> None:
+    room = room_of(module)
+    found = {other for pair in APART if room in pair for other in pair - {room} if other in rooms_imported(module)}
+    assert found == set()
+
+
+def test_the_submitting_side_never_imports_the_running_side() -> None:
+    # `report` writes a page from files; it is the one thing of the running side that the command line does by itself.
+    for module in modules():
+        if room_of(module) in ("cli", "targets") and label(module) != "cli/report.py":
+            assert rooms_imported(module) & {"training", "entrypoint"} == set(), label(module)
+
+
+@pytest.mark.parametrize("module", [m for m in modules() if room_of(m) in LIGHT_ROOMS], ids=label)
+def test_light_rooms_import_nothing_heavy_at_module_level(module: Path) -> None:
+    assert {name.split(".")[0] for name in at_import(ast.parse(module.read_text()))} & HEAVY == set()
+
+
+def test_the_old_import_root_only_hands_on() -> None:
+    for module in (SOURCE / "InnerEye").rglob("*.py"):
+        classes = [node.name for node in ast.walk(ast.parse(module.read_text())) if isinstance(node, ast.ClassDef)]
+        assert classes == [], module

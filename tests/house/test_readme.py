@@ -1,0 +1,46 @@
+"""What README.md and CONTRIBUTING.md tell a reader to type is there."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from innereye_runtime.cli.main import COMMANDS
+
+ROOT = Path(__file__).resolve().parents[2]
+DOCUMENTS = ["README.md", "CONTRIBUTING.md"]
+TARGETS = set(re.findall(r"^(\w+):", (ROOT / "Makefile").read_text(), re.M))
+
+
+def lines_of_code(name: str) -> list[str]:
+    blocks = re.findall(r"^```(?:sh|console)?\n(.*?)^```", (ROOT / name).read_text(), re.M | re.S)
+    return [line.split("#")[0].strip() for block in blocks for line in block.splitlines() if line.strip()]
+
+
+@pytest.mark.parametrize("name", DOCUMENTS)
+def test_make_targets_exist(name: str) -> None:
+    named = {target for line in lines_of_code(name) if line.startswith("make ") for target in line.split()[1:2]}
+    assert named
+    assert named <= TARGETS
+
+
+def test_commands_of_the_readme_exist() -> None:
+    words = [line.split()[1:] for line in lines_of_code("README.md") if line.startswith("innereye-run ")]
+    assert words
+    for first, *_ in words:
+        assert first in COMMANDS or first.startswith("--") or (ROOT / first).is_file() or first == "manifest.yaml", (
+            first
+        )
+
+
+def test_files_that_the_readme_links_to_exist() -> None:
+    links = re.findall(r"\]\((?!https?://|#)([^)#]+)", (ROOT / "README.md").read_text())
+    assert links
+    assert [link for link in links if not (ROOT / link).exists()] == []
+
+
+def test_the_readme_shows_every_command() -> None:
+    text = (ROOT / "README.md").read_text()
+    assert [command for command in COMMANDS if command not in text] == []
