@@ -21,7 +21,7 @@ from innereye_runtime.manifest.units import Duration, Memory
 
 
 def build(value: Mapping[str, Any], *, path: Path | None, folder: Path) -> Manifest:
-    """The manifest that `value` says, relative paths taken from `folder`. `value` has to be valid by schema and rules."""
+    """The manifest that `value` says, relative paths taken from `folder`. `value` has to be valid."""
     container = build_container(value["container"])
     datasets = value.get("datasets", [value["dataset"]] if "dataset" in value else [])
     trainer = value.get("trainer", {})

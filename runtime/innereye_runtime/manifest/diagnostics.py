@@ -26,8 +26,8 @@ class Span:
 class Diagnostic:
     """One problem: where it is, what is wrong and what to do about it.
 
-    `source` is what stands before the position (the manifest as the user named it, or `<command line>`); `lines` are the
-    lines of source text that `span` covers, the first being line `span.line`.
+    `source` is what stands before the position (the manifest as the user named it, or `<command line>`); `lines` are
+    the lines of source text that `span` covers, the first being line `span.line`.
     """
 
     code: str

@@ -14,7 +14,7 @@ Path = tuple[str | int, ...]
 
 @dataclass(frozen=True, slots=True)
 class Node:
-    """One value as it was written. `children` maps a key or an index to the child; `keys` maps a key to the key's own node."""
+    """One value as it was written. `children` has a key or an index for each child; `keys` has the keys' own nodes."""
 
     kind: Literal["scalar", "mapping", "sequence"]
     value: Any
@@ -43,7 +43,7 @@ class Document:
 
     @property
     def value(self) -> Any:
-        """Plain data: dict, list, str, int, float, bool, None. Shared between uses of one alias, so not to be changed."""
+        """Plain data: dict, list, str, int, float, bool, None. Uses of one alias share it, so it is not to be changed."""
         return self.root.value
 
     def node(self, path: Path) -> Node:
@@ -60,8 +60,8 @@ class Document:
     def span(self, path: Path, key: bool = False) -> Span:
         """Where the value at `path` is written, or its key with `key=True`.
 
-        A value that has no text of its own (an empty one), and the top of the document, have the place of their key and
-        of their first key. Where `path` leads further than the text does, the last part that is there counts.
+        A value without text of its own (an empty one) has the place of its key, and the top of the document that of its
+        first key. Where `path` leads further than the text does, the last part that is there counts.
         """
         node, name = self.root, None
         for step in path:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -54,7 +54,7 @@ def load(path: Path, *, source: str | None = None, target: TargetName | None = N
 
 
 def parse(text: bytes, *, path: Path | None, source: str, target: TargetName | None = None) -> Loaded:
-    """The manifest in `text`; relative paths in it are taken from the folder of `path`, or from the working directory."""
+    """The manifest in `text`; its relative paths start at the folder of `path`, else at the working directory."""
     document, found = reading.read(text, source)
     if document is None:
         return Loaded(manifest=None, document=None, diagnostics=tuple(found))
@@ -77,7 +77,13 @@ def in_order(found: list[Diagnostic]) -> tuple[Diagnostic, ...]:
     ordered = sorted(unique.values(), key=lambda d: (d.span, d.code))
     if len(ordered) > messages.MOST:
         last = ordered[messages.MOST]
-        note = Diagnostic(code="N001", message="there are more problems below this line", span=last.span, source=last.source, lines=last.lines, hint="repair those above first", severity="note")  # fmt: skip
+        note = replace(
+            last,
+            code="N001",
+            severity="note",
+            message="there are more problems below this line",
+            hint="repair those above first",
+        )
         ordered = [*ordered[: messages.MOST], note]
     return tuple(ordered)
 

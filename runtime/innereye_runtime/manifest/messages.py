@@ -5,21 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from innereye_runtime.manifest.composing import describe
 from innereye_runtime.manifest.diagnostics import Diagnostic, Span
 from innereye_runtime.manifest.document import Document, Path
+from innereye_runtime.manifest.lookups import as_yaml, example, homes, noun, schema_at
+from innereye_runtime.manifest.nodes import describe
 from innereye_runtime.manifest.scalars import like_yaml_1_1
-from innereye_runtime.manifest.schema import Departure, manifest_schema
+from innereye_runtime.manifest.schema import Departure, same
 from innereye_runtime.manifest.words import clip, near, quote
 
-_NOUNS = {
-    "object": "a mapping",
-    "array": "a list",
-    "string": "text",
-    "boolean": "true or false",
-    "integer": "a whole number",
-    "number": "a number",
-}
 _OTHER_WORDS = {
     "model": "container",
     "epochs": "num_epochs",
@@ -39,7 +32,7 @@ MOST = 100
 
 
 def diagnostics(document: Document, found: list[Departure]) -> list[Diagnostic]:
-    """One diagnostic for each departure, in source order; an unknown key and the missing one that it stands for make one."""
+    """One for each departure, in source order; an unknown key and the missing one that it stands for make one."""
     unknown = [departure for departure in found if departure.keyword == "unknown"]
     missing = [d for d in found if d.keyword == "required" and not document.node(_parent(document, d.path)).partial]
     rest = [departure for departure in found if departure.keyword not in ("unknown", "required")]
@@ -55,7 +48,7 @@ def diagnostics(document: Document, found: list[Departure]) -> list[Diagnostic]:
     told = [
         *((document.span(d.path, key=True), d) for d in unknown),
         *((_key_of_parent(document, d.path), d) for d in missing if d.path not in replaced),
-        *((document.span(d.path, key=d.keyword == "propertyNames"), d) for d in rest),
+        *((_place(document, d), d) for d in rest),
     ]
     told.sort(key=lambda place: place[0])
     return [_tell(document, span, departure, misspelt) for span, departure in told[: MOST + 1]]
@@ -84,7 +77,8 @@ def _tell(document: Document, span: Span, departure: Departure, misspelt: Mappin
         case "pattern" | "propertyNames":
             code, (message, hint) = "E106", _wrong_form(departure)
         case "uniqueItems":
-            code, (message, hint) = "E108", _twice(departure)
+            item = quote(as_yaml(departure.value[_second_of_two(departure.value)]))
+            code, message, hint = "E108", f"'{dotted(departure.path)}' has {item} twice", "delete one of the two"
         case _:
             code, (message, hint) = "E103", _out_of_bounds(departure)
     return document.diagnostic(code, span, message, hint=hint)
@@ -101,9 +95,9 @@ def _unknown(document: Document, departure: Departure, misspelt: Mapping[Path, s
     free = [name for name in here if name not in there]
     if name := near(key, free) or near(key, here) or (_OTHER_WORDS.get(key) if _OTHER_WORDS.get(key) in here else None):
         return message, f"did you mean '{name}'?" + (" It is there already" if name in there else "")
-    if elsewhere := _homes().get(_OTHER_WORDS.get(key, key)) or _homes().get(key):
+    if elsewhere := homes().get(_OTHER_WORDS.get(key, key)) or homes().get(key):
         home, name = elsewhere
-        return message, f"'{name}' belongs into '{home}'" if home else f"'{name}' belongs to the top of the manifest"
+        return message, f"'{name}' belongs in '{home}'" if home else f"'{name}' belongs at the top of the manifest"
     owner = str(parent[-1]) if parent else ""
     if owner in _FREE:
         whose = "the class" if owner == "container" else "Lightning's Trainer"
@@ -117,9 +111,9 @@ def _unknown(document: Document, departure: Departure, misspelt: Mapping[Path, s
 def _missing(document: Document, departure: Departure) -> tuple[str, str]:
     *parent, key = departure.path
     schema = departure.schema.get("properties", {}).get(key, {})
-    examples = schema.get("examples") or _schema_at(departure.path).get("examples", [])
+    examples = schema.get("examples") or schema_at(departure.path).get("examples", [])
     hint = (
-        f"add '{key}: {_as_yaml(examples[0])}'" + (", or your own" if key != "schema" else "")
+        f"add '{key}: {as_yaml(examples[0])}'" + (", or your own" if key != "schema" else "")
         if examples
         else f"add '{key}:'"
     )
@@ -131,25 +125,27 @@ def _missing(document: Document, departure: Departure) -> tuple[str, str]:
 
 def _empty(document: Document, departure: Departure) -> tuple[str, str]:
     written = document.node(departure.path).text
-    message = f"'{dotted(departure.path)}' is {'null' if written else 'empty'}, and has to be {_noun(departure)}"
+    message = f"'{dotted(departure.path)}' is {'null' if written else 'empty'}, and has to be {noun(departure)}"
     if written == "~":
         return message, 'a lone ~ is null in YAML; for the home folder write "~" in quotes'
     if isinstance(departure.path[-1], int):
         return message, "write a value, or delete the '-'"
-    return message, f"write a value{_example(departure)}, or delete the key"
+    return message, f"write a value{example(departure)}, or delete the key"
 
 
 def _wrong_type(document: Document, departure: Departure) -> tuple[str, str]:
     node, value = document.node(departure.path), departure.value
     text, kind = clip(document.written(departure.path)), departure.schema.get("type")
     shown = "" if isinstance(value, (dict, list)) else f"{quote(text)} is "
-    message = f"'{dotted(departure.path)}' has to be {_noun(departure)}, and {shown or 'this is '}{describe(value)}"
+    message = f"'{dotted(departure.path)}' has to be {noun(departure)}, and {shown or 'this is '}{describe(value)}"
     is_text = isinstance(value, str)
+    if departure.keyword == "anyOf":
+        return message, _gpus_hint(node.text, value)
     if kind == "integer" and isinstance(value, float):
         message += " with a decimal point or an exponent"
         return message, f"write {int(value)}" if value.is_integer() and abs(
             value
-        ) < 1e15 else f"write a whole number{_example(departure)}"
+        ) < 1e15 else f"write a whole number{example(departure)}"
     if kind in ("integer", "number") and is_text:
         return message, _number_hint(node.text, node.plain, departure)
     if kind == "boolean":
@@ -169,13 +165,29 @@ def _wrong_type(document: Document, departure: Departure) -> tuple[str, str]:
         return message, f"write {meant}" if meant in ("true", "false") else "write true or false"
     if kind == "string" and isinstance(value, (bool, int, float)):
         if "unit" in str(departure.schema.get("title")) and not isinstance(value, bool):
-            return message.replace("is a number", "has no unit"), f"write the unit{_example(departure)}"
+            return message.replace("is a number", "has no unit"), _unit_hint(node.text, departure)
         return message, f'write "{quote(node.text)}" in quotes'
     if kind == "array" and not isinstance(value, dict):
         return message, f"write [{quote(text)}], or one '- item' a line"
     if kind == "object" and is_text and ":" in value:
         return message, "put a space after the ':', and the keys in lines below or in braces"
-    return message, f"write {_noun(departure)}{_example(departure)}"
+    return message, f"write {noun(departure)}{example(departure)}"
+
+
+def _gpus_hint(text: str, value: Any) -> str:
+    """`compute.gpus` is the one key with several types."""
+    if isinstance(value, str) and text.strip().isdigit():
+        return f"write {text.strip()} without quotes"
+    if isinstance(value, float) and value.is_integer() and value >= 1:
+        return f"write {int(value)}"
+    if isinstance(value, str) and (guess := near(text, ("none", "all"))):
+        return f"did you mean {guess}?"
+    return "write none, all, a number such as 2, or ids such as [0, 3]"
+
+
+def _unit_hint(text: str, departure: Departure) -> str:
+    units = ("m", "g") if "size" in departure.schema["title"] else ("s", "m", "h")
+    return f"write {', '.join(text + unit for unit in units[:-1])} or {text}{units[-1]}"
 
 
 def _number_hint(text: str, plain: bool, departure: Departure) -> str:
@@ -183,16 +195,16 @@ def _number_hint(text: str, plain: bool, departure: Departure) -> str:
         case "number" if "_" in text:
             return f"write {text.replace('_', '')}: YAML 1.2 has no '_' in numbers"
         case "date":
-            return "a date can't stand here; write " + _noun(departure) + _example(departure)
+            return "a date can't stand here; write " + noun(departure) + example(departure)
     if not plain and text.strip().isdigit():
         return f"write {text.strip()} without quotes"
-    return f"write {_noun(departure)}{_example(departure)}"
+    return f"write {noun(departure)}{example(departure)}"
 
 
 def _no_choice(departure: Departure) -> tuple[str, str]:
     choices = departure.schema.get("enum") or [departure.schema["const"]]
     value = departure.value
-    shown = quote(value) if isinstance(value, str) else quote(_as_yaml(value))
+    shown = quote(value) if isinstance(value, str) else quote(as_yaml(value))
     if departure.path == ("schema",):
         return f"'schema' is {shown}, and this program reads version 1", "write 'schema: 1'"
     message = f"'{dotted(departure.path)}' can't be '{shown}'"
@@ -212,25 +224,20 @@ def _wrong_form(departure: Departure) -> tuple[str, str]:
     if departure.path[-1] == "sha256" and value.lower() != value and len(value) == 64:
         return message, "write its letters in lower case"
     if "unit" in departure.schema["title"] and value.strip().isdigit():
-        return message, f"add a unit{_example(departure)}"
-    return message, f"write one{_example(departure)}" if "examples" in departure.schema else "choose another name"
+        return message, _unit_hint(value.strip(), departure)
+    return message, f"write one{example(departure)}" if "examples" in departure.schema else "choose another name"
 
 
-def _twice(departure: Departure) -> tuple[str, str]:
-    seen: list[Any] = []
-    for item in departure.value:
-        if any(item is other or (type(item) is type(other) and item == other) for other in seen):
-            break
-        seen.append(item)
-    return f"'{dotted(departure.path)}' has {quote(_as_yaml(item))} twice", "delete one of them"
+def _second_of_two(items: list[Any]) -> int:
+    return next(i for i, item in enumerate(items) if any(same(item, other) for other in items[:i]))
 
 
 def _out_of_bounds(departure: Departure) -> tuple[str, str]:
     keyword, name = departure.keyword, dotted(departure.path)
-    limit, shown = departure.schema[keyword], quote(_as_yaml(departure.value))
+    limit, shown = departure.schema[keyword], quote(as_yaml(departure.value))
     match keyword:
         case "minLength" | "minItems":
-            return f"'{name}' is empty", f"write {_noun(departure)}{_example(departure)}, or delete the key"
+            return f"'{name}' is empty", f"write {noun(departure)}{example(departure)}, or delete the key"
         case "maxLength":
             return f"'{name}' has {len(departure.value)} characters; {limit} are allowed", "write a shorter one"
         case "minimum":
@@ -238,31 +245,13 @@ def _out_of_bounds(departure: Departure) -> tuple[str, str]:
             return f"'{name}' is {shown}, and has to be at least {limit}", hint
         case "maximum":
             return f"'{name}' is {shown}, and can be at most {limit}", f"write {limit} or less"
-    return f"'{name}' is {shown}, and has to be more than {limit}", f"write a number above {limit}{_example(departure)}"
+    return f"'{name}' is {shown}, and has to be more than {limit}", f"write a number above {limit}{example(departure)}"
 
 
-def _noun(departure: Departure) -> str:
-    if choices := departure.schema.get("enum"):
-        return f"one of {', '.join(choices)}"
-    return str(departure.schema.get("title") or _NOUNS[departure.schema["type"]])
-
-
-def _example(departure: Departure) -> str:
-    examples = departure.schema.get("examples") or _schema_at(departure.path).get("examples")
-    return f", for example {_as_yaml(examples[0])}" if examples and "such as" not in _noun(departure) else ""
-
-
-def _as_yaml(value: Any) -> str:
-    match value:
-        case bool():
-            return "true" if value else "false"
-        case None:
-            return "null"
-        case dict():
-            return "{" + ", ".join(f"{key}: {_as_yaml(item)}" for key, item in value.items()) + "}"
-        case list():
-            return "[" + ", ".join(map(_as_yaml, value)) + "]"
-    return str(value)
+def _place(document: Document, departure: Departure) -> Span:
+    if departure.keyword == "uniqueItems":
+        return document.span((*departure.path, _second_of_two(departure.value)))
+    return document.span(departure.path, key=departure.keyword == "propertyNames")
 
 
 def _parent(document: Document, path: Path) -> Path:
@@ -282,24 +271,3 @@ def _key_of_parent(document: Document, path: Path) -> Span:
         span = document.span(parent)
         return Span(span.line, span.column, span.line, span.column + 1)
     return document.span(parent, key=True)
-
-
-def _schema_at(path: Path) -> Mapping[str, Any]:
-    schema: Any = manifest_schema()
-    for step in path:
-        schema = schema.get("items", {}) if isinstance(step, int) else schema.get("properties", {}).get(step, {})
-        if "$ref" in schema:
-            schema = {**manifest_schema()["$defs"][schema["$ref"].rpartition("/")[2]], **schema}
-    return schema  # type: ignore[no-any-return]
-
-
-def _homes() -> dict[str, tuple[str, str]]:
-    """For each key of the format that has one home only: (the mapping that it stands in, the key)."""
-    found: dict[str, list[str]] = {}
-    waiting: list[tuple[str, Mapping[str, Any]]] = [("", manifest_schema())]
-    while waiting:
-        home, schema = waiting.pop(0)
-        for name, part in schema.get("properties", {}).items():
-            found.setdefault(name, []).append(home)
-            waiting.append((f"{home}.{name}" if home else name, part))
-    return {name: (homes[0], name) for name, homes in found.items() if len(homes) == 1}

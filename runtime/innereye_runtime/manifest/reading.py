@@ -1,4 +1,4 @@
-"""Bytes -> `Document`: every node with its span, every trap of YAML with a message of its own, and a bound on everything.
+"""Bytes -> `Document`: every node with its span, every trap of YAML with a message of its own, all of it bounded.
 
 Limits: 256 KiB, 20,000 lines, 64 levels, 20,000 nodes with aliases expanded. They hold while the text is scanned, so
 that no input costs more than a second. Parsed by the event parser of ruamel.yaml; nodes are made here, because its own

@@ -1,19 +1,199 @@
-"""What no schema can say: keys that contradict each other, and keys that a target can't do."""
+"""What a schema can't say: keys that contradict each other, and keys that the target can't do.
+
+Each rule sees plain data that may be wrong in other ways, and looks only at what has the type it expects: a type error
+is told by the schema, and never hides a contradiction elsewhere.
+"""
 
 from __future__ import annotations
 
+import os.path
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import PurePath, PurePosixPath, PureWindowsPath
 from typing import Any
 
 from innereye_runtime.manifest.diagnostics import Diagnostic
-from innereye_runtime.manifest.document import Document
+from innereye_runtime.manifest.document import Document, Path
+from innereye_runtime.manifest.scalars import like_yaml_1_1
+from innereye_runtime.manifest.units import Memory
+from innereye_runtime.manifest.words import quote
+
+OWNED: Mapping[str, str] = {
+    "max_epochs": "write 'num_epochs' in 'trainer'",
+    "default_root_dir": "it is the run folder; write 'folder' in 'outputs' to have run folders elsewhere",
+    "callbacks": "return them from the class's `get_callbacks`",
+    "logger": "CSV and TensorBoard are always there; the class's `get_trainer_arguments` can add loggers",
+    "devices": "write 'gpus' in 'compute'",
+    "accelerator": "write 'gpus' in 'compute': none is the CPU",
+    "num_nodes": "write 'nodes' in 'compute'",
+    "enable_checkpointing": "the best and the last checkpoint are always saved",
+    "enable_progress_bar": "it is a bar on a terminal and plain lines in a log",
+    "fast_dev_run": "use `innereye-run --smoke`",
+}
+"""Arguments of Lightning's Trainer that a manifest can't set, and what to do instead."""
+
+_SMALLEST_MEMORY = 64 << 20
+_VARIABLE = re.compile(r"\$\{?[A-Za-z_]\w*\}?|%[A-Za-z_]\w*%")
 
 
-def check(document: Document, value: dict[str, Any]) -> list[Diagnostic]:
-    found: list[Diagnostic] = []
+def check(document: Document, value: Mapping[str, Any]) -> list[Diagnostic]:
+    """Every contradiction in `value`, the document's data with the target of the command line already in it."""
+    target = _mapping(value, "compute").get("target", "process")
+    return [
+        *_datasets(document, value, target),
+        *_compute(document, _mapping(value, "compute"), target),
+        *_epochs(document, value),
+        *_trainer_arguments(document, value),
+        *_outputs(document, value),
+        *_secrets(document, value),
+        *_variables(document, value),
+    ]
+
+
+def _datasets(document: Document, value: Mapping[str, Any], target: Any) -> Iterator[Diagnostic]:
     if "dataset" in value and "datasets" in value:
-        span = document.span(("datasets",), key=True)
+        later = max("dataset", "datasets", key=lambda name: document.span((name,), key=True))
         message = "'dataset' and 'datasets' are both there"
-        found.append(
-            document.diagnostic("E201", span, message, hint="keep one: 'dataset' for one, 'datasets' for several")
+        yield document.diagnostic(
+            "E201", document.span((later,), key=True), message, hint="keep 'dataset' for one, or 'datasets' for several"
         )
-    return found
+    for path, dataset in _each_dataset(value):
+        if document.node(path).partial:
+            continue
+        span = document.span(path, key=isinstance(path[-1], str))
+        if "id" not in dataset and "local" not in dataset:
+            hint = "add 'local: FOLDER' for a folder of this machine, and 'id: NAME' for one in Azure"
+            yield document.diagnostic(
+                "E202", span, "this dataset names no data: it has neither 'id' nor 'local'", hint=hint
+            )
+        elif target == "azureml" and "id" not in dataset:
+            hint = "add 'id: NAME', a data asset or a folder of the datastore"
+            yield document.diagnostic("E203", span, "this dataset has no 'id', which target azureml needs", hint=hint)
+        elif target in ("process", "docker") and "local" not in dataset and "://" not in str(dataset["id"]):
+            hint = "add 'local: FOLDER', the place of the data on this machine"
+            message = f"this dataset has no 'local', which target {target} needs"
+            yield document.diagnostic("E204", span, message, hint=hint)
+        if dataset.get("strict") is True and dataset.get("mode") in ("download", "auto"):
+            message = f"'strict' has no effect with mode {dataset['mode']}"
+            hint = "write 'mode: mount', or delete 'strict'"
+            key = document.span((*path, "strict"), key=True)
+            yield document.diagnostic("W004", key, message, hint=hint, severity="warning")
+
+
+def _compute(document: Document, compute: Mapping[str, Any], target: Any) -> Iterator[Diagnostic]:
+    nodes = compute.get("nodes")
+    if target in ("process", "docker") and isinstance(nodes, int) and nodes > 1:
+        message = f"target {target} runs on this machine alone, and 'nodes' is {nodes}"
+        span = document.span(("compute", "nodes"))
+        yield document.diagnostic("E205", span, message, hint="write 'nodes: 1', or 'target: azureml'")
+    gpus = compute.get("gpus")
+    if target == "azureml" and isinstance(gpus, list) and gpus:
+        message = "GPU ids name the GPUs of this machine; target azureml takes a number"
+        span = document.span(("compute", "gpus"))
+        yield document.diagnostic("E206", span, message, hint=f"write 'gpus: {len(gpus)}', or all")
+    docker = _mapping(compute, "docker")
+    memory, shared = _size(docker.get("memory")), _size(compute.get("shm_size"))
+    if memory is not None and memory.bytes < _SMALLEST_MEMORY:
+        message = f"Python and PyTorch don't start in {memory} of memory"
+        span = document.span(("compute", "docker", "memory"))
+        yield document.diagnostic("E207", span, message, hint="write a size such as 8g, or delete the key")
+    elif memory is not None and shared is not None and shared > memory and target == "docker":
+        message = f"'shm_size' is {shared}, more than the {memory} of memory that it is a part of"
+        span = document.span(("compute", "shm_size"))
+        yield document.diagnostic("E207", span, message, hint="raise 'docker.memory', or lower 'shm_size'")
+
+
+def _epochs(document: Document, value: Mapping[str, Any]) -> Iterator[Diagnostic]:
+    args = _mapping(_mapping(value, "container"), "args")
+    places: list[Path] = [("container", "args", name) for name in ("num_epochs", "max_epochs") if name in args]
+    if "num_epochs" in _mapping(value, "trainer"):
+        places.append(("trainer", "num_epochs"))
+    places.sort(key=lambda path: document.span(path, key=True))
+    for path in places[1:]:
+        first = document.span(places[0], key=True).line
+        message = f"the number of epochs is given twice; the first is in line {first}"
+        span = document.span(path, key=True)
+        yield document.diagnostic("E209", span, message, hint="keep one: 'num_epochs' in 'trainer' is for every class")
+
+
+def _trainer_arguments(document: Document, value: Mapping[str, Any]) -> Iterator[Diagnostic]:
+    path: Path = ("trainer", "arguments")
+    for name in _mapping(_mapping(value, "trainer"), "arguments"):
+        if name in OWNED:
+            span = document.span((*path, name), key=True)
+            yield document.diagnostic("E210", span, f"the Trainer's '{name}' is set by the runtime", hint=OWNED[name])
+            continue
+        for at, node in document.walk((*path, name)):
+            if node.plain and isinstance(node.value, str) and like_yaml_1_1(node.text) == "boolean":
+                message = f"{node.text} is text in YAML 1.2, not a boolean"
+                hint = f'write true or false, or "{node.text}" in quotes if text is meant'
+                yield document.diagnostic("W002", document.span(at), message, hint=hint, severity="warning")
+
+
+def _outputs(document: Document, value: Mapping[str, Any]) -> Iterator[Diagnostic]:
+    outputs = _mapping(value, "outputs")
+    patterns = outputs.get("expect")
+    for index, pattern in enumerate(patterns if isinstance(patterns, list) else ()):
+        if not isinstance(pattern, str):
+            continue
+        span = document.span(("outputs", "expect", index))
+        if PurePosixPath(pattern).is_absolute() or PureWindowsPath(pattern).drive or pattern.startswith("~"):
+            message = f"'{quote(pattern)}' is an absolute path"
+            yield document.diagnostic("E211", span, message, hint="write a glob relative to the run folder")
+        elif ".." in PurePosixPath(pattern.replace("\\", "/")).parts:
+            message = f"'{quote(pattern)}' leads out of the run folder"
+            yield document.diagnostic("E211", span, message, hint="write a glob without '..'")
+    folder = outputs.get("folder")
+    for _, dataset in _each_dataset(value):
+        local = dataset.get("local")
+        if isinstance(folder, str) and isinstance(local, str) and folder and local:
+            inside, data = PurePath(os.path.normpath(folder)), PurePath(os.path.normpath(local))
+            if inside == data or data in inside.parents:
+                message = f"run folders in '{quote(folder)}' would be part of the dataset in '{quote(local)}'"
+                span = document.span(("outputs", "folder"))
+                yield document.diagnostic("E212", span, message, hint="write a folder outside of the data")
+
+
+def _secrets(document: Document, value: Mapping[str, Any]) -> Iterator[Diagnostic]:
+    environment, secrets = _mapping(value, "environment"), value.get("secrets")
+    listed = secrets if isinstance(secrets, list) else []
+    for index, name in enumerate(listed):
+        if isinstance(name, str) and name in environment and name not in listed[:index]:
+            line = document.span(("environment", name), key=True).line
+            message = f"'{quote(name)}' is a secret, and its value stands in 'environment', line {line}"
+            hint = "delete it from 'environment'; if that value is a real one, have it replaced"
+            yield document.diagnostic("E208", document.span(("secrets", index)), message, hint=hint)
+
+
+def _variables(document: Document, value: Mapping[str, Any]) -> Iterator[Diagnostic]:
+    places: list[Path] = [(*path, "local") for path, _ in _each_dataset(value)]
+    for path in (*places, ("outputs", "folder")):
+        try:
+            text = document.node(path).value
+        except KeyError:
+            continue
+        if isinstance(text, str) and (match := _VARIABLE.search(text)):
+            message = f"{quote(match[0])} is not replaced: a manifest knows no variables"
+            hint = "write the path itself; relative paths start at the manifest"
+            yield document.diagnostic("W003", document.span(path), message, hint=hint, severity="warning")
+
+
+def _each_dataset(value: Mapping[str, Any]) -> Iterator[tuple[Path, Mapping[str, Any]]]:
+    if isinstance(value.get("dataset"), dict):
+        yield ("dataset",), value["dataset"]
+    listed = value.get("datasets")
+    for index, dataset in enumerate(listed if isinstance(listed, list) else ()):
+        if isinstance(dataset, dict):
+            yield ("datasets", index), dataset
+
+
+def _mapping(value: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    part = value.get(name)
+    return part if isinstance(part, dict) else {}
+
+
+def _size(text: Any) -> Memory | None:
+    try:
+        return Memory.parse(text) if isinstance(text, str) else None
+    except ValueError:
+        return None

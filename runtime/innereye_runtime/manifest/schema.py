@@ -1,10 +1,10 @@
 """The manifest's JSON Schema, and every place where a value departs from it.
 
-The schema file is standard JSON Schema 2020-12, for editors too. It is evaluated here, and not by a library, because the
-whole of `innereye-run validate` has to start, read and answer in a tenth of a second: importing jsonschema takes 80 ms and
-jsonschema-rs 25 ms, this module 2 ms. It knows the keywords that the schema uses (`KEYWORDS`; a test holds the file to
-them) and is compared with jsonschema in the tests. It departs from the standard on purpose in two places: `1.0` is no
-integer, as it is none in Python, and `$` does not match before a line break.
+The schema file is standard JSON Schema 2020-12, for editors too. It is evaluated here, and not by a library, because
+the whole of `innereye-run validate` has to start, read and answer in a tenth of a second: importing jsonschema takes
+80 ms and jsonschema-rs 25 ms, this module 2 ms. It knows the keywords that the schema uses (`KEYWORDS`; a test holds the
+file to them) and is compared with jsonschema in the tests. It departs from the standard on purpose in two places: `1.0`
+is no integer, as it is none in Python, and `$` does not match before a line break.
 """
 
 from __future__ import annotations
@@ -146,8 +146,14 @@ def same(a: Any, b: Any) -> bool:
     return type(a) is type(b) and bool(a == b)
 
 
-def _unique(value: Any, wanted: bool) -> bool:
-    return not isinstance(value, list) or not any(same(a, b) for i, a in enumerate(value[:200]) for b in value[:i])
+def second_of_two(items: list[Any]) -> int | None:
+    """The index of the first item that was there before; None where all differ."""
+    seen: set[str] = set()
+    for index, item in enumerate(items):
+        if (text := json.dumps(item, sort_keys=True)) in seen:
+            return index
+        seen.add(text)
+    return None
 
 
 def _on(kind: type | tuple[type, ...], test: Callable[[Any, Any], bool]) -> Callable[[Any, Any], bool]:
@@ -170,7 +176,7 @@ _SIMPLE: Mapping[str, Callable[[Any, Any], bool]] = {
     "maximum": _on(_NUMBER, lambda value, limit: value <= limit),
     "exclusiveMinimum": _on(_NUMBER, lambda value, limit: value > limit),
     "minItems": _on(list, lambda value, limit: len(value) >= limit),
-    "uniqueItems": _unique,
+    "uniqueItems": _on(list, lambda value, wanted: second_of_two(value) is None),
 }
 
 KEYWORDS = frozenset(_SIMPLE) | {

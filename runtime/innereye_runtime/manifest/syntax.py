@@ -16,8 +16,8 @@ from innereye_runtime.manifest.words import clip, quote
 
 
 class Rule(NamedTuple):
-    """`problem` and `context` are searched in ruamel's text; `place` is the mark to point at; `{0}`.. are groups of `problem`,
-    `{open}` is the line where the enclosing thing starts, `{word}` the source text at the place."""
+    """`problem` and `context` are searched in ruamel's text; `place` is the mark to point at. In `message`, `{0}` is a
+    group of `problem`, `{open}` the line where the enclosing thing starts, `{word}` the source text at the place."""
 
     problem: str
     context: str
@@ -31,36 +31,153 @@ _QUOTE_IT = "put the text in quotes"
 _INDENT = "align it with the keys above, by spaces"
 
 TABLE = (
-    Rule(r"found character '\\t' that cannot start", "", "problem", "a tab stands where YAML wants spaces", "indent by spaces", "E012"),
+    Rule(
+        r"found character '\\t' that cannot start",
+        "",
+        "problem",
+        "a tab stands where YAML wants spaces",
+        "indent by spaces",
+        "E012",
+    ),
     Rule(r"found character '(.+)' that cannot start", "", "problem", "'{0}' can't start a value", _QUOTE_IT),
-    Rule("could not find expected ':'", "", "context", "'{word}' has no ':' after it", "write 'key: value', or indent a continued text"),
-    Rule("sequence entries are not allowed here", "", "problem", "'-' can't start a list here", "put the list in lines of its own, below its key"),
+    Rule(
+        "could not find expected ':'",
+        "",
+        "context",
+        "'{word}' has no ':' after it",
+        "write 'key: value', or indent a continued text",
+    ),
+    Rule(
+        "sequence entries are not allowed here",
+        "",
+        "problem",
+        "'-' can't start a list here",
+        "put the list in lines of its own, below its key",
+    ),
     Rule("mapping keys are not allowed here", "", "problem", "'?' can't start a key here", _QUOTE_IT),
-    Rule("mapping values are not allowed here", "", "problem", "this line is indented more than the one it goes with", _INDENT),
+    Rule(
+        "mapping values are not allowed here",
+        "",
+        "problem",
+        "this line is indented more than the one it goes with",
+        _INDENT,
+    ),
     Rule("unexpected end of stream", "quoted scalar", "context", "this quote is never closed", "add the closing quote"),
-    Rule("unexpected document separator", "quoted scalar", "context", "this quote is never closed before the '---' line", "add the closing quote"),
-    Rule(r"unknown escape character '(.+)'", "", "problem", "'\\{0}' is no escape sequence in double quotes", "write '\\\\', or use single quotes: '...'"),
-    Rule(r"escape sequence of (\d) hex", "double-quoted", "problem", "this escape needs {0} hexadecimal digits", "use single quotes for text with a backslash"),
-    Rule("expected <block end>, but found '-'", "", "problem", "'-' starts a list where a key should stand", "indent the list under the key that it belongs to"),
-    Rule("expected <block end>, but found '<block mapping start>'", "", "problem", "this line is indented more than the one it goes with", _INDENT),
-    Rule("expected <block end>, but found '<scalar>'", "", "problem", "there is text after the end of a value", "put the whole text in one pair of quotes, or delete the rest"),
-    Rule("expected <block end>, but found", "", "problem", "this fits neither the list nor the mapping that begins in line {open}", "check the indentation, and put the value on one line with its key"),
-    Rule(r"expected ',' or '\]', but got", "", "context", "this '[' is not closed, or a ',' is missing", "separate the items by ',' and end the list with ']'"),
-    Rule(r"expected ',' or '\}+', but got", "", "context", "this '{{' is not closed, or a ',' is missing", "separate the pairs by ',' and end the mapping with '}}'"),
-    Rule("expected the node content, but found", "", "problem", "a value is missing here", "write the value, or delete what is left of it"),
-    Rule("undefined tag handle|expected URI|expected '>' but|expected '!'|expected ' ', but found", "tag|parsing a node|scanning an? directive", "context", "this tag can't be read", "delete the tag, or put the text in quotes", "E016"),
-    Rule("expected alphabetic or numeric character", "scanning an? (alias|anchor)", "context", "'{word}' is no name of an anchor", "put the text in quotes"),
-    Rule("expected '<document start>'|content after document end", "", "problem", "a second document starts here; a manifest is one document", "delete the '...' or '---' line above", "E006"),
-    Rule("", "scanning a block scalar", "context", "this is no way to start a block of text", "write '|' or '>' at the end of the line, and the text in the lines below"),
-    Rule("more indented follow up line", "", "problem", "the block of text starts with blank lines that are indented more than its text", "delete the spaces of the blank lines"),
+    Rule(
+        "unexpected document separator",
+        "quoted scalar",
+        "context",
+        "this quote is never closed before the '---' line",
+        "add the closing quote",
+    ),
+    Rule(
+        r"unknown escape character '(.+)'",
+        "",
+        "problem",
+        "'\\{0}' is no escape sequence in double quotes",
+        "write '\\\\', or use single quotes: '...'",
+    ),
+    Rule(
+        r"escape sequence of (\d) hex",
+        "double-quoted",
+        "problem",
+        "this escape needs {0} hexadecimal digits",
+        "use single quotes for text with a backslash",
+    ),
+    Rule(
+        "expected <block end>, but found '-'",
+        "",
+        "problem",
+        "'-' starts a list where a key should stand",
+        "indent the list under the key that it belongs to",
+    ),
+    Rule(
+        "expected <block end>, but found '<block mapping start>'",
+        "",
+        "problem",
+        "this line is indented more than the one it goes with",
+        _INDENT,
+    ),
+    Rule(
+        "expected <block end>, but found '<scalar>'",
+        "",
+        "problem",
+        "there is text after the end of a value",
+        "put the whole text in one pair of quotes, or delete the rest",
+    ),
+    Rule(
+        "expected <block end>, but found",
+        "",
+        "problem",
+        "this fits neither the list nor the mapping that begins in line {open}",
+        "check the indentation, and put the value on one line with its key",
+    ),
+    Rule(
+        r"expected ',' or '\]', but got",
+        "",
+        "context",
+        "this '[' is not closed, or a ',' is missing",
+        "separate the items by ',' and end the list with ']'",
+    ),
+    Rule(
+        r"expected ',' or '\}+', but got",
+        "",
+        "context",
+        "this '{{' is not closed, or a ',' is missing",
+        "separate the pairs by ',' and end the mapping with '}}'",
+    ),
+    Rule(
+        "expected the node content, but found",
+        "",
+        "problem",
+        "a value is missing here",
+        "write the value, or delete what is left of it",
+    ),
+    Rule(
+        "undefined tag handle|expected URI|expected '>' but|expected '!'|expected ' ', but found",
+        "tag|parsing a node|scanning an? directive",
+        "context",
+        "this tag can't be read",
+        "delete the tag, or put the text in quotes",
+        "E016",
+    ),
+    Rule(
+        "expected alphabetic or numeric character",
+        "scanning an? (alias|anchor)",
+        "context",
+        "'{word}' is no name of an anchor",
+        "put the text in quotes",
+    ),
+    Rule(
+        "expected '<document start>'|content after document end",
+        "",
+        "problem",
+        "a second document starts here; a manifest is one document",
+        "delete the '...' or '---' line above",
+        "E006",
+    ),
+    Rule(
+        "",
+        "scanning a block scalar",
+        "context",
+        "this is no way to start a block of text",
+        "write '|' or '>' at the end of the line, and the text in the lines below",
+    ),
+    Rule(
+        "more indented follow up line",
+        "",
+        "problem",
+        "the block of text starts with blank lines that are indented more than its text",
+        "delete the spaces of the blank lines",
+    ),
     Rule("unexpected ':'", "", "problem", "':' can't stand in this text without quotes", _QUOTE_IT),
-)  # fmt: skip
+)
 
 _TAB = re.compile(r"[ ]*\t")
 
 
 def explain(error: MarkedYAMLError, lines: tuple[str, ...], source: str) -> list[Diagnostic]:
-    """The problem that ruamel met, told in place; tabs in the indentation are told instead, where it is they that broke it."""
+    """The problem that ruamel met, told in place; the tabs of the indentation instead, where they broke it."""
     said, context = str(error.problem or error.context or ""), str(error.context or "")
     mark, start = error.problem_mark or error.context_mark, error.context_mark or error.problem_mark
     if tabs := _tabs(lines, mark.line if mark else 0):
@@ -96,7 +213,7 @@ def lookup(said: str, context: str) -> Rule | None:
 
 
 def _second_colon(span: Span, lines: tuple[str, ...], source: str) -> Diagnostic:
-    """A ':' where no key can end has three causes: an unquoted text with ': ', a line above without a ':', indentation."""
+    """A ':' where no key can end: an unquoted text with ': ', a line above without a ':', or indentation."""
     line = lines[span.line - 1]
     start = len(line) - len(line.lstrip())
     key = Span(span.line, start + 1, span.line, span.column)
@@ -112,7 +229,7 @@ def _second_colon(span: Span, lines: tuple[str, ...], source: str) -> Diagnostic
 
 
 def _tabs(lines: tuple[str, ...], broken: int) -> list[Span]:
-    """Every tab that indents, when one does in the line that could not be read (counted from 0) or the one before it."""
+    """Every tab that indents, when one does in line `broken` (counted from 0) or the one before it."""
     found = {n: match.end() for n, line in enumerate(lines) if (match := _TAB.match(line)) and line.strip()}
     if not any(line in found for line in (broken - 1, broken)):
         return []

@@ -17,7 +17,7 @@ _BARE = re.compile(r"[A-Za-z0-9_./~][A-Za-z0-9_./+@~-]*(?::[A-Za-z0-9_./+@~-]+)*
 
 
 def to_data(manifest: Manifest) -> dict[str, Any]:
-    """The manifest as plain data, in the order of the format; what is not set, or is the default of a free part, is left out."""
+    """The manifest as plain data, in the order of the format; what is not set is left out."""
     container = {"class": manifest.container.class_name, **_data(manifest.container)}
     container.pop("class_name")
     data: dict[str, Any] = {"schema": 1, "name": manifest.name, "container": container}
