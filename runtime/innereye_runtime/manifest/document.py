@@ -43,7 +43,7 @@ class Document:
 
     @property
     def value(self) -> Any:
-        """Plain data: dict, list, str, int, float, bool, None. Uses of one alias share it, so it is not to be changed."""
+        """Plain data: dict, list, str, int, float, bool, None. Uses of one alias share it: not to be changed."""
         return self.root.value
 
     def node(self, path: Path) -> Node:

@@ -10,7 +10,7 @@ from innereye_runtime.manifest.document import Document, Path
 from innereye_runtime.manifest.lookups import as_yaml, example, homes, noun, schema_at
 from innereye_runtime.manifest.nodes import describe
 from innereye_runtime.manifest.scalars import like_yaml_1_1
-from innereye_runtime.manifest.schema import Departure, same
+from innereye_runtime.manifest.schema import Departure, second_of_two
 from innereye_runtime.manifest.words import clip, near, quote
 
 _OTHER_WORDS = {
@@ -39,9 +39,8 @@ def diagnostics(document: Document, found: list[Departure]) -> list[Diagnostic]:
     misspelt: dict[Path, str] = {}
     for departure in missing:
         name = str(departure.path[-1])
-        beside = {
-            str(u.path[-1]): u.path for u in unknown if u.path[:-1] == departure.path[:-1] and u.path not in misspelt
-        }
+        here = [u.path for u in unknown if u.path[:-1] == departure.path[:-1] and u.path not in misspelt]
+        beside = {str(path[-1]): path for path in here[:MOST]}
         if candidate := near(name, beside) or next((key for key in beside if _OTHER_WORDS.get(key) == name), None):
             misspelt[beside[candidate]] = name
     replaced = {(*path[:-1], name) for path, name in misspelt.items()}
@@ -77,7 +76,7 @@ def _tell(document: Document, span: Span, departure: Departure, misspelt: Mappin
         case "pattern" | "propertyNames":
             code, (message, hint) = "E106", _wrong_form(departure)
         case "uniqueItems":
-            item = quote(as_yaml(departure.value[_second_of_two(departure.value)]))
+            item = quote(as_yaml(departure.value[second_of_two(departure.value) or 0]))
             code, message, hint = "E108", f"'{dotted(departure.path)}' has {item} twice", "delete one of the two"
         case _:
             code, (message, hint) = "E103", _out_of_bounds(departure)
@@ -228,10 +227,6 @@ def _wrong_form(departure: Departure) -> tuple[str, str]:
     return message, f"write one{example(departure)}" if "examples" in departure.schema else "choose another name"
 
 
-def _second_of_two(items: list[Any]) -> int:
-    return next(i for i, item in enumerate(items) if any(same(item, other) for other in items[:i]))
-
-
 def _out_of_bounds(departure: Departure) -> tuple[str, str]:
     keyword, name = departure.keyword, dotted(departure.path)
     limit, shown = departure.schema[keyword], quote(as_yaml(departure.value))
@@ -250,7 +245,7 @@ def _out_of_bounds(departure: Departure) -> tuple[str, str]:
 
 def _place(document: Document, departure: Departure) -> Span:
     if departure.keyword == "uniqueItems":
-        return document.span((*departure.path, _second_of_two(departure.value)))
+        return document.span((*departure.path, second_of_two(departure.value) or 0))
     return document.span(departure.path, key=departure.keyword == "propertyNames")
 
 
