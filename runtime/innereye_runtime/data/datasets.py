@@ -1,103 +1,162 @@
-"""From the manifest's datasets to folders on this machine, looked at before anything is started."""
+"""From the datasets of a manifest to folders on this machine, each checked before anything is started."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
-from innereye_runtime.data.fingerprint import Fingerprint, fingerprint
+from innereye_runtime.data.fingerprint import Fingerprint, Progress, fingerprint
+from innereye_runtime.data.tree import show
 from innereye_runtime.errors import DataError
 from innereye_runtime.manifest.model import Dataset
+from innereye_runtime.manifest.words import near
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ResolvedDataset:
-    """A dataset where it lies on this machine."""
+    """A dataset that lies on this machine, whole and the one that was named."""
 
     id: str
     path: Path
+    """Absolute."""
+    source: str
+    """Where its bytes come from: a folder, or a URL without credentials."""
+    mode: str
+    """What was done: `mount` (the files are read where they are) or `download` (they were copied to this machine)."""
+    reason: str
+    """Why that was done, in plain words."""
     fingerprint: Fingerprint
+    seconds: float = 0.0
+    """What a download took."""
 
     def describe(self) -> dict[str, Any]:
-        """What run.json says about it."""
-        found = self.fingerprint
+        """What run.json says of it."""
+        rate = {"mb_per_s": round(self.fingerprint.bytes / self.seconds / 1e6, 1)} if self.seconds else {}
         return {
             "id": self.id,
             "path": str(self.path),
-            "sha256": found.sha256,
-            "files": found.files,
-            "bytes": found.bytes,
+            "source": self.source,
+            "mode": self.mode,
+            "reason": self.reason,
+            "sha256": self.fingerprint.sha256,
+            "files": self.fingerprint.files,
+            "bytes": self.fingerprint.bytes,
+            "seconds": round(self.seconds, 3),
+            **rate,
         }
 
 
+def resolve(
+    datasets: Sequence[Dataset], places: Sequence[Path] = (), *, progress: Progress | None = None
+) -> tuple[ResolvedDataset, ...]:
+    """The datasets of a manifest as folders of this machine. `places` say where the launcher put the first ones;
+    there may be more of them than the manifest names.
+
+    Raises:
+        DataError: one is missing, can't be read, or is not the one whose sha256 the manifest has; it names the path
+        and the key.
+    """
+    located = _locate(datasets, places)
+    return tuple(_checked(*found, progress) for found in located)
+
+
 def preflight(datasets: Sequence[Dataset]) -> tuple[Path, ...]:
-    """The place of each dataset on this machine, in the manifest's order; nothing is read but the folders themselves.
+    """The folder of each dataset, in order, each there and readable; their files are not looked at.
 
     Raises:
-        DataError: the first that has no place, isn't there or can't be read, with its key in the manifest.
+        DataError: one is missing or can't be read; it names the path and the key.
     """
-    return tuple(_place(dataset, _key(index, len(datasets))) for index, dataset in enumerate(datasets))
+    return tuple(path for _, _, path in _locate(datasets, ()))
 
 
-def resolve(datasets: Sequence[Dataset], places: Sequence[Path] = ()) -> tuple[ResolvedDataset, ...]:
-    """Each dataset with its fingerprint: at `places`, where they are given, else where the manifest says.
+def _locate(datasets: Sequence[Dataset], places: Sequence[Path]) -> list[tuple[Dataset, str, Path]]:
+    """Each dataset with the key that names it and its folder.
 
     Raises:
-        DataError: one isn't there, can't be read, or has another fingerprint than the manifest's `sha256`.
+        DataError: with one line for each that is not there.
     """
-    if places and datasets and len(places) != len(datasets):
-        raise DataError(
-            f"{len(places)} places are given for {len(datasets)} datasets",
-            hint="give --dataset once for each, in order",
-        )
-    named = datasets or tuple(Dataset() for _ in places)
-    found = []
-    for index, dataset in enumerate(named):
-        key = _key(index, len(named))
-        path = _checked(places[index], "--dataset") if places else _place(dataset, key)
+    found: list[tuple[Dataset, str, Path]] = []
+    problems: list[DataError] = []
+    for index in range(max(len(datasets), len(places))):
+        dataset = datasets[index] if index < len(datasets) else Dataset()
+        key = "dataset" if len(datasets) == 1 else f"datasets[{index}]"
         try:
-            mark = fingerprint(path)
-        except OSError as error:
-            raise DataError(
-                f"{key}: {error.filename or path} can't be read: {error.strerror}", hint="check its permissions"
-            ) from error
-        if dataset.sha256 and dataset.sha256 != mark.sha256:
-            raise DataError(
-                f"{key}: the dataset at {path} is not the one that the manifest names: its sha256 is {mark.sha256}",
-                hint=f"the manifest says {dataset.sha256}; name the right folder, or that sha256 where the change is meant",
-            )
-        found.append(ResolvedDataset(id=dataset.id, path=path, fingerprint=mark))
-    return tuple(found)
-
-
-def _key(index: int, count: int) -> str:
-    return "dataset" if count == 1 else f"datasets[{index}]"
-
-
-def _place(dataset: Dataset, key: str) -> Path:
-    if dataset.local is None:
+            if index < len(places):
+                found.append((dataset, key, _folder(places[index], "--dataset")))
+            elif dataset.local is not None:
+                found.append((dataset, key, _folder(dataset.local, f"{key}.local")))
+            else:
+                raise _no_copy(dataset, key)
+        except DataError as error:
+            problems.append(error)
+    if len(problems) > 1:
         raise DataError(
-            f"{key}: the dataset '{dataset.id}' has no copy on this machine that the manifest knows of",
-            hint=f"name its folder with {key}.local, or run where the id is known with --target azureml",
+            "\n".join(map(str, problems)), hint="\n".join(dict.fromkeys(error.hint for error in problems if error.hint))
         )
-    return _checked(dataset.local, f"{key}.local")
+    if problems:
+        raise problems[0]
+    return found
 
 
-def _checked(path: Path, key: str) -> Path:
-    if not path.exists():
-        parent = path.parent
-        names = sorted(entry.name for entry in parent.iterdir()) if parent.is_dir() else []
-        near = get_close_matches(path.name, names, 1)
-        hint = (
-            f"did you mean {parent / near[0]}?"
-            if near
-            else f"{parent} is " + ("there" if names else "not there either")
+def _folder(path: Path, key: str) -> Path:
+    path = path.absolute()
+    shown = show(path, "")
+    try:
+        is_folder, exists = path.is_dir(), path.exists()
+    except OSError as error:
+        raise DataError(f"{key}: {shown} can't be reached: {error.strerror}") from error
+    if is_folder:
+        if os.access(path, os.R_OK | os.X_OK):
+            return path
+        raise DataError(
+            f"{key}: the folder {shown} can't be read by this user", hint=f"chmod -R u+rX {shown}, or ask its owner"
         )
-        raise DataError(f"{key}: {path} is not there", hint=hint)
-    if not os.access(path, os.R_OK | (os.X_OK if path.is_dir() else 0)):
-        raise DataError(f"{key}: {path} can't be read by this user", hint="check its permissions")
-    return path
+    if exists:
+        raise DataError(
+            f"{key}: {shown} is a file, and a dataset is a folder", hint=f"name its folder: {show(path.parent, '')}"
+        )
+    raise DataError(f"{key}: there is no folder {shown}", hint=_nearest(path))
+
+
+def _nearest(path: Path) -> str:
+    """A hint from the deepest folder on the way to `path` that is there."""
+    there = next(parent for parent in path.parents if parent.is_dir())
+    missing = path.relative_to(there).parts[0]
+    try:
+        folders = sorted(child.name for child in there.iterdir() if child.is_dir())
+    except OSError:
+        return f"{show(there, '')} is there, and can't be listed by this user"
+    if (match := near(missing, folders)) is not None:
+        return f"did you mean {show(there / match, '')}?"
+    some = ", ".join(show(Path(name), "") for name in folders[:5]) + (", ..." if len(folders) > 5 else "")
+    return f"{show(there, '')} holds {some}" if folders else f"{show(there, '')} holds no folder"
+
+
+def _no_copy(dataset: Dataset, key: str) -> DataError:
+    if not dataset.id:
+        return DataError(f"{key} names neither a folder nor an id", hint=f"set {key}.local to a folder of this machine")
+    return DataError(
+        f"{key}.id: '{dataset.id}' is known by its id only, and there is no copy of it on this machine",
+        hint=f"set {key}.local to the folder that holds it, or run where the id means something: --target azureml",
+    )
+
+
+def _checked(dataset: Dataset, key: str, path: Path, progress: Progress | None) -> ResolvedDataset:
+    found = fingerprint(path, progress=progress)
+    if dataset.sha256 and dataset.sha256.lower() != found.sha256:
+        raise DataError(
+            f"{key}.sha256: the dataset at {show(path, '')} is not the one that the manifest names:\n"
+            f"  named {dataset.sha256.lower()}\n  found {found.sha256} ({found.files} files, {found.bytes:,} bytes)",
+            hint=f"bring that dataset back, or, if this is the one that you mean, write {key}.sha256: {found.sha256}",
+        )
+    return ResolvedDataset(
+        id=dataset.id,
+        path=path,
+        source=str(path),
+        mode="mount",
+        reason="the folder is on this machine, and is read where it is",
+        fingerprint=found,
+    )

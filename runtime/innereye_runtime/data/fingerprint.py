@@ -1,35 +1,108 @@
-"""One digest for a whole dataset: equal where names, sizes and contents are equal, wherever and whenever it was
-copied.
+"""The fingerprint of a dataset: one digest over the names, sizes and contents of its files.
+
+It does not depend on the order of the files, the platform, time stamps, permissions or empty folders, so a folder, a
+copy, a mount and the blobs that they came from have the same one. It is the sha256 of `innereye-dataset-1\\n` and
+then, for each file in the order of its name's bytes: the length of the name (8 bytes, big-endian), the name's bytes
+(UTF-8, `/` between parts), the size (8 bytes, big-endian) and the file's content digest (32 bytes, see `hashing`).
 """
 
 from __future__ import annotations
 
-import hashlib
+import os
+import time
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from hashlib import sha256
 from pathlib import Path
+from typing import Any
 
-from innereye_runtime.data.tree import digests, walk
+from innereye_runtime.data import stat_cache
+from innereye_runtime.data.hashing import BLOCK, block_digests, blocks_of, content_digest, parallel
+from innereye_runtime.data.tree import TreeFile, show, unreadable, walk
+from innereye_runtime.errors import DataError
+
+Progress = Callable[[int, int], None]
+"""Told of so many more files and bytes that are done."""
+
+_PART = 8  # blocks of one file that a worker takes at a time
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True)
 class Fingerprint:
+    """Equal for equal datasets."""
+
     sha256: str
     files: int
     bytes: int
 
 
-def fingerprint(path: Path) -> Fingerprint:
-    """The fingerprint of the folder (or the one file) at `path`.
-
-    It is the sha256 over one line for each file, sorted by name as bytes: the file's own sha256, its size, and its name
-    behind its length, so that no name can pass for the end of a line. Times, owners and empty folders don't count.
+def fingerprint(root: Path, *, progress: Progress | None = None) -> Fingerprint:
+    """The fingerprint of a folder. The second time, files whose stat did not change are not read (see `stat_cache`).
 
     Raises:
-        OSError: something in it can't be read.
+        DataError: a file can't be read, changes while it is read, or may not stand in a dataset.
     """
-    root = path if path.is_dir() else path.parent
-    entries = sorted(entry for entry in walk(root) if path.is_dir() or entry.path == path.name.encode())
-    total = hashlib.sha256()
-    for entry, digest in digests(root, entries):
-        total.update(b"%s %d %d %s\n" % (digest.encode(), entry.size, len(entry.path), entry.path))
-    return Fingerprint(sha256=total.hexdigest(), files=len(entries), bytes=sum(entry.size for entry in entries))
+    root = root.resolve()
+    started = time.time_ns()
+    files = walk(root)
+    known = stat_cache.recall(root)
+    if known is not None and known.stamp and known.stamp == stat_cache.stamp_of(files):
+        return Fingerprint(**known.result)  # type: ignore[arg-type]
+    remembered = known.digests() if known is not None else {}
+    digests = {file.name: remembered[file] for file in files if file in remembered}
+    if progress is not None:
+        progress(len(digests), sum(file.size for file in files if file.name in digests))
+    digests |= _read(root, [file for file in files if file.name not in digests], progress)
+    found = combine((file.name, file.size, digests[file.name]) for file in files)
+    result: dict[str, Any] = {"sha256": found.sha256, "files": found.files, "bytes": found.bytes}
+    stat_cache.remember(root, files, digests, result, started)
+    return found
+
+
+def combine(files: Iterable[tuple[str, int, str]]) -> Fingerprint:
+    """The fingerprint of files from the name, size and content digest of each."""
+    digest, count, total = sha256(b"innereye-dataset-1\n"), 0, 0
+    for name, size, content in sorted((os.fsencode(name), size, content) for name, size, content in files):
+        digest.update(len(name).to_bytes(8, "big") + name + size.to_bytes(8, "big") + bytes.fromhex(content))
+        count += 1
+        total += size
+    return Fingerprint(digest.hexdigest(), count, total)
+
+
+def _read(root: Path, files: Sequence[TreeFile], progress: Progress | None) -> dict[str, str]:
+    """The content digest of each file. Large files are read by several workers at once."""
+    units = [(file, first) for file in files for first in range(0, max(1, blocks_of(file.size)), _PART)]
+    blocks: dict[str, list[bytes]] = {}
+    read = parallel(lambda unit: _read_part(root, *unit), units, cost=lambda unit: _size(*unit))
+    for (file, first), digests in zip(units, read, strict=True):
+        blocks.setdefault(file.name, []).append(digests)
+        if progress is not None:
+            progress(int(first == 0), _size(file, first))
+    return {name: content_digest(parts) for name, parts in blocks.items()}
+
+
+def _size(file: TreeFile, first: int) -> int:
+    return min(file.size - first * BLOCK, _PART * BLOCK)
+
+
+def _read_part(root: Path, file: TreeFile, first: int) -> bytes:
+    try:
+        descriptor = os.open(f"{root}/{file.name}", os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            digests = block_digests(descriptor, file.size, first, _PART)
+            after = os.fstat(descriptor)
+        finally:
+            os.close(descriptor)
+    except OSError as error:
+        raise unreadable(error, root, file.name) from error
+    except EOFError:
+        raise _changed(root, file) from None
+    if (after.st_size, after.st_mtime_ns, after.st_ctime_ns, after.st_ino) != file[1:]:
+        raise _changed(root, file)
+    return digests
+
+
+def _changed(root: Path, file: TreeFile) -> DataError:
+    return DataError(
+        f"{show(root, file.name)} changed while it was read", hint="let nothing write to a dataset that a run reads"
+    )

@@ -1,97 +1,155 @@
-"""outputs.json: every file of a run folder with its size and sha256, written last, so that its presence means
+"""outputs.json: every file of a run folder with its size and sha256. It is written last, and its presence means
 complete.
+
+A symbolic link is listed with where it leads, and is not followed; sockets, pipes and devices are no results and are
+left out.
 """
 
 from __future__ import annotations
 
 import json
 import os
-from collections.abc import Sequence
-from pathlib import Path
+from collections.abc import Iterator, Sequence
+from pathlib import Path, PurePosixPath
 from typing import Any
 
-from innereye_runtime.data.tree import digests, walk
+from innereye_runtime.data.hashing import file_sha256, parallel
+from innereye_runtime.data.tree import show
 from innereye_runtime.errors import OutputError
 
 NAME = "outputs.json"
+_TEMPORARY = f".{NAME}."
+"""How the name of a file begins that is still being written."""
 
 
 def check_expected(root: Path, expect: Sequence[str]) -> None:
-    """Returns where each of the globs in `expect` matches a file below `root` that is not empty.
+    """Makes sure that each glob of `outputs.expect` matches a file that is not empty.
 
     Raises:
-        OutputError: one doesn't; all of them are named.
+        OutputError: one does not; all that do not are named.
     """
     problems = []
-    for pattern in expect:
-        matches = [path for path in root.glob(pattern) if path.is_file()]
-        if not matches:
-            problems.append(f"nothing matches '{pattern}'")
-        elif not any(path.stat().st_size for path in matches):
-            problems.append(f"what matches '{pattern}' is empty")
+    for index, pattern in enumerate(expect):
+        key = f"outputs.expect[{index}]: '{pattern}'"
+        parts = PurePosixPath(pattern)
+        if parts.is_absolute() or ".." in parts.parts or not parts.parts:
+            problems.append(f"{key} is no path inside of the run folder")
+            continue
+        files = [path for path in root.glob(pattern) if path.is_file()]
+        files = [path for path in files if path.resolve().is_relative_to(root.resolve())]
+        if not files:
+            problems.append(f"{key} matches no file in {show(root, '')}")
+        elif not any(path.stat().st_size for path in files):
+            names = ", ".join(sorted(show(path.relative_to(root), "") for path in files)[:5])
+            problems.append(f"{key} matches only what is empty: {names}")
     if problems:
         raise OutputError(
-            f"outputs.expect: {'; '.join(problems)}", hint=f"the run folder is {root}; paths are relative to it"
+            "\n".join(problems),
+            hint="the container has to write these before it ends, relative to its working directory",
         )
 
 
-def write_outputs(root: Path) -> None:
-    """Writes outputs.json, atomically.
+def write_outputs(root: Path, expect: Sequence[str] = ()) -> None:
+    """Writes outputs.json, or leaves none: hashes all files, then puts the list in place at once.
 
     Raises:
-        OutputError: a file can't be read, or outputs.json can't be written.
+        OutputError: an expected output is missing or empty, a file can't be read, or the list can't be written.
     """
-    temporary = root / f".{NAME}.tmp"
+    listed = root / NAME
+    temporary = root / f"{_TEMPORARY}{os.getpid()}"
     try:
-        entries = sorted(entry for entry in walk(root) if entry.path not in (NAME.encode(), temporary.name.encode()))
-        files = [
-            {"path": os.fsdecode(entry.path), "size": entry.size, "sha256": digest}
-            for entry, digest in digests(root, entries)
-        ]
-        with temporary.open("w", encoding="utf-8", errors="surrogateescape") as file:
-            json.dump({"schema": 1, "files": files}, file, indent=1)
-            file.write("\n")
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(root / NAME)
+        listed.unlink(missing_ok=True)
+        check_expected(root, expect)
+        entries = list(_hashed(root, sorted(_walk(root))))
+        content = json.dumps({"schema": 1, "files": entries}, indent=1) + "\n"
+        try:
+            with temporary.open("w", encoding="ascii") as file:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+            temporary.replace(listed)
+        finally:
+            temporary.unlink(missing_ok=True)
     except OSError as error:
+        place = show(Path(os.fsdecode(error.filename)), "") if error.filename else show(listed, "")
         raise OutputError(
-            f"the outputs in {root} can't be verified: {error}", hint="free some space or mend permissions, then resume"
+            f"the outputs can't be finished: {place}: {error.strerror}", hint="the run folder is not complete"
         ) from error
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def verify(root: Path) -> tuple[str, ...]:
-    """What differs between a run folder and its outputs.json, a sentence each; empty where nothing does.
-
-    Raises:
-        OutputError: there is no outputs.json, or it can't be read.
-    """
-    listed = _read(root)
-    entries = {os.fsdecode(entry.path): entry for entry in walk(root) if entry.path != NAME.encode()}
-    problems = [f"{path} is missing" for path in listed if path not in entries]
-    problems += [f"{path} is not in outputs.json" for path in entries if path not in listed]
-    same_size = []
-    for path, file in listed.items():
-        if path in entries and entries[path].size != file["size"]:
-            problems.append(f"{path} has {entries[path].size} bytes, not {file['size']}")
-        elif path in entries:
-            same_size.append(entries[path])
-    for entry, digest in digests(root, same_size):
-        path = os.fsdecode(entry.path)
-        if digest != listed[path]["sha256"]:
-            problems.append(f"{path} has another content")
+    """What differs between a run folder and its outputs.json, a sentence each; empty where nothing does."""
+    try:
+        entries = _listed(root)
+    except FileNotFoundError:
+        return (f"{show(root / NAME, '')} is not there: the run did not end well, or was not finished",)
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        return (f"{show(root / NAME, '')} can't be read: {error}",)
+    there = set(_walk(root))
+    problems = [f"{show(Path(name), '')} is not listed" for name in there - entries.keys()]
+    problems += [f"{show(Path(name), '')} is missing" for name in entries.keys() - there]
+    names = sorted(there & entries.keys())
+    for name, found in zip(names, _hashed(root, names, missing_is_error=False), strict=True):
+        shown, named = show(Path(name), ""), entries[name]
+        if found.keys() != named.keys():
+            problems.append(
+                f"{shown} can't be read" if len(found) == 1 else f"{shown} is a {_kind(found)} and was a {_kind(named)}"
+            )
+        elif found.get("link") != named.get("link"):
+            problems.append(f"{shown} leads to {found['link']!r} and led to {named['link']!r}")
+        elif found.get("size") != named.get("size"):
+            problems.append(f"{shown} has {found['size']:,} bytes and had {named['size']:,}")
+        elif found.get("sha256") != named.get("sha256"):
+            problems.append(f"{shown} has another content")
     return tuple(sorted(problems))
 
 
-def _read(root: Path) -> dict[str, dict[str, Any]]:
-    try:
-        content = json.loads((root / NAME).read_text(encoding="utf-8"))
-        return {file["path"]: file for file in content["files"]}
-    except FileNotFoundError:
-        raise OutputError(
-            f"{root} has no outputs.json: the run is not complete", hint="go on with it: innereye-run resume"
-        ) from None
-    except (ValueError, KeyError, TypeError) as error:
-        raise OutputError(f"{root / NAME} can't be read: {error}", hint="the file is damaged") from error
+def _listed(root: Path) -> dict[str, dict[str, Any]]:
+    document = json.loads((root / NAME).read_text(encoding="utf-8"))
+    if document["schema"] != 1:
+        raise ValueError(f"its schema is {document['schema']}, and this version reads 1")
+    entries: dict[str, dict[str, Any]] = {}
+    for entry in document["files"]:
+        path = PurePosixPath(entry["path"])
+        if path.is_absolute() or ".." in path.parts or entry["path"] in entries:
+            raise ValueError(
+                f"it lists '{show(Path(path), '')}', which is no path of a run folder or stands there twice"
+            )
+        if entry.keys() not in ({"path", "size", "sha256"}, {"path", "link"}):
+            raise ValueError(f"the entry of '{show(Path(path), '')}' has other keys than a file or a link")
+        entries[entry["path"]] = entry
+    return entries
+
+
+def _walk(root: Path) -> Iterator[str]:
+    """The names of all files and links, with `/` between their parts, outputs.json itself left out."""
+    pending = [""]
+    while pending:
+        prefix = pending.pop()
+        with os.scandir(root / prefix) as entries:
+            for entry in entries:
+                name = prefix + entry.name
+                if entry.is_dir(follow_symlinks=False):
+                    pending.append(name + "/")
+                elif name != NAME and not name.startswith(_TEMPORARY) and (entry.is_symlink() or entry.is_file()):
+                    yield name
+
+
+def _hashed(root: Path, names: Sequence[str], *, missing_is_error: bool = True) -> Iterator[dict[str, Any]]:
+    def entry(name: str) -> dict[str, Any]:
+        path = root / name
+        try:
+            if path.is_symlink():
+                return {"path": name, "link": os.fspath(path.readlink())}
+            size, digest = file_sha256(path)
+        except OSError:
+            if missing_is_error:
+                raise
+            return {"path": name}
+        return {"path": name, "size": size, "sha256": digest}
+
+    return parallel(entry, names, cost=lambda name: 1 << 18)
+
+
+def _kind(entry: dict[str, Any]) -> str:
+    return "link" if "link" in entry else "file"

@@ -1,53 +1,112 @@
-"""A walk over the files of a folder, and their digests: what fingerprints and outputs.json both stand on."""
+"""The files below a folder, with what `stat` says of each. What a dataset may hold is decided here.
+
+- A name is a path relative to the folder, with `/` between its parts, byte for byte as the file system has it: names
+  that only look the same (unicode twins) are two names. Names that are no UTF-8 are kept (PEP 383).
+- A symbolic link counts as the file or folder that it names, as long as that lies in the tree. One that leads out, to
+  nothing or round in a circle is an error: a container, and another machine, would see something else there.
+- Empty folders do not count: a blob store has none. Sockets, pipes and devices are errors.
+"""
 
 from __future__ import annotations
 
-import hashlib
 import os
-from collections.abc import Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
+
+from innereye_runtime.errors import DataError
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class Entry:
-    """A regular file below a root: its path relative to that, with `/` between the parts, and its size in bytes."""
+class TreeFile(NamedTuple):
+    """One file and the part of its `stat` that changes when its content does."""
 
-    path: bytes
+    name: str
     size: int
+    mtime_ns: int
+    ctime_ns: int
+    inode: int
 
 
-def walk(root: Path) -> Iterator[Entry]:
-    """Every regular file below `root`, in no particular order. A symbolic link counts as what it points to.
-
-    Names are bytes, as the file system has them: a name that is not UTF-8 is a file too.
+def walk(root: Path) -> list[TreeFile]:
+    """All files below `root`, in no particular order.
 
     Raises:
-        OSError: a folder can't be read, or a link points nowhere.
+        DataError: something below `root` can't be read or may not stand in a dataset; it is named.
     """
-    pending = [(os.fsencode(root), b"")]
+    files: list[TreeFile] = []
+    top = os.fspath(root)
+    pending: list[tuple[str, tuple[str, ...]]] = [("", ())]
     while pending:
-        folder, prefix = pending.pop()
-        with os.scandir(folder) as entries:
-            for entry in entries:
-                if entry.is_dir(follow_symlinks=False):
-                    pending.append((entry.path, prefix + entry.name + b"/"))
-                elif entry.is_file() or entry.is_symlink():
-                    yield Entry(prefix + entry.name, entry.stat().st_size)
+        prefix, followed = pending.pop()
+        try:
+            with os.scandir(f"{top}/{prefix}") as entries:
+                for entry in entries:
+                    name = prefix + entry.name
+                    if entry.is_symlink():
+                        target = _target(root, name, followed)
+                        if target.is_dir():
+                            pending.append((name + "/", (*followed, os.fspath(target))))
+                            continue
+                        found = target.stat()
+                        regular = target.is_file()
+                    elif entry.is_dir(follow_symlinks=False):
+                        pending.append((name + "/", followed))
+                        continue
+                    else:
+                        found = entry.stat(follow_symlinks=False)
+                        regular = entry.is_file(follow_symlinks=False)
+                    if not regular:
+                        raise DataError(
+                            f"{show(root, name)} is a pipe, a socket or a device",
+                            hint="a dataset is made of files; move this out of the folder",
+                        )
+                    files.append(TreeFile(name, found.st_size, found.st_mtime_ns, found.st_ctime_ns, found.st_ino))
+        except OSError as error:
+            raise unreadable(error, root, prefix) from error
+    return files
 
 
-def digests(root: Path, entries: Iterable[Entry]) -> list[tuple[Entry, str]]:
-    """The sha256 of each file, in the order of the entries; as many at once as there are processors.
-
-    Raises:
-        OSError: a file can't be read.
+def show(root: Path, name: str) -> str:
+    """The path of a file below `root` as a message can show it: what a terminal would act on, or not show, is
+    escaped.
     """
-    base = os.fsencode(root)
+    path = os.fspath(root / name) if name else os.fspath(root)
+    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in path)
 
-    def digest(entry: Entry) -> tuple[Entry, str]:
-        with open(os.path.join(base, entry.path), "rb") as file:  # noqa: PTH118, PTH123 - names are bytes
-            return entry, hashlib.file_digest(file, "sha256").hexdigest()
 
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
-        return list(pool.map(digest, entries))
+def unreadable(error: OSError, root: Path, name: str) -> DataError:
+    """What `error`, met while reading `name` below `root`, means to the user."""
+    if isinstance(error, FileNotFoundError):
+        return DataError(
+            f"{show(root, name)} went away while it was read", hint="let nothing write to a dataset that a run reads"
+        )
+    return DataError(
+        f"{show(root, name)} can't be read: {error.strerror or error}",
+        hint="let this user read every file and folder of the dataset" if isinstance(error, PermissionError) else "",
+    )
+
+
+def _target(root: Path, name: str, followed: tuple[str, ...]) -> Path:
+    """Where the link `name` ends, with no link left in the path. `followed` are the folders that links led to on the
+    way.
+    """
+    path = root / name
+    try:
+        target = path.resolve(strict=True)
+    except (FileNotFoundError, NotADirectoryError):
+        raise DataError(
+            f"{show(root, name)} is a link to {path.readlink()}, and that is not there",
+            hint="remove the link, or bring the file back",
+        ) from None
+    except (RuntimeError, OSError) as error:  # RuntimeError: what Python 3.11 and 3.12 raise for a link to itself
+        raise DataError(f"{show(root, name)} is a link that leads nowhere: {error}", hint="remove the link") from None
+    top = root.resolve()
+    if not target.is_relative_to(top):
+        raise DataError(
+            f"{show(root, name)} is a link to {target}, outside of the dataset's folder",
+            hint="copy the file into the folder: a container and another machine see the folder alone",
+        )
+    if os.fspath(target) in followed or (target.is_dir() and path.parent.resolve().is_relative_to(target)):
+        raise DataError(
+            f"{show(root, name)} is a link to {target}, which it lies in: it never ends", hint="remove the link"
+        )
+    return target

@@ -1,0 +1,165 @@
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.data.test_tree import HOSTILE
+
+from innereye_runtime.data import outputs as module
+from innereye_runtime.data.outputs import check_expected, verify, write_outputs
+from innereye_runtime.errors import ExitCode, OutputError
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Path:
+    root = tmp_path / "run"
+    (root / "checkpoints").mkdir(parents=True)
+    (root / "checkpoints" / "best.ckpt").write_bytes(b"weights")
+    (root / "report.txt").write_text("good")
+    (root / "empty.log").touch()
+    return root
+
+
+def listed(root: Path) -> Any:
+    return json.loads((root / "outputs.json").read_text())
+
+
+def test_every_file_stands_there_with_size_and_sha256_sorted(run: Path) -> None:
+    write_outputs(run)
+    assert listed(run) == {
+        "schema": 1,
+        "files": [
+            {"path": name, "size": len(content), "sha256": sha256(content).hexdigest()}
+            for name, content in [("checkpoints/best.ckpt", b"weights"), ("empty.log", b""), ("report.txt", b"good")]
+        ],
+    }
+    assert verify(run) == ()
+    assert [path.name for path in run.iterdir() if path.name.startswith(".")] == []
+
+
+def test_written_again_after_a_change_it_is_true_again(run: Path) -> None:
+    write_outputs(run)
+    (run / "report.txt").write_text("better")
+    assert verify(run) == ("report.txt has 6 bytes and had 4",)
+    write_outputs(run)
+    assert verify(run) == ()
+
+
+def test_each_difference_is_a_sentence(run: Path) -> None:
+    (run / "link").symlink_to("report.txt")
+    (run / "kind").symlink_to("report.txt")
+    write_outputs(run)
+    (run / "empty.log").unlink()
+    (run / "report.txt").write_text("evil")
+    (run / "checkpoints" / "best.ckpt").write_bytes(b"weight")
+    (run / "added\n").touch()
+    (run / "link").unlink()
+    (run / "link").symlink_to("empty.log")
+    (run / "kind").unlink()
+    (run / "kind").write_text("good")
+    assert verify(run) == (
+        "added\\n is not listed",
+        "checkpoints/best.ckpt has 6 bytes and had 7",
+        "empty.log is missing",
+        "kind is a file and was a link",
+        "link leads to 'empty.log' and led to 'report.txt'",
+        "report.txt has another content",
+    )
+
+
+def test_hostile_names_are_listed_and_verified(run: Path) -> None:
+    for name in HOSTILE:
+        (run / name).write_text(ascii(name))
+    write_outputs(run)
+    assert {file["path"] for file in listed(run)["files"]} >= set(HOSTILE)
+    assert verify(run) == ()
+
+
+def test_a_link_out_of_the_folder_is_listed_and_not_followed(run: Path) -> None:
+    (run / "data").symlink_to("/")
+    (run / "gone").symlink_to("nowhere")
+    os.mkfifo(run / "pipe")
+    write_outputs(run)
+    assert {"path": "data", "link": "/"} in listed(run)["files"]
+    assert len(listed(run)["files"]) == 5
+    assert verify(run) == ()
+
+
+def test_without_a_list_a_run_is_not_complete(run: Path) -> None:
+    (problem,) = verify(run)
+    assert "outputs.json is not there" in problem
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "{",
+        "[]",
+        "{}",
+        '{"schema": 2, "files": []}',
+        '{"schema": 1, "files": [1]}',
+        '{"schema": 1, "files": [{"path": "/etc/passwd", "size": 1, "sha256": ""}]}',
+        '{"schema": 1, "files": [{"path": "a/../../b", "size": 1, "sha256": ""}]}',
+        '{"schema": 1, "files": [{"path": "a", "size": 1}]}',
+        '{"schema": 1, "files": [{"path": "a", "link": ""}, {"path": "a", "link": ""}]}',
+    ],
+)
+def test_a_list_that_cannot_be_trusted_is_a_problem(run: Path, text: str) -> None:
+    (run / "outputs.json").write_text(text)
+    (problem,) = verify(run)
+    assert "outputs.json can't be read" in problem
+
+
+def test_what_is_expected_and_there_is_fine(run: Path) -> None:
+    check_expected(run, ["report.txt", "checkpoints/*.ckpt", "**/best.*", "*.[lt]*"])
+
+
+def test_each_expected_output_that_is_missing_or_empty_is_named(run: Path) -> None:
+    (run / "out.txt").symlink_to("/etc/passwd")
+    with pytest.raises(OutputError) as raised:
+        write_outputs(
+            run, ["report.txt", "reprot.txt", "*.log", "checkpoints", "out.txt", "/etc/passwd", "../run/*.txt"]
+        )
+    assert str(raised.value).splitlines() == [
+        f"outputs.expect[1]: 'reprot.txt' matches no file in {run}",
+        "outputs.expect[2]: '*.log' matches only what is empty: empty.log",
+        f"outputs.expect[3]: 'checkpoints' matches no file in {run}",
+        f"outputs.expect[4]: 'out.txt' matches no file in {run}",
+        "outputs.expect[5]: '/etc/passwd' is no path inside of the run folder",
+        "outputs.expect[6]: '../run/*.txt' is no path inside of the run folder",
+    ]
+    assert raised.value.exit_code == ExitCode.OUTPUTS == 6
+    assert not (run / "outputs.json").exists()
+
+
+def test_an_old_list_does_not_outlive_a_failure(run: Path) -> None:
+    write_outputs(run)
+    with pytest.raises(OutputError):
+        write_outputs(run, ["nothing"])
+    assert not (run / "outputs.json").exists()
+
+
+def test_a_file_that_cannot_be_read_is_named_and_nothing_is_published(
+    run: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(path: Path) -> tuple[int, str]:
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr(module, "file_sha256", refuse)  # root may read everything
+    with pytest.raises(OutputError, match=r"best\.ckpt: Permission denied"):
+        write_outputs(run)
+    assert sorted(path.name for path in run.iterdir()) == ["checkpoints", "empty.log", "report.txt"]
+
+
+def test_a_copy_verifies_and_a_half_copy_does_not(run: Path, tmp_path: Path) -> None:
+    write_outputs(run)
+    shutil.copytree(run, tmp_path / "copy")
+    assert verify(tmp_path / "copy") == ()
+    (tmp_path / "copy" / "checkpoints" / "best.ckpt").unlink()
+    assert verify(tmp_path / "copy") == ("checkpoints/best.ckpt is missing",)
