@@ -44,7 +44,7 @@ def test_lines_stay_inside_the_axes() -> None:
     svg = chart(*[(step, math.sin(step) * 1e4) for step in range(100)])
     (path,) = re.findall(r'class="line line" d="M([^"]+)"', svg)
     pixels = [tuple(map(float, pair.split())) for pair in path.split("L")]
-    assert all(50 <= x <= 388 and 30 <= y <= 194 for x, y in pixels)
+    assert all(48 <= x <= 350 and 28 <= y <= 178 for x, y in pixels)
     assert len(pixels) == 100
 
 
@@ -83,7 +83,7 @@ def test_marks_outside_the_axis_are_left_out() -> None:
 
 def test_a_drawing_of_its_own_is_valid_xml_with_a_size() -> None:
     root = ElementTree.fromstring(standalone(chart((0, 1), (1, 2))))
-    assert root.get("width") == "800"
+    assert root.get("width") == "720"
 
 
 @pytest.mark.parametrize(

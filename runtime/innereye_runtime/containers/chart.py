@@ -14,13 +14,13 @@ from typing import Any, Literal
 
 Point = tuple[float, float]
 
-WIDTH, HEIGHT = 400, 232
-_LEFT, _RIGHT, _TOP, _BOTTOM = 50, 388, 30, 194
+WIDTH, HEIGHT = 360, 216
+_LEFT, _RIGHT, _TOP, _BOTTOM = 48, 350, 28, 178
 _BUCKETS = 200
 
 STYLE = """
 svg.chart { --ink: #52525b; --grid: #e4e4e7; --train: #0072b2; --val: #d55e00; --test: #007a5a; --other: #7c4d9e;
-  font: 11px system-ui, sans-serif; }
+  font: 11px system-ui, sans-serif; overflow: visible; }
 @media (prefers-color-scheme: dark) { svg.chart { --ink: #a1a1aa; --grid: #303036; --train: #56b4e9; --val: #f0a03c;
   --test: #2ec4a0; --other: #c9a0e6; } }
 svg.chart text { fill: var(--ink); }
@@ -80,7 +80,7 @@ def line_chart(
         f'<svg class="chart" viewBox="0 0 {WIDTH} {HEIGHT}" xmlns="http://www.w3.org/2000/svg" role="img"'
         f' aria-label="{escape(title)}" data-x="{x_axis.data}" data-y="{y_axis.data}">',
         *_axes(x_axis, y_axis, x_label, label),
-        *_marks(marks or {}, x_axis),
+        *_marks(marks or {}, lines, x_axis, y_axis),
         *(_line(line, x_axis, y_axis) for line in lines),
         *(_legend(named) if len(named) > 1 else ()),
         "</svg>",
@@ -165,7 +165,7 @@ def _axes(x_axis: _Axis, y_axis: _Axis, x_label: str, y_label: str) -> list[str]
     parts += [_text(_LEFT - 7, y_axis(tick) + 4, number(tick), "end") for tick in y_axis.ticks]
     parts += [_text(x_axis(tick), _BOTTOM + 16, _tick(tick), "middle") for tick in x_axis.ticks]
     if x_label:
-        parts.append(_text((_LEFT + _RIGHT) / 2, HEIGHT - 6, x_label, "middle"))
+        parts.append(_text((_LEFT + _RIGHT) / 2, HEIGHT - 6, x_label, "middle", "x-label"))
     if y_label:
         parts.append(_text(4, 14, y_label, "start"))
     return parts
@@ -180,14 +180,17 @@ def _tick(value: float) -> str:
     return number(value)
 
 
-def _marks(marks: Mapping[float, str], x_axis: _Axis) -> list[str]:
+def _marks(marks: Mapping[float, str], lines: Sequence[Line], x_axis: _Axis, y_axis: _Axis) -> list[str]:
+    """Vertical rules; the text of each at the end that is farther from the first line."""
     parts = []
     for at, text in marks.items():
         if x_axis.low <= at <= x_axis.high:
             x = x_axis(at)
             left = x > (_LEFT + _RIGHT) / 2
+            value = min(lines[0].points, key=lambda point: abs(point[0] - at))[1]
+            y = _TOP + 9 if y_axis(value) > (_TOP + _BOTTOM) / 2 else _BOTTOM - 5
             parts.append(f'<path class="mark" d="M{x:.1f} {_TOP}V{_BOTTOM}"/>')
-            parts.append(_text(x - 4 if left else x + 4, _BOTTOM - 5, text, "end" if left else "start"))
+            parts.append(_text(x - 4 if left else x + 4, y, text, "end" if left else "start"))
     return parts
 
 
@@ -223,5 +226,6 @@ def _legend(lines: Sequence[Line]) -> list[str]:
     return parts
 
 
-def _text(x: float, y: float, text: str, anchor: str) -> str:
-    return f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}">{escape(text)}</text>'
+def _text(x: float, y: float, text: str, anchor: str, kind: str = "") -> str:
+    style = f' class="{kind}"' if kind else ""
+    return f'<text{style} x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}">{escape(text)}</text>'
