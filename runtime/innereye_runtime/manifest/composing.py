@@ -171,7 +171,7 @@ class _Composer:
         if depth + target.height - 1 > MAX_DEPTH:
             self._too_deep(span)
         self._spend(target.size, span, f"with '*{clip(name)}' expanded, the manifest")
-        return replace(target, span=span, plain=False)
+        return replace(target, span=span, plain=False, alias=name)
 
     def _sequence(self, event: Any, span: Span, depth: int) -> Node:
         children: dict[str | int, Node] = {}

@@ -28,6 +28,8 @@ class Node:
     size: int = 1
     """Nodes in this tree, aliases counted as often as they are used."""
     height: int = 1
+    alias: str = ""
+    """The name, where this is a use of what was written elsewhere."""
     partial: bool = False
     """A mapping of which a part could not be read, so that a key that seems missing may well be there."""
 
@@ -80,6 +82,16 @@ class Document:
         span = self.node(path).span
         line = self.lines[span.line - 1] if span.line <= len(self.lines) else ""
         return line[span.column - 1 : span.end_column - 1 if span.end_line == span.line else None]
+
+    def alias_in(self, path: Path) -> Path | None:
+        """The first part of `path` whose value is an alias, so that what follows is written elsewhere; else None."""
+        return next((path[:n] for n in range(1, len(path) + 1) if self._is_alias(path[:n])), None)
+
+    def _is_alias(self, path: Path) -> bool:
+        try:
+            return bool(self.node(path).alias)
+        except KeyError:
+            return False
 
     def walk(self, path: Path = ()) -> Iterator[tuple[Path, Node]]:
         """Every node at and below `path` in source order, parents before children."""

@@ -72,8 +72,9 @@ def parse(text: bytes, *, path: Path | None, source: str, target: TargetName | N
 
 
 def in_order(found: list[Diagnostic]) -> tuple[Diagnostic, ...]:
-    """Sorted by place, each problem once, and no more than a person will read."""
-    unique = {(d.span, d.code, d.message): d for d in found}
+    """Sorted by place, each problem once, no warning beside an error, and no more than a person will read."""
+    wrong = {diagnostic.span for diagnostic in found if diagnostic.severity == "error"}
+    unique = {(d.span, d.code, d.message): d for d in found if d.severity == "error" or d.span not in wrong}
     ordered = sorted(unique.values(), key=lambda d: (d.span, d.code))
     if len(ordered) > messages.MOST:
         last = ordered[messages.MOST]

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from innereye_runtime.manifest.diagnostics import Diagnostic, Span
@@ -80,7 +82,15 @@ def _tell(document: Document, span: Span, departure: Departure, misspelt: Mappin
             code, message, hint = "E108", f"'{dotted(departure.path)}' has {item} twice", "delete one of the two"
         case _:
             code, (message, hint) = "E103", _out_of_bounds(departure)
-    return document.diagnostic(code, span, message, hint=hint)
+    if (alias := document.alias_in(departure.path)) and alias != departure.path:
+        line = document.span(alias).line
+        message += f" (as part of '{dotted(alias)}', where line {line} uses it again)"
+    told = document.diagnostic(code, span, message, hint=hint)
+    return replace(told, lines=()) if _is_secret(departure) else told  # a value must not get into the log of a CI
+
+
+def _is_secret(departure: Departure) -> bool:
+    return departure.path[:1] == ("secrets",) and departure.keyword == "pattern" and "=" in departure.value
 
 
 def _unknown(document: Document, departure: Departure, misspelt: Mapping[Path, str]) -> tuple[str, str]:
@@ -116,9 +126,13 @@ def _missing(document: Document, departure: Departure) -> tuple[str, str]:
         if examples
         else f"add '{key}:'"
     )
-    if parent[:1] == ["compute"] or key == "azureml":
-        where = f"'{dotted(tuple(parent))}' lacks the key '{key}'" if tuple(parent) else f"the key '{key}' is missing"
-        return f"{where}, which target azureml needs", hint
+    if "compute" not in document.value and parent == ["compute"]:
+        return (
+            f"the key '{key}' is missing in 'compute', which target azureml needs",
+            "add 'compute: {azureml: {cluster: gpu}}', or your own",
+        )
+    if parent[:1] == ["compute"]:
+        return f"'{dotted(tuple(parent))}' lacks the key '{key}', which target azureml needs", hint
     return (f"'{dotted(tuple(parent))}' lacks" if parent else "the manifest lacks") + f" the key '{key}'", hint
 
 
@@ -129,7 +143,8 @@ def _empty(document: Document, departure: Departure) -> tuple[str, str]:
         return message, 'a lone ~ is null in YAML; for the home folder write "~" in quotes'
     if isinstance(departure.path[-1], int):
         return message, "write a value, or delete the '-'"
-    return message, f"write a value{example(departure)}, or delete the key"
+    needed = departure.path in (("container",), ("container", "class"))
+    return message, f"write a value{example(departure)}" + ("" if needed else ", or delete the key")
 
 
 def _wrong_type(document: Document, departure: Departure) -> tuple[str, str]:
@@ -165,8 +180,10 @@ def _wrong_type(document: Document, departure: Departure) -> tuple[str, str]:
     if kind == "string" and isinstance(value, (bool, int, float)):
         if "unit" in str(departure.schema.get("title")) and not isinstance(value, bool):
             return message.replace("is a number", "has no unit"), _unit_hint(node.text, departure)
+        if not re.search(departure.schema.get("pattern", ""), node.text):
+            return message, f"write {noun(departure)}{example(departure)}"
         return message, f'write "{quote(node.text)}" in quotes'
-    if kind == "array" and not isinstance(value, dict):
+    if kind == "array" and is_text:
         return message, f"write [{quote(text)}], or one '- item' a line"
     if kind == "object" and is_text and ":" in value:
         return message, "put a space after the ':', and the keys in lines below or in braces"
@@ -214,6 +231,12 @@ def _no_choice(departure: Departure) -> tuple[str, str]:
 
 def _wrong_form(departure: Departure) -> tuple[str, str]:
     value = str(departure.value)
+    if _is_secret(departure):
+        name = quote(value.partition("=")[0].strip())
+        return (
+            f"the value of '{name}' can't stand in a manifest",
+            f"write {name}; the caller's environment has the value",
+        )
     message = f"'{quote(value)}' is not {departure.schema['title']}"
     if departure.path[-1] == "class" and ":" not in value and "." in value:
         module, _, name = value.rpartition(".")
@@ -224,6 +247,10 @@ def _wrong_form(departure: Departure) -> tuple[str, str]:
         return message, "write its letters in lower case"
     if "unit" in departure.schema["title"] and value.strip().isdigit():
         return message, _unit_hint(value.strip(), departure)
+    if "such as" in departure.schema["title"]:
+        return message, "write numbers with units" if "time" in departure.schema[
+            "title"
+        ] else "write a number and a unit"
     return message, f"write one{example(departure)}" if "examples" in departure.schema else "choose another name"
 
 

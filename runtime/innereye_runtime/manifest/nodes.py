@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import replace
-from math import isfinite
+from math import isfinite, isnan
 from typing import Any
 
 from innereye_runtime.manifest.diagnostics import Diagnostic, Severity, Span
@@ -72,7 +72,8 @@ def scalar(event: Any, span: Span, report: Reporter) -> Node:
         refuse_tag(str(tag), span, report)
     if isinstance(value, float) and not isfinite(value):
         what = "too large for a number" if text.strip("+-")[0] != "." else "not a finite number"
-        report("E017", span, f"{clip(text)} is {what}", "leave the key out to have no limit, or write a finite number")
+        no_limit = "" if isnan(value) else "leave the key out to have no limit, or "
+        report("E017", span, f"{clip(text)} is {what}", f"{no_limit}write a finite number")
         value = 0.0
     if plain and isinstance(value, str) and like_yaml_1_1(text) == "date":
         hint = f'write "{text}" in quotes, so that every YAML reader takes it for text'

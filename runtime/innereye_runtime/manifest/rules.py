@@ -194,6 +194,6 @@ def _mapping(value: Mapping[str, Any], name: str) -> Mapping[str, Any]:
 
 def _size(text: Any) -> Memory | None:
     try:
-        return Memory.parse(text) if isinstance(text, str) else None
+        return Memory.parse(text) if isinstance(text, str) and text[-1:].isalpha() else None
     except ValueError:
         return None

@@ -36,7 +36,7 @@ TABLE = (
         "",
         "problem",
         "a tab stands where YAML wants spaces",
-        "indent by spaces",
+        "write spaces instead",
         "E012",
     ),
     Rule(r"found character '(.+)' that cannot start", "", "problem", "'{0}' can't start a value", _QUOTE_IT),
@@ -95,7 +95,7 @@ TABLE = (
         "expected <block end>, but found '<block mapping start>'",
         "",
         "problem",
-        "this line is indented more than the one it goes with",
+        "the indentation of this line fits no line above",
         _INDENT,
     ),
     Rule(
@@ -181,7 +181,7 @@ def explain(error: MarkedYAMLError, lines: tuple[str, ...], source: str) -> list
     said, context = str(error.problem or error.context or ""), str(error.context or "")
     mark, start = error.problem_mark or error.context_mark, error.context_mark or error.problem_mark
     if tabs := _tabs(lines, mark.line if mark else 0):
-        hint = "indent by spaces"
+        hint = "write spaces instead"
         return [
             problem(source, lines, "E012", span, "a tab stands where YAML wants spaces", hint=hint) for span in tabs
         ]
