@@ -1,10 +1,11 @@
 # `make run` needs Python >= 3.11 and make, nothing else: it sets up .venv and trains manifests/hello.yaml.
-# Any target takes PYTHON=/path/to/python3; `make test` takes TESTS=tests/cli or a single test.
+# Any target takes PYTHON=/path/to/python3; `make run` takes ARGS=--num_epochs=5, `make test` TESTS=tests/cli or one test.
 
 # 3.11 first: constraints.txt was tested with it.
 PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3 python; do \
 	$$p -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
 MANIFEST ?= manifests/hello.yaml
+ARGS ?=
 TESTS ?=
 VENV := .venv
 BIN := $(VENV)/bin
@@ -22,7 +23,7 @@ help:
 	@echo "make clean  remove what these made, not the runs in outputs/"
 
 run: $(VENV)/train
-	@$(BIN)/innereye-run $(MANIFEST)
+	@$(BIN)/innereye-run $(MANIFEST) $(ARGS)
 
 test: $(VENV)/dev $(VENV)/npm
 	@$(BIN)/python -m pytest $(TESTS)

@@ -1,0 +1,48 @@
+"""What `innereye-run` prints, byte by byte. A case is a file in golden/: the command, and below it what came.
+
+A new case is a file with its first line; `GOLDEN=write` fills in, or writes again, what the commands print.
+"""
+
+from __future__ import annotations
+
+import os
+import shlex
+import shutil
+import sys
+from pathlib import Path
+
+import pytest
+
+from innereye_runtime.cli.main import main
+
+HERE = Path(__file__).parent
+CASES = sorted((HERE / "golden").glob("*.txt"))
+
+
+@pytest.fixture
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A copy of project/, which is the working directory; no colour is asked for."""
+    root = tmp_path / "project"
+    shutil.copytree(HERE / "project", root, ignore=shutil.ignore_patterns("__pycache__"))
+    monkeypatch.chdir(root)
+    for name in ("FORCE_COLOR", "NO_COLOR"):
+        monkeypatch.delenv(name, raising=False)
+    return root
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.stem)
+def test_a_command_prints_what_its_file_says(case: Path, project: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    expected = case.read_text()
+    command = expected.splitlines()[0]
+    before = set(project.rglob("*"))
+
+    exit_code = main(shlex.split(command)[2:])
+
+    out, err = capfd.readouterr()
+    text = f"{command}\nexit code: {exit_code}\n--- stdout\n{out}--- stderr\n{err}"
+    text = text.replace(str(project), "PROJECT").replace(sys.executable, "PYTHON")
+    if os.environ.get("GOLDEN") == "write":
+        case.write_text(text)
+        return
+    assert text == expected
+    assert set(project.rglob("*")) == before, "none of these commands writes a file"

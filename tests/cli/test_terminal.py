@@ -1,0 +1,105 @@
+"""Colour where a person looks, and only there; pipes and interruptions end without noise."""
+
+from __future__ import annotations
+
+import io
+import os
+import pty
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from innereye_runtime.cli import terminal
+from innereye_runtime.errors import DataError, ExitCode, OutputError, PreflightError
+
+PROJECT = Path(__file__).with_name("project")
+RUN = [sys.executable, "-c", "import sys; from innereye_runtime.cli.main import main; sys.exit(main())"]
+
+
+class Screen(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.mark.parametrize(
+    ("environ", "screen", "expected"),
+    [
+        ({}, True, True),
+        ({}, False, False),
+        ({"TERM": "dumb"}, True, False),
+        ({"NO_COLOR": "1"}, True, False),
+        ({"NO_COLOR": ""}, True, True),
+        ({"FORCE_COLOR": "1"}, False, True),
+        ({"FORCE_COLOR": "1", "NO_COLOR": "1"}, True, False),
+        ({"FORCE_COLOR": "1", "TERM": "dumb"}, False, True),
+    ],
+)
+def test_colour(environ: dict[str, str], screen: bool, expected: bool) -> None:
+    stream = Screen() if screen else io.StringIO()
+    assert terminal.colourful(stream, environ) is expected
+
+
+def test_on_a_terminal_diagnostics_have_colour() -> None:
+    parent, child = pty.openpty()
+    environment = {name: value for name, value in os.environ.items() if name not in ("NO_COLOR", "FORCE_COLOR")}
+    done = subprocess.run(
+        [*RUN, "validate", "broken.yaml"],
+        cwd=PROJECT,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=child,
+        env={**environment, "TERM": "xterm"},
+        timeout=60,
+    )
+    os.close(child)
+    shown = os.read(parent, 100_000).decode()
+    os.close(parent)
+    assert done.returncode == ExitCode.USAGE
+    assert "\33[" in shown
+    assert "E104" in shown
+
+
+@pytest.mark.parametrize(
+    ("error", "shown"),
+    [
+        (DataError("there is no data", hint="bring some"), "error: there is no data\nhint: bring some\n"),
+        (PreflightError("no engine answers"), "error: no engine answers\n"),
+    ],
+)
+def test_an_error_is_its_message_its_hint_and_its_exit_code(
+    error: DataError | PreflightError, shown: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def fail() -> int:
+        raise error
+
+    assert terminal.guarded(fail) == error.exit_code
+    assert capsys.readouterr() == ("", shown)
+
+
+def test_what_is_not_ours_is_a_bug_and_keeps_its_traceback() -> None:
+    def fail() -> int:
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        terminal.guarded(fail)
+
+
+def test_an_interruption_ends_with_130() -> None:
+    def interrupt() -> int:
+        raise KeyboardInterrupt
+
+    assert terminal.guarded(interrupt) == ExitCode.INTERRUPTED
+
+
+def test_a_reader_that_goes_away_is_no_error() -> None:
+    command = " ".join(f"'{word}'" for word in [*RUN, "schema"])
+    done = subprocess.run(
+        ["bash", "-c", f"set -o pipefail; {command} | head -n 1"], cwd=PROJECT, capture_output=True, timeout=60
+    )
+    assert (done.returncode, done.stderr, done.stdout) == (0, b"", b"{\n")
+
+
+def test_output_errors_exit_with_6(capsys: pytest.CaptureFixture[str]) -> None:
+    assert terminal.show_error(OutputError("x")) == 6
