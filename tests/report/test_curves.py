@@ -72,6 +72,11 @@ def test_many_charts_are_folded_away(tmp_path: Path) -> None:
     assert "<summary>3 more curves</summary>" in html
 
 
+def test_a_test_value_is_no_point_of_the_training_curves(tmp_path: Path) -> None:
+    html = drawn(tmp_path, "epoch,step,val/auc,test/auc\n0,1,0.7,\n1,2,0.8,\n2,3,,0.9\n")
+    assert series(html) == [("val", "0,0.7 1,0.8")]
+
+
 def test_one_value_is_no_curve(tmp_path: Path) -> None:
     assert drawn(tmp_path, "epoch,step,test/auc\n3,4,0.9\n") == ""
 

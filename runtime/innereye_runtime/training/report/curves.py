@@ -47,8 +47,10 @@ def curves(run: RunFolder) -> str:
 def _charts(columns: Mapping[str, Column]) -> list[_Chart]:
     charts: dict[str, _Chart] = {}
     for name, column in columns.items():
-        if column.values or column.not_finite:
-            quantity = quantity_of(name)
+        quantity = quantity_of(name)
+        # A lone test value was measured after training, on the chosen checkpoint: it has no place on an axis of epochs.
+        is_final = quantity.split == "test" and len(column.values) < 2
+        if (column.values or column.not_finite) and not is_final:
             charts.setdefault(quantity.key, _Chart(quantity.name)).members.append((quantity, column))
     return list(charts.values())
 

@@ -84,7 +84,7 @@ def metrics(run: RunFolder) -> str:
     )
     return (
         f'<div class="wide"><table class="metrics"><thead><tr><th scope="col">metric</th>{head}</tr></thead>'
-        f"<tbody>{body}</tbody></table></div>"
+        f"<tbody>{body}</tbody></table></div>{_when(splits)}"
     )
 
 
@@ -143,6 +143,16 @@ def _time(text: str) -> datetime | None:
     except ValueError:
         return None
     return moment if moment.tzinfo else None
+
+
+def _when(splits: Sequence[str]) -> str:
+    """Said because the columns differ in it: the last epoch's weights are seldom the best ones."""
+    during = " and ".join(split for split in splits if split in ("train", "val"))
+    if not during or "test" not in splits:
+        return ""
+    return (
+        f'<p class="note">{during}: in the last epoch; test: after training, with the checkpoint that was chosen.</p>'
+    )
 
 
 def _split_class(split: str) -> str:
