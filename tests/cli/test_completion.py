@@ -33,11 +33,14 @@ TYPED = [
 
 
 @pytest.fixture(scope="module", params=START)
-def terminal(request: pytest.FixtureRequest, needs: Callable[..., None]) -> Iterator[int]:
+def terminal(
+    request: pytest.FixtureRequest, needs: Callable[..., None], tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[int]:
     """The far end of a terminal on which a shell waits for a line."""
     needs(request.param)
     command, source = START[request.param]
     parent, child = pty.openpty()
+    home = tmp_path_factory.mktemp("home")
     search = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
     process = subprocess.Popen(
         command,
@@ -45,7 +48,7 @@ def terminal(request: pytest.FixtureRequest, needs: Callable[..., None]) -> Iter
         stdin=child,
         stdout=child,
         stderr=child,
-        env={**os.environ, "PATH": search, "TERM": "xterm", "HOME": str(PROJECT)},
+        env={**os.environ, "PATH": search, "TERM": "xterm", "HOME": str(home)},
         start_new_session=True,
         preexec_fn=own_terminal,
     )

@@ -18,11 +18,12 @@ from innereye_runtime.manifest.units import Duration, Memory
 if TYPE_CHECKING:
     from innereye_runtime.job.resolve import Job
     from innereye_runtime.manifest.document import Document
+    from innereye_runtime.manifest.model import TargetName
 
 
 class Arguments(argparse.Namespace):
     manifest: Path
-    target: str | None
+    target: TargetName | None
     json: bool
 
 

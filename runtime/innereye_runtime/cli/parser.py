@@ -63,6 +63,9 @@ class Parser(argparse.ArgumentParser):
         own, overrides = self._split(argv)
         if overrides and not self.takes_overrides:
             self.error(f"unknown option '{_name(overrides[0])}'", hint=self.near(overrides[0]))
+        for word in overrides:
+            if not _name(word).removeprefix("--").replace("-", "_").isidentifier():
+                self.error(f"'{word}' is no override", hint="write --name=value")
         _, extra = self.parse_known_intermixed_args(own, namespace)
         if extra:
             self.error(f"unexpected argument '{extra[0]}'", hint=self._hint_for_extra(extra[0], argv))

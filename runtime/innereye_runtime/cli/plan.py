@@ -7,16 +7,19 @@ import json
 import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from innereye_runtime.cli.parser import Parser, add_manifest, add_target, name_options, table
 from innereye_runtime.cli.terminal import show_diagnostics
 from innereye_runtime.errors import ExitCode
 
+if TYPE_CHECKING:
+    from innereye_runtime.manifest.model import TargetName
+
 
 class Arguments(argparse.Namespace):
     manifest: Path
-    target: str | None
+    target: TargetName | None
     smoke: bool
     json: bool
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, cast
 
 from innereye_runtime.cli.parser import Parser, add_target
 from innereye_runtime.cli.run import add_json, start
@@ -12,10 +13,13 @@ from innereye_runtime.cli.terminal import say
 from innereye_runtime.cli.verify import add_run, run_folder
 from innereye_runtime.errors import ExitCode, UsageError
 
+if TYPE_CHECKING:
+    from innereye_runtime.manifest.model import TargetName
+
 
 class Arguments(argparse.Namespace):
     folder: Path
-    target: str | None
+    target: TargetName | None
     json: bool
 
 
@@ -56,7 +60,7 @@ def run(argv: Sequence[str]) -> int:
     job = resolve(
         paths.manifest,
         cwd=Path.cwd(),
-        target=arguments.target or record.target,
+        target=arguments.target or cast("TargetName", record.target),
         smoke=record.smoke,
         root=Path(root) if root else None,
         run_folder=paths.root,

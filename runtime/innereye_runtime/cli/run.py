@@ -14,11 +14,12 @@ from innereye_runtime.errors import InnerEyeError
 
 if TYPE_CHECKING:
     from innereye_runtime.job.resolve import Job
+    from innereye_runtime.manifest.model import TargetName
 
 
 class Arguments(argparse.Namespace):
     manifest: Path
-    target: str | None
+    target: TargetName | None
     smoke: bool
     json: bool
 
@@ -66,7 +67,7 @@ def run(argv: Sequence[str]) -> int:
         raise
 
 
-def run_manifest_text(text: str, overrides: Sequence[str], target: str | None) -> int:
+def run_manifest_text(text: str, overrides: Sequence[str], target: TargetName | None) -> int:
     """The exit code of a run whose manifest stands in no file: what the seed system's command line is turned into."""
     from innereye_runtime.job.resolve import resolve
 
