@@ -21,6 +21,7 @@ from innereye_runtime.manifest.document import Document, Node
 from innereye_runtime.manifest.nodes import (
     CORE,
     Reporter,
+    TooManyError,
     accepts,
     collection,
     describe,
@@ -41,7 +42,7 @@ def compose(text: str, lines: tuple[str, ...], source: str) -> tuple[Document | 
     composer = _Composer(text, lines, source)
     try:
         root = composer.document()
-    except _UnreadableError:
+    except (_UnreadableError, TooManyError):
         root = None
     return (None if root is None else Document(source=source, lines=lines, root=root)), composer.report.found
 

@@ -11,6 +11,9 @@ from typing import Literal
 
 Severity = Literal["error", "warning", "note"]
 
+MOST = 100
+"""Diagnostics shown for one manifest; whoever collects them may stop soon after."""
+
 
 @dataclass(frozen=True, slots=True, order=True)
 class Span:

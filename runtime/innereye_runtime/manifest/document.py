@@ -84,7 +84,7 @@ class Document:
         return line[span.column - 1 : span.end_column - 1 if span.end_line == span.line else None]
 
     def alias_in(self, path: Path) -> Path | None:
-        """The first part of `path` whose value is an alias, so that what follows is written elsewhere; else None."""
+        """The first part of `path` whose value is an alias, so that what follows is written elsewhere."""
         return next((path[:n] for n in range(1, len(path) + 1) if self._is_alias(path[:n])), None)
 
     def _is_alias(self, path: Path) -> bool:

@@ -9,7 +9,7 @@ from typing import Any
 from innereye_runtime.errors import UsageError
 from innereye_runtime.manifest import messages, reading, rules
 from innereye_runtime.manifest.building import build, build_container
-from innereye_runtime.manifest.diagnostics import Diagnostic
+from innereye_runtime.manifest.diagnostics import MOST, Diagnostic
 from innereye_runtime.manifest.document import Document
 from innereye_runtime.manifest.model import Container, Manifest, TargetName
 from innereye_runtime.manifest.schema import departures, manifest_schema
@@ -57,7 +57,7 @@ def parse(text: bytes, *, path: Path | None, source: str, target: TargetName | N
     """The manifest in `text`; its relative paths start at the folder of `path`, else at the working directory."""
     document, found = reading.read(text, source)
     if document is None:
-        return Loaded(manifest=None, document=None, diagnostics=tuple(found))
+        return Loaded(manifest=None, document=None, diagnostics=in_order(found))
     value = _for_target(document.value, target)
     found += messages.diagnostics(document, departures(value))
     found += rules.check(document, value)
@@ -76,8 +76,8 @@ def in_order(found: list[Diagnostic]) -> tuple[Diagnostic, ...]:
     wrong = {diagnostic.span for diagnostic in found if diagnostic.severity == "error"}
     unique = {(d.span, d.code, d.message): d for d in found if d.severity == "error" or d.span not in wrong}
     ordered = sorted(unique.values(), key=lambda d: (d.span, d.code))
-    if len(ordered) > messages.MOST:
-        last = ordered[messages.MOST]
+    if len(ordered) > MOST:
+        last = ordered[MOST]
         note = replace(
             last,
             code="N001",
@@ -85,7 +85,7 @@ def in_order(found: list[Diagnostic]) -> tuple[Diagnostic, ...]:
             message="there are more problems below this line",
             hint="repair those above first",
         )
-        ordered = [*ordered[: messages.MOST], note]
+        ordered = [*ordered[:MOST], note]
     return tuple(ordered)
 
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from innereye_runtime.manifest.diagnostics import Diagnostic, Span
+from innereye_runtime.manifest.diagnostics import MOST, Diagnostic, Span
 from innereye_runtime.manifest.document import Document, Path
 from innereye_runtime.manifest.lookups import as_yaml, example, homes, noun, schema_at
 from innereye_runtime.manifest.nodes import describe
@@ -28,9 +28,6 @@ _OTHER_WORDS = {
 """What people coming from other tools write."""
 _FREE = {"container": "args", "trainer": "arguments"}
 """Where a mapping has a free part, for what its closed part does not know."""
-
-MOST = 100
-"""Diagnostics shown for one manifest; beyond that, a count."""
 
 
 def diagnostics(document: Document, found: list[Departure]) -> list[Diagnostic]:

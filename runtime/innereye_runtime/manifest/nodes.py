@@ -8,7 +8,7 @@ from dataclasses import replace
 from math import isfinite, isnan
 from typing import Any
 
-from innereye_runtime.manifest.diagnostics import Diagnostic, Severity, Span
+from innereye_runtime.manifest.diagnostics import MOST, Diagnostic, Severity, Span
 from innereye_runtime.manifest.document import Node, problem
 from innereye_runtime.manifest.scalars import like_yaml_1_1, resolve
 from innereye_runtime.manifest.words import clip, quote
@@ -25,8 +25,12 @@ _TYPES: Mapping[str | None, tuple[type, ...]] = {
 }
 
 
+class TooManyError(Exception):
+    """More problems than a person will read."""
+
+
 class Reporter:
-    """Collects the problems of one text."""
+    """Collects the problems of one text; raises `TooManyError` with the first one that would not be shown."""
 
     def __init__(self, lines: tuple[str, ...], source: str) -> None:
         self.lines, self.source = lines, source
@@ -34,12 +38,16 @@ class Reporter:
 
     def __call__(self, code: str, span: Span, message: str, hint: str, severity: Severity = "error") -> None:
         self.found.append(problem(self.source, self.lines, code, span, message, hint=hint, severity=severity))
+        if len(self.found) > MOST:
+            raise TooManyError
 
 
 def scalar(event: Any, span: Span, report: Reporter) -> Node:
     """The node of a scalar event, its value read by the core schema; problems go to `report`."""
     text, tag = event.value, str(event.ctag) if event.ctag else None
     plain = event.style is None and not tag
+    if _SURROGATE.search(text):  # JSON writes a character beyond U+FFFF as two escapes
+        text = text.encode("utf-16", "surrogatepass").decode("utf-16", "surrogatepass")
     if _SURROGATE.search(text):
         report(
             "E003",

@@ -10,7 +10,7 @@ from __future__ import annotations
 import codecs
 import re
 
-from innereye_runtime.manifest.diagnostics import Diagnostic, Span
+from innereye_runtime.manifest.diagnostics import MOST, Diagnostic, Span
 from innereye_runtime.manifest.document import Document, problem
 
 MAX_BYTES = 256 * 1024
@@ -18,7 +18,7 @@ MAX_LINES = 20_000
 
 _LINE_END = re.compile(r"\r\n|\n|\r")
 _CONFLICT = re.compile(r"(<{7}|>{7})(?: .*)?")
-_UNPRINTABLE = re.compile("[^\t\n\r\x20-\x7e\xa0-\u2027\u202a-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010ffff]")
+UNPRINTABLE = re.compile("[^\t\n\r\x20-\x7e\xa0-\u2027\u202a-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010ffff]")
 
 _TEMPLATE = "start with 'schema: 1' and a 'container:' with its 'class:'; `innereye-run --help` shows an example"
 
@@ -75,7 +75,7 @@ def _not_utf8(data: bytes, error: UnicodeDecodeError, source: str) -> Diagnostic
 def _unprintable(lines: tuple[str, ...], source: str) -> list[Diagnostic]:
     found = []
     for number, line in enumerate(lines, start=1):
-        if match := _UNPRINTABLE.search(line):
+        if match := UNPRINTABLE.search(line):
             column = match.start() + 1
             found.append(
                 problem(
@@ -87,19 +87,22 @@ def _unprintable(lines: tuple[str, ...], source: str) -> list[Diagnostic]:
                     hint="delete it; text that needs it can say it as an escape in double quotes",
                 )
             )
+        if len(found) > MOST:
+            break
     return found
 
 
 def _conflicts(lines: tuple[str, ...], source: str) -> list[Diagnostic]:
+    found = [(number, match) for number, line in enumerate(lines, start=1) if (match := _CONFLICT.fullmatch(line))]
     return [
         problem(
             source,
             lines,
             "E010",
-            Span(number, 1, number, len(line) + 1),
+            Span(number, 1, number, match.end() + 1),
             f"a merge was left unfinished: '{match[1]}' marks one side of a conflict",
             hint="keep one side, and delete the lines with <<<<<<<, ======= and >>>>>>>",
         )
-        for number, line in enumerate(lines, start=1)
-        if (match := _CONFLICT.fullmatch(line)) and match[1][0] == "<"
+        for number, match in found[: MOST + 1]
+        if match[1][0] == "<"
     ]

@@ -9,10 +9,11 @@ from __future__ import annotations
 import os.path
 import re
 from collections.abc import Iterator, Mapping
+from itertools import islice
 from pathlib import PurePath, PurePosixPath, PureWindowsPath
 from typing import Any
 
-from innereye_runtime.manifest.diagnostics import Diagnostic
+from innereye_runtime.manifest.diagnostics import MOST, Diagnostic
 from innereye_runtime.manifest.document import Document, Path
 from innereye_runtime.manifest.scalars import like_yaml_1_1
 from innereye_runtime.manifest.units import Memory
@@ -39,15 +40,16 @@ _VARIABLE = re.compile(r"\$\{?[A-Za-z_]\w*\}?|%[A-Za-z_]\w*%")
 def check(document: Document, value: Mapping[str, Any]) -> list[Diagnostic]:
     """Every contradiction in `value`, the document's data with the target of the command line already in it."""
     target = _mapping(value, "compute").get("target", "process")
-    return [
-        *_datasets(document, value, target),
-        *_compute(document, _mapping(value, "compute"), target),
-        *_epochs(document, value),
-        *_trainer_arguments(document, value),
-        *_outputs(document, value),
-        *_secrets(document, value),
-        *_variables(document, value),
-    ]
+    rules = (
+        _datasets(document, value, target),
+        _compute(document, _mapping(value, "compute"), target),
+        _epochs(document, value),
+        _trainer_arguments(document, value),
+        _outputs(document, value),
+        _secrets(document, value),
+        _variables(document, value),
+    )
+    return [diagnostic for rule in rules for diagnostic in islice(rule, MOST + 1)]
 
 
 def _datasets(document: Document, value: Mapping[str, Any], target: Any) -> Iterator[Diagnostic]:
@@ -156,9 +158,8 @@ def _outputs(document: Document, value: Mapping[str, Any]) -> Iterator[Diagnosti
 
 def _secrets(document: Document, value: Mapping[str, Any]) -> Iterator[Diagnostic]:
     environment, secrets = _mapping(value, "environment"), value.get("secrets")
-    listed = secrets if isinstance(secrets, list) else []
-    for index, name in enumerate(listed):
-        if isinstance(name, str) and name in environment and name not in listed[:index]:
+    for index, name in enumerate(secrets if isinstance(secrets, list) else ()):
+        if isinstance(name, str) and name in environment:
             line = document.span(("environment", name), key=True).line
             message = f"'{quote(name)}' is a secret, and its value stands in 'environment', line {line}"
             hint = "delete it from 'environment'; if that value is a real one, have it replaced"

@@ -4,7 +4,7 @@ The schema file is standard JSON Schema 2020-12, for editors too. It is evaluate
 the whole of `innereye-run validate` has to start, read and answer in a tenth of a second: importing jsonschema takes
 80 ms and jsonschema-rs 25 ms, this module 2 ms. It knows the keywords that the schema uses (`KEYWORDS`; a test holds
 the file to them) and is compared with jsonschema in the tests. It departs from the standard on purpose in two places:
-`1.0` is no integer, as it is none in Python, and `$` does not match before a line break.
+`1.0` is no integer and not the constant 1, as in Python, and `$` does not match before a line break.
 """
 
 from __future__ import annotations

@@ -10,7 +10,7 @@ from typing import Literal, NamedTuple
 
 from ruamel.yaml.error import MarkedYAMLError
 
-from innereye_runtime.manifest.diagnostics import Diagnostic, Span
+from innereye_runtime.manifest.diagnostics import MOST, Diagnostic, Span
 from innereye_runtime.manifest.document import problem
 from innereye_runtime.manifest.words import clip, quote
 
@@ -233,7 +233,7 @@ def _tabs(lines: tuple[str, ...], broken: int) -> list[Span]:
     found = {n: match.end() for n, line in enumerate(lines) if (match := _TAB.match(line)) and line.strip()}
     if not any(line in found for line in (broken - 1, broken)):
         return []
-    return [Span(n + 1, column, n + 1, column + 1) for n, column in found.items()]
+    return [Span(n + 1, column, n + 1, column + 1) for n, column in list(found.items())[: MOST + 1]]
 
 
 def _at(mark: object, lines: tuple[str, ...]) -> Span:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from innereye_runtime.manifest.model import Manifest
+from innereye_runtime.manifest.reading import UNPRINTABLE
 from innereye_runtime.manifest.scalars import like_yaml_1_1, resolve
 from innereye_runtime.manifest.units import Duration, Memory
 
@@ -98,4 +99,4 @@ def _text(text: str) -> str:
     """Bare where every YAML reader takes it for text, else in double quotes with JSON's escapes, which YAML shares."""
     if _BARE.fullmatch(text) and len(text) < 200 and isinstance(resolve(text), str) and like_yaml_1_1(text) is None:
         return text
-    return json.dumps(text)
+    return UNPRINTABLE.sub(lambda match: f"\\u{ord(match[0]):04x}", json.dumps(text, ensure_ascii=False))
