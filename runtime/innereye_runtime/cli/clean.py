@@ -1,0 +1,45 @@
+"""`innereye-run clean`: stops and removes what launchers that were killed left behind."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Sequence
+
+from innereye_runtime.cli.parser import Parser
+from innereye_runtime.errors import ExitCode
+
+
+class Arguments(argparse.Namespace):
+    json: bool
+
+
+def parser() -> Parser:
+    parser = Parser(
+        "clean",
+        usage="[--json]",
+        about="Stops and removes the containers whose launcher is gone; a running one gets the time to save a checkpoint.\n"
+        "Run folders stay. Containers that have a launcher are left alone.",
+        examples=["innereye-run clean"],
+    )
+    parser.add_argument("--json", action="store_true", help="print one JSON list: run, run_folder, exit_code, removed")
+    return parser
+
+
+def run(argv: Sequence[str]) -> int:
+    from innereye_runtime.targets.docker_containers import containers, end_all
+    from innereye_runtime.targets.docker_engine import connect
+
+    arguments, _ = parser().read(argv, Arguments())
+    client = connect()
+    ended = end_all(client, [container for container in containers(client) if container.orphan])
+    if arguments.json:
+        print(json.dumps([one.describe() for one in ended], indent=2))
+    elif ended:
+        for one in ended:
+            print(f"{one.run}: {one.told()}")
+    else:
+        from innereye_runtime.cli.terminal import say
+
+        say("nothing was left behind")
+    return ExitCode.DONE

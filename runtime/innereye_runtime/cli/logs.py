@@ -1,0 +1,65 @@
+"""`innereye-run logs RUN`: what a run printed, from its container or, when that is gone, from its folder."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+from innereye_runtime.cli.parser import Parser
+from innereye_runtime.errors import ExitCode, InnerEyeError, UsageError
+
+
+class Arguments(argparse.Namespace):
+    run: str
+    follow: bool
+    json: bool
+
+
+def parser() -> Parser:
+    parser = Parser(
+        "logs",
+        usage="RUN [-f] [--json]",
+        about="Prints what a run has printed, byte for byte. RUN is a run folder, or a name or id that ps shows.",
+        examples=["innereye-run logs -f outputs/2026-11-24T101530Z_HelloContainer"],
+    )
+    parser.add_argument("run", metavar="RUN", help="a run folder, or a name or id that ps shows")
+    parser.add_argument("-f", "--follow", action="store_true", help="go on until the container ends")
+    parser.add_argument("--json", action="store_true", help="a JSON object for each piece: stream and text")
+    return parser
+
+
+def run(argv: Sequence[str]) -> int:
+    arguments, _ = parser().read(argv, Arguments())
+    kept = Path(arguments.run) / "logs" / "console.log"
+    try:
+        _from_container(arguments)
+    except InnerEyeError:
+        if not kept.is_file():
+            raise
+        _write(kept.read_bytes(), None, as_json=arguments.json)
+    return ExitCode.DONE
+
+
+def _from_container(arguments: Arguments) -> None:
+    from innereye_runtime.targets.docker_containers import find, output
+    from innereye_runtime.targets.docker_engine import connect
+
+    client = connect()
+    found = find(client, [arguments.run])
+    if len(found) > 1:
+        names = ", ".join(container.name for container in found)
+        raise UsageError(f"'{arguments.run}' names several containers: {names}", hint="name one of them")
+    for stdout, stderr in output(client, found[0], follow=arguments.follow):
+        _write(stdout, stderr, as_json=arguments.json)
+
+
+def _write(stdout: bytes | None, stderr: bytes | None, *, as_json: bool) -> None:
+    from innereye_runtime.targets.docker_output import write_all
+
+    for data, descriptor, stream in ((stdout, 1, "stdout"), (stderr, 2, "stderr")):
+        if data and as_json:
+            print(json.dumps({"stream": stream, "text": data.decode(errors="replace")}), flush=True)
+        elif data and not write_all(descriptor, data):
+            raise BrokenPipeError

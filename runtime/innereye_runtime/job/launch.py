@@ -1,0 +1,50 @@
+"""What only the launching side knows of a job, handed over in one file: the code's commit, the image, secrets' values.
+
+A container sees the file at `PLACE`. Its text is no part of the container's request, so that an engine shows no secret
+to whoever may inspect containers, and the launching side removes it as soon as the container has it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, Self
+
+from innereye_runtime.job.provenance import Code
+
+PLACE = Path("/run/innereye-runtime/launch.json")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Launch:
+    """All of it is optional: a run that was started by hand has none."""
+
+    code: Code | None = None
+    image: Mapping[str, str] | None = None
+    """Its `reference`, as the manifest names it, and its `digest`."""
+    secrets: Mapping[str, str] = field(default_factory=dict, repr=False)
+    """For the environment of the user's code, and nowhere else."""
+
+    @classmethod
+    def read(cls, place: Path = PLACE) -> Self:
+        """What the launching side left at `place`; an empty one where there is no file."""
+        try:
+            values: dict[str, Any] = json.loads(place.read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            return cls()
+        code = values.pop("code")
+        return cls(code=Code(**code) if code else None, **values)
+
+    def write(self, place: Path) -> None:
+        """Writes a new file that only this user can read.
+
+        Raises:
+            OSError: the file can't be made.
+        """
+        values = {"code": asdict(self.code) if self.code else None, "image": self.image, "secrets": dict(self.secrets)}
+        descriptor = os.open(place, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o400)
+        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+            json.dump(values, file)

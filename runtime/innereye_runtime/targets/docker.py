@@ -1,0 +1,212 @@
+"""The Docker target: the entrypoint in a container of its own, with the caller's user and paths, on a local engine."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import socket
+import tempfile
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from innereye_runtime.job import provenance
+from innereye_runtime.job.launch import Launch
+from innereye_runtime.job.paths import RunPaths, create_run_folder
+from innereye_runtime.job.resolve import Job
+from innereye_runtime.targets.docker_end import End, close_record, end_of
+from innereye_runtime.targets.docker_engine import create, digest_of, translated
+from innereye_runtime.targets.docker_output import OutputCopy
+from innereye_runtime.targets.docker_request import Caller, DockerPlan, container_name, plan_for
+from innereye_runtime.targets.doctor import require
+from innereye_runtime.targets.doctor.subject import Subject
+from innereye_runtime.targets.processes import this_process
+from innereye_runtime.targets.supervision import RetryBudget, StopRequest, secret_values, supervised
+
+if TYPE_CHECKING:
+    from docker import APIClient
+
+
+class DockerTarget:
+    def plan(self, job: Job) -> DockerPlan:
+        return plan_for(job, Caller.current())
+
+    def submit(self, plan: DockerPlan, *, stdout: int) -> DockerHandle:
+        """Checks what can be checked, makes the run folder. The container starts in `wait`: signals reach it there."""
+        secrets = secret_values(plan.manifest.secrets, os.environ)
+        subject = Subject(
+            target="docker",
+            manifest=plan.manifest,
+            image_reference=plan.request.image,
+            outputs=plan.outputs_folder,
+        )
+        require(subject)
+        folder = plan.handover.run_folder
+        if folder is None:
+            folder = create_run_folder(plan.outputs_folder, plan.model_name, datetime.now(UTC)).root
+        paths = RunPaths(folder)
+        plan = replace(plan, handover=replace(plan.handover, run_folder=paths.root))
+        if plan.text is not None:
+            paths.manifest.write_text(plan.text, encoding="utf-8")
+            plan = replace(plan, handover=replace(plan.handover, manifest=paths.manifest))
+        if os.geteuid() != plan.caller.uid:
+            for path in (paths.root, *paths.root.iterdir()):
+                os.chown(path, plan.caller.uid, plan.caller.gid)
+        launch = Launch(
+            code=provenance.code(plan.handover.code_root or paths.root),
+            image={"reference": plan.request.image, "digest": digest_of(subject.image)},
+            secrets=secrets,
+        )
+        return DockerHandle(subject.client, plan, paths, launch, stdout=stdout)
+
+
+class DockerHandle:
+    """A container, and its successors where the manifest allows retries. Nothing of it is left when `wait` returns."""
+
+    def __init__(self, client: APIClient, plan: DockerPlan, paths: RunPaths, launch: Launch, *, stdout: int) -> None:
+        self._client = client
+        self._plan = plan
+        self._paths = paths
+        self._launch = launch
+        self._stdout = stdout
+        self._container: Container | None = None
+
+    @property
+    def run(self) -> str:
+        return str(self._paths.root)
+
+    def wait(self) -> int:
+        compute = self._plan.manifest.compute
+        budget = RetryBudget(compute.retries)
+        attempt = 1
+        with supervised(self._stop, self._kill, max_duration=compute.max_duration) as request:
+            while True:
+                end = self._run(attempt, request)
+                if request.made or not budget.take(end.exit_code):
+                    return end.exit_code
+                attempt += 1
+
+    def _run(self, attempt: int, asked: StopRequest) -> End:
+        """One container from its creation to its removal, whatever happens between."""
+        with self._created(attempt) as container:
+            self._container = container
+            with translated():
+                state = container.run(asked, stdout=self._stdout)
+        end = end_of(
+            state,
+            memory=self._plan.request.memory,
+            shared_memory=self._plan.request.shared_memory,
+            stopped_by=asked.signum,
+        )
+        close_record(self._paths, end, model=self._plan.model_name)
+        return end
+
+    @contextmanager
+    def _created(self, attempt: int) -> Iterator[Container]:
+        with _launch_file(self._launch, self._plan.caller) as file:
+            request = self._plan.container(
+                self._plan.handover,
+                name=container_name(self._paths.root.name, attempt, os.getpid()),
+                launch=file,
+                labels={
+                    "run": self._paths.root.name,
+                    "run-folder": str(self._paths.root),
+                    "launch-folder": str(file.parent),
+                    "host": socket.gethostname(),
+                    "launcher": this_process(),
+                },
+            )
+            container = Container(self._client, create(self._client, request), file)
+            try:
+                yield container
+            finally:
+                container.remove()
+
+    def _stop(self, signum: int) -> None:
+        if self._container is not None:
+            self._container.signal(signum)
+
+    def _kill(self) -> None:
+        if self._container is not None:
+            self._container.signal(signal.SIGKILL)
+
+
+class Container:
+    """One container: attach, start, wait, look again, remove. In that order no byte of its output is lost."""
+
+    def __init__(self, client: APIClient, identity: str, launch: Path) -> None:
+        self._client = client
+        self._id = identity
+        self._launch = launch
+        self._started = False
+
+    def run(self, asked: StopRequest, *, stdout: int) -> dict[str, Any]:
+        """The engine's `State` of the container after its end. Asked to stop before its start, it never starts."""
+        if asked.signum is not None:
+            return {"ExitCode": 128 + asked.signum}
+        chunks = self._client.attach(self._id, stdout=True, stderr=True, stream=True, demux=True)
+        self._client.start(self._id)
+        self._started = True
+        # The container has the file by now, and keeps it when its name is gone here.
+        shutil.rmtree(self._launch.parent, ignore_errors=True)
+        repeat = threading.Timer(0.5, self._repeat, args=(asked,))
+        repeat.daemon = True
+        repeat.start()
+        output = OutputCopy(chunks, stdout=stdout, stderr=2)
+        try:
+            if asked.signum is not None:
+                self.signal(asked.signum)
+            self._client.wait(self._id, timeout=None)
+            output.finish()
+        finally:
+            repeat.cancel()
+        state: dict[str, Any] = self._client.inspect_container(self._id)["State"]
+        return state
+
+    def signal(self, signum: int) -> None:
+        """Sends a signal to the container where it runs; does nothing where it does not yet, or no more."""
+        from docker.errors import APIError
+
+        if self._started:
+            try:
+                self._client.kill(self._id, signum)
+            except APIError:
+                return
+
+    def remove(self) -> None:
+        from docker.errors import NotFound
+
+        with translated():
+            try:
+                self._client.remove_container(self._id, force=True, v=True)
+            except NotFound:
+                return
+
+    def _repeat(self, asked: StopRequest) -> None:
+        """Sends a signal of the first moments again: a container's first process misses one before it listens."""
+        if asked.signum is not None:
+            self.signal(asked.signum)
+
+
+@contextmanager
+def _launch_file(launch: Launch, caller: Caller) -> Iterator[Path]:
+    """A file with `launch` for the container's user alone, in memory where this machine has a file system for that."""
+    memory = Path("/dev/shm")
+    parent = memory if os.access(memory, os.W_OK | os.X_OK) else None
+    folder = Path(tempfile.mkdtemp(prefix="innereye-runtime-", dir=parent))
+    file = folder / "launch.json"
+    try:
+        launch.write(file)
+        if os.geteuid() != caller.uid:
+            os.chown(file, caller.uid, caller.gid)
+        yield file
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+TARGET = DockerTarget()

@@ -1,0 +1,179 @@
+"""Our containers on an engine, found by their labels: who runs, who was left behind, and what ends either."""
+
+from __future__ import annotations
+
+import shutil
+import socket
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from innereye_runtime.errors import UsageError
+from innereye_runtime.job.paths import RunPaths
+from innereye_runtime.manifest.units import Memory
+from innereye_runtime.targets.docker_end import close_record, end_of
+from innereye_runtime.targets.docker_engine import translated
+from innereye_runtime.targets.docker_output import Chunk
+from innereye_runtime.targets.docker_request import LABEL
+from innereye_runtime.targets.processes import is_alive
+from innereye_runtime.targets.supervision import GRACE_SECONDS
+
+if TYPE_CHECKING:
+    from docker import APIClient
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobContainer:
+    """A container of a run. `orphan`: its launcher is gone, so nobody else will remove it."""
+
+    id: str
+    name: str
+    run: str
+    run_folder: str
+    model: str
+    image: str
+    state: str
+    """As the engine says: created, running, paused, exited, ..."""
+    status: str
+    """The same for people: `Up 3 minutes`."""
+    launcher: str
+    launch_folder: str
+    orphan: bool
+
+    def describe(self) -> dict[str, Any]:
+        return {key: value for key, value in asdict(self).items() if key != "launch_folder"}
+
+
+def containers(client: APIClient) -> list[JobContainer]:
+    """Every container of a run on this engine, the newest first."""
+    with translated():
+        found = client.containers(all=True, filters={"label": f"{LABEL}.run"})
+    return [_job_container(entry) for entry in found]
+
+
+def find(client: APIClient, words: Sequence[str]) -> list[JobContainer]:
+    """The containers that the words name: by a run folder, a run's name, or the start of a container's name or id.
+
+    Raises:
+        UsageError: a word names none.
+    """
+    there, found = containers(client), []
+    for word in words:
+        folder = str(Path(word).absolute())
+        named = [
+            one for one in there if word in (one.run, one.name) or folder == one.run_folder or one.id.startswith(word)
+        ]
+        if not named:
+            raise UsageError(f"no container belongs to '{word}'", hint="innereye-run ps shows those that are there")
+        found += [one for one in named if one not in found]
+    return found
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ended:
+    """What became of a container that was asked to end."""
+
+    run: str
+    run_folder: str
+    exit_code: int | None
+    """None: it was not running any more."""
+    removed: bool
+    """False: its launcher is there, and removes it."""
+
+    def describe(self) -> dict[str, Any]:
+        return asdict(self)
+
+    def told(self) -> str:
+        ended = "was not running" if self.exit_code is None else f"ended with exit code {self.exit_code}"
+        return f"{ended}, and was removed" if self.removed else ended
+
+
+def end_all(client: APIClient, those: Sequence[JobContainer]) -> list[Ended]:
+    """Stops the containers, all at the same time, and removes those that have no launcher."""
+    with ThreadPoolExecutor(max_workers=max(len(those), 1)) as threads:
+        codes = list(threads.map(lambda container: stop(client, container), those))
+    for container in those:
+        if container.orphan:
+            remove(client, container)
+    return [
+        Ended(run=one.run, run_folder=one.run_folder, exit_code=code, removed=one.orphan)
+        for one, code in zip(those, codes, strict=True)
+    ]
+
+
+def stop(client: APIClient, container: JobContainer) -> int | None:
+    """Asks the run to save what it has and end, waits as long as a launcher would, then kills it.
+
+    Its launcher, where it is there, removes it; an orphan stays for `remove`. The exit code; None: it was not running.
+    """
+    if container.state not in ("running", "paused"):
+        return None
+    with translated():
+        client.stop(container.id, timeout=GRACE_SECONDS)
+        try:
+            return int(client.inspect_container(container.id)["State"]["ExitCode"])
+        except _not_found():
+            return None  # its launcher was quicker
+
+
+def remove(client: APIClient, container: JobContainer) -> None:
+    """Removes a container that was left behind, tells its end in run.json, and removes what its launcher left here."""
+    from signal import SIGTERM
+
+    with translated():
+        try:
+            details = client.inspect_container(container.id)
+            client.remove_container(container.id, force=True, v=True)
+        except _not_found():
+            return
+    host = details["HostConfig"]
+    end = end_of(
+        details["State"],
+        memory=Memory(host["Memory"] or 1),
+        shared_memory=Memory(host["ShmSize"] or 1),
+        stopped_by=SIGTERM,
+    )
+    paths = RunPaths(Path(container.run_folder))
+    if paths.root.is_dir() and container.state != "created":
+        close_record(paths, end, model=container.model)
+    # A launcher that was killed between two instructions may have left the file that it hands over.
+    if Path(container.launch_folder).name.startswith("innereye-runtime-"):
+        shutil.rmtree(container.launch_folder, ignore_errors=True)
+
+
+def output(client: APIClient, container: JobContainer, *, follow: bool) -> Iterator[Chunk]:
+    """What the container printed so far, and with `follow` all that it will, until its end."""
+    with translated():
+        if not follow:
+            return iter([(client.logs(container.id, stdout=True, stderr=True), None)])
+        # Both in one call, so that nothing that is printed between them is lost.
+        chunks: Iterator[Chunk] = client.attach(container.id, stream=True, logs=True, demux=True)
+        return chunks
+
+
+def _job_container(entry: dict[str, Any]) -> JobContainer:
+    labels = {key.removeprefix(f"{LABEL}."): value for key, value in entry["Labels"].items()}
+    launcher = labels.get("launcher", "")
+    # A launcher on another machine can't be looked for from here; its containers are its own.
+    here = labels.get("host", "") == socket.gethostname()
+    return JobContainer(
+        id=entry["Id"][:12],
+        name=entry["Names"][0].lstrip("/"),
+        run=labels["run"],
+        run_folder=labels.get("run-folder", ""),
+        model=labels.get("model", ""),
+        image=entry["Image"],
+        state=entry["State"],
+        status=entry["Status"],
+        launcher=launcher.partition("-")[0],
+        launch_folder=labels.get("launch-folder", ""),
+        orphan=here and not is_alive(launcher),
+    )
+
+
+def _not_found() -> type[Exception]:
+    from docker.errors import NotFound
+
+    return NotFound

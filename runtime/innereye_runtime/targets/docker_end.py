@@ -1,0 +1,69 @@
+"""How a container ended: exit code and reason in plain words, and both in run.json where it could not say so itself."""
+
+from __future__ import annotations
+
+import signal
+import socket
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from innereye_runtime.errors import ExitCode
+from innereye_runtime.job.paths import RunPaths
+from innereye_runtime.job.record import RunRecord, state_of
+from innereye_runtime.manifest.units import Memory
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class End:
+    exit_code: int
+    reason: str
+    """Empty where the running side is the one that knows."""
+
+
+def end_of(state: Mapping[str, Any], *, memory: Memory, shared_memory: Memory, stopped_by: int | None) -> End:
+    """From the engine's `State` of a container that ended, and the signal that it was asked to end with, if any."""
+    code = int(state["ExitCode"])
+    if stopped_by is not None and code > 128:
+        asked = ExitCode.INTERRUPTED if stopped_by == signal.SIGINT else ExitCode.STOPPED
+        name = signal.Signals(stopped_by).name
+        if code == 128 + signal.SIGKILL:
+            return End(exit_code=asked, reason=f"did not end in time after {name}, and was killed")
+        return End(exit_code=asked, reason=f"ended by {name} before training began")
+    if code == 128 + signal.SIGKILL or (state.get("OOMKilled") and code > 128):
+        if state.get("OOMKilled"):
+            return End(
+                exit_code=128 + signal.SIGKILL,
+                reason=f"out of memory: the job needed more than its {memory}; raise compute.docker.memory, "
+                "or use a smaller batch or fewer workers",
+            )
+        return End(exit_code=code, reason="killed from outside (SIGKILL)")
+    if code == 128 + signal.SIGBUS:
+        return End(
+            exit_code=code,
+            reason=f"out of shared memory: the job needed more than its {shared_memory}; raise compute.shm_size",
+        )
+    if code > 128:
+        return End(exit_code=code, reason=f"ended by {_name(code - 128)}")
+    return End(exit_code=code, reason="")
+
+
+def close_record(paths: RunPaths, end: End, *, model: str) -> str:
+    """Writes the end into run.json where the running side could not, and returns the reason that stands there."""
+    if paths.run_json.is_file():
+        record = RunRecord.read(paths)
+    else:
+        record = RunRecord(id=paths.root.name, model=model, target="docker")
+        record.begin_attempt(socket.gethostname())
+    if record.state == "running":
+        reason = end.reason or "ended before it could say why"
+        record.end_attempt(state_of(end.exit_code), end.exit_code, reason)
+        record.write(paths)
+    return record.reason
+
+
+def _name(signum: int) -> str:
+    try:
+        return signal.Signals(signum).name
+    except ValueError:
+        return f"signal {signum}"

@@ -1,0 +1,189 @@
+"""The runtime's images: the request for a build, as one value, the build itself, and what an image says of itself."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from innereye_runtime.errors import ImageError, PreflightError, UsageError
+from innereye_runtime.job import provenance
+from innereye_runtime.targets.build_network import BuildNetwork
+from innereye_runtime.targets.docker_engine import connect, digest_of, image_of
+from innereye_runtime.targets.docker_request import LABEL
+from innereye_runtime.targets.source_digest import source_digest
+
+Variant = Literal["cpu", "gpu"]
+DOCKERFILE = "Dockerfile.gpu"
+DEFAULT_BASE = "debian:bookworm-slim"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImageBuild:
+    """A build of one variant from a checkout."""
+
+    root: Path
+    variant: Variant
+    base: str
+    commit: str
+    requirements: str
+    """sha256 over the locks of this variant."""
+    source: str
+    """sha256 over the package's source."""
+
+    @property
+    def tags(self) -> tuple[str, str]:
+        """The name without a tag is the image that was built last."""
+        return f"innereye-runtime:{self.variant}", "innereye-runtime:latest"
+
+    def argv(self, docker: str, secrets: Mapping[str, Path]) -> list[str]:
+        arguments = {
+            "VARIANT": self.variant,
+            "BASE": self.base,
+            "COMMIT": self.commit,
+            "REQUIREMENTS": self.requirements,
+            "SOURCE": self.source,
+        }
+        # The host's network: a mirror or proxy on this machine is reached as pip and apt outside reach it.
+        argv = [docker, "build", "--network=host", f"--file={self.root / DOCKERFILE}"]
+        argv += [f"--tag={tag}" for tag in self.tags]
+        argv += [f"--build-arg={name}={value}" for name, value in arguments.items()]
+        argv += [f"--secret=id={name},src={path}" for name, path in sorted(secrets.items())]
+        return [*argv, str(self.root)]
+
+
+def plan_build(*, variant: Variant, base: str = DEFAULT_BASE, root: Path | None = None) -> ImageBuild:
+    """The build of `variant` from the checkout at `root`; default: the one that this package runs from.
+
+    Raises:
+        UsageError: there is no checkout: a package that was installed from a wheel has no Dockerfile.
+    """
+    root = root or Path(__file__).resolve().parents[3]
+    if not (root / DOCKERFILE).is_file():
+        raise UsageError(
+            f"there is no {DOCKERFILE} in {root}: images are built from a checkout of innereye-runtime",
+            hint="run innereye-run image build --source DIR, with DIR a checkout",
+        )
+    code = provenance.code(root)
+    return ImageBuild(
+        root=root,
+        variant=variant,
+        base=base,
+        commit=f"{code.commit or 'unknown'}{'-dirty' if code.dirty else ''}",
+        requirements=_digest(_locks(root, variant)),
+        source=source_digest(root / "runtime" / "innereye_runtime"),
+    )
+
+
+def build(request: ImageBuild, *, output: int) -> str:
+    """The id of the image that was built. What the build prints goes to the descriptor `output`.
+
+    Raises:
+        PreflightError: no client of Docker here can build.
+        ImageError: the build failed; its own output says where.
+    """
+    client = connect()
+    network = BuildNetwork.current()
+    pins = (request.root / "images" / f"torch-{request.variant}.txt").read_text(encoding="utf-8")
+    network.bring_wheels(pins, request.root / "images" / "wheels")
+    with tempfile.TemporaryDirectory(prefix="innereye-runtime-build-") as folder:
+        argv = request.argv(building_client(), network.write_secrets(Path(folder)))
+        environment = {
+            **os.environ,
+            "DOCKER_BUILDKIT": "1",
+            "BUILDKIT_PROGRESS": os.environ.get("BUILDKIT_PROGRESS", "plain"),
+        }
+        done = subprocess.run(
+            argv, env=environment, stdin=subprocess.DEVNULL, stdout=output, stderr=output, check=False
+        )
+    if done.returncode != 0:
+        raise ImageError(f"the image {request.tags[0]} did not build: {_why(request)}", hint=_remedy(request))
+    return str(image_of(client, request.tags[0])["Id"])
+
+
+def building_client() -> str:
+    """The path of the first `docker` on PATH that builds with BuildKit: one before version 23, or one with buildx.
+
+    Raises:
+        PreflightError: there is none.
+    """
+    for folder in os.environ.get("PATH", os.defpath).split(os.pathsep):
+        docker = shutil.which("docker", path=folder)
+        if docker is not None and _builds(docker):
+            return docker
+    raise PreflightError(
+        "no docker command on PATH can build: there is none, or it lacks the buildx plugin",
+        hint="install docker-buildx-plugin beside docker, or Debian's docker.io",
+    )
+
+
+def info(reference: str) -> dict[str, Any]:
+    """What the engine and the image's own labels say of it.
+
+    Raises:
+        PreflightError: no engine answers.
+        ImageError: it has no such image.
+    """
+    image = image_of(connect(), reference)
+    labels = image["Config"].get("Labels") or {}
+    source = labels.get(f"{LABEL}.source")
+    return {
+        "reference": reference,
+        "digest": digest_of(image),
+        "size_bytes": image["Size"],
+        "created": image["Created"],
+        "variant": labels.get(f"{LABEL}.variant"),
+        "base": labels.get("org.opencontainers.image.base.name"),
+        "commit": labels.get("org.opencontainers.image.revision"),
+        "manifest_schema": labels.get(f"{LABEL}.manifest-schema"),
+        "requirements": labels.get(f"{LABEL}.requirements"),
+        "source": source,
+        "same_source_as_here": source == source_digest() if source else None,
+        "layers": len(image["RootFS"]["Layers"]),
+    }
+
+
+def _builds(docker: str) -> bool:
+    def says(*words: str) -> str | None:
+        try:
+            done = subprocess.run([docker, *words], capture_output=True, text=True, timeout=20, check=False)
+        except (OSError, subprocess.TimeoutExpired):
+            return None
+        return done.stdout if done.returncode == 0 else None
+
+    version = says("version", "--format", "{{.Client.Version}}")
+    if version is None:
+        return False
+    major = version.partition(".")[0]
+    return (major.isdecimal() and int(major) < 23) or says("buildx", "version") is not None
+
+
+def _why(request: ImageBuild) -> str:
+    try:
+        image_of(connect(), request.base)
+    except ImageError:
+        return f"its base {request.base} is not on this engine, and could not be pulled"
+    return "the build's last lines say where"
+
+
+def _remedy(request: ImageBuild) -> str:
+    if request.base == DEFAULT_BASE and "base" in _why(request):
+        return f"{request.root}/images/base makes it from Debian's packages, with no image registry"
+    return "images/README.md tells what a build takes from the network, and how a CPU build of torch gets in"
+
+
+def _locks(root: Path, variant: Variant) -> list[Path]:
+    return [root / "images" / f"torch-{variant}.txt", root / "images" / f"requirements-{variant}.txt"]
+
+
+def _digest(files: list[Path]) -> str:
+    digest = hashlib.sha256()
+    for file in files:
+        digest.update(file.read_bytes())
+    return digest.hexdigest()

@@ -1,0 +1,42 @@
+"""What the checks look at: a manifest, where there is one, and the engine, asked once for all of them."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from innereye_runtime.manifest.model import Manifest, TargetName
+from innereye_runtime.targets.docker_engine import connect, image_of, translated
+
+if TYPE_CHECKING:
+    from docker import APIClient
+
+
+@dataclass(kw_only=True)
+class Subject:
+    target: TargetName
+    manifest: Manifest | None
+    image_reference: str
+    outputs: Path
+    environment: Mapping[str, str] = field(default_factory=lambda: os.environ)
+
+    @cached_property
+    def client(self) -> APIClient:
+        """Raises PreflightError where no engine answers."""
+        return connect()
+
+    @cached_property
+    def info(self) -> dict[str, Any]:
+        """What the engine says of itself and its machine."""
+        with translated():
+            found: dict[str, Any] = self.client.info()
+        return found
+
+    @cached_property
+    def image(self) -> dict[str, Any]:
+        """Raises ImageError where the engine has none of that name."""
+        return image_of(self.client, self.image_reference)
