@@ -19,6 +19,12 @@ COMMANDS = {
     "report": "write a run folder's report.html again",
     "verify": "compare a run folder with its outputs.json",
     "resume": "go on with a run, in its own folder, from its newest checkpoint",
+    "doctor": "what a job needs, and what is missing here",
+    "image": "build the runtime's image, or tell what one was made of",
+    "ps": "the runs that are in containers on this machine",
+    "logs": "what a run prints, while it runs or later",
+    "stop": "ask runs in containers to save a checkpoint and end",
+    "clean": "stop and remove what killed launchers left behind",
     "completion": "the completion script of a shell",
 }
 """Each is a module of this package with `run(argv) -> exit code` and `parser()`."""
