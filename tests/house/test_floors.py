@@ -20,12 +20,13 @@ FLOORS = {
     "job": 3,
     "targets": 4,
     "training": 4,
+    "standin": 4,  # an Azure Machine Learning on this machine, for tests and for trying out
     "cli": 5,
     "entrypoint": 5,
     "examples": 5,  # what a user could have written
 }
 LOOKS_UP = {("__init__.py", "containers")}  # the names that users import from the package, inside `__getattr__`
-APART = [{"targets", "training"}, {"cli", "entrypoint"}, {"targets", "entrypoint"}, {"manifest", "data"}]
+APART = [{"targets", "training"}, {"cli", "entrypoint"}, {"targets", "entrypoint"}]
 HEAVY = {"torch", "pytorch_lightning", "torchmetrics", "numpy", "docker", "azure", "tensorboard", "PIL", "nilearn"}
 LIGHT_ROOMS = ("errors", "manifest", "data", "job", "targets", "cli")
 """Where no heavy package is imported at module level, so that a command starts at once."""

@@ -15,7 +15,8 @@ TARGETS = set(re.findall(r"^(\w+):", (ROOT / "Makefile").read_text(), re.M))
 
 
 def lines_of_code(name: str) -> list[str]:
-    blocks = re.findall(r"^```(?:sh|console)?\n(.*?)^```", (ROOT / name).read_text(), re.M | re.S)
+    fences = re.findall(r"^```(\w*)\n(.*?)^```$", (ROOT / name).read_text(), re.M | re.S)
+    blocks = [text for language, text in fences if language == "sh"]
     return [line.split("#")[0].strip() for block in blocks for line in block.splitlines() if line.strip()]
 
 
