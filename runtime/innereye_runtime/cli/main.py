@@ -25,6 +25,7 @@ COMMANDS = {
     "logs": "what a run prints, while it runs or later",
     "stop": "ask runs in containers to save a checkpoint and end",
     "clean": "stop and remove what killed launchers left behind",
+    "standin": "run a command with an Azure Machine Learning on this machine",
     "completion": "the completion script of a shell",
 }
 """Each is a module of this package with `run(argv) -> exit code` and `parser()`."""
@@ -66,7 +67,8 @@ def dispatch(argv: list[str]) -> int:
         return ExitCode.DONE
     name, rest = (argv[0], argv[1:]) if argv[0] in COMMANDS else ("run", argv)
     command = import_module(f"innereye_runtime.cli.{name}")
-    if {"-h", "--help"} & set(rest):
+    own = rest[: rest.index("--")] if "--" in rest else rest
+    if {"-h", "--help"} & set(own):
         sys.stdout.write(command.parser().format_help())
         return ExitCode.DONE
     code: int = command.run(rest)
