@@ -1,0 +1,235 @@
+"""A container's arguments, checked against its parameters before anything is built, queued or paid for; and set on it.
+
+Lowest first: the parameter's default, the class's own value, the manifest, the command line. Codes: E3xx in the manifest, E4xx
+on the command line, with the same last digits for the same problem.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from innereye_runtime.containers import rules
+from innereye_runtime.containers.argument_places import CommandLine, ManifestText, Place
+from innereye_runtime.containers.overrides import Override, parse
+from innereye_runtime.containers.parameter import UNKNOWN, Parameter, effective
+from innereye_runtime.containers.values import ValueProblemError, accept, shown
+from innereye_runtime.errors import UsageError
+from innereye_runtime.manifest.diagnostics import Diagnostic
+
+if TYPE_CHECKING:
+    from innereye_runtime.containers.container import LightningContainer
+    from innereye_runtime.manifest.loading import Loaded
+
+Origin = Literal["default", "class", "manifest", "command line"]
+
+_UNKNOWN_NAME = 1
+_NOT_SETTABLE = 2
+_TWICE = 7
+_CONTRADICTION = 8
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Argument:
+    """The effective value of one parameter and where it came from."""
+
+    name: str
+    value: Any
+    """As Python has it, enum members by their value; `UNKNOWN` where only the imported class will tell."""
+    origin: Origin
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Checked:
+    arguments: Mapping[str, Argument]
+    """Every public parameter, in the order of declaration."""
+    diagnostics: tuple[Diagnostic, ...]
+
+
+def check(
+    parameters: Mapping[str, Parameter],
+    *,
+    loaded: Loaded | None = None,
+    overrides: Sequence[Override] = (),
+    incomplete: bool = False,
+    cwd: Path | None = None,
+) -> Checked:
+    """The effective arguments of a container with these `parameters`, and every problem of the manifest's and the overrides.
+
+    `incomplete`: the parameters may not be all that the class has (its source does not tell), so that an unknown name is a
+    warning and no error. Relative paths count from the manifest; those of overrides from `cwd`, where it is given.
+    """
+    checking = _Checking(parameters, incomplete)
+    if loaded is not None:
+        text = ManifestText(loaded)
+        path = loaded.manifest.path if loaded.manifest is not None else None
+        folder = path.parent if path is not None else cwd
+        for name, value in text.arguments().items():
+            checking.give(name, value, text.argument(name), "manifest", folder)
+        epochs = text.num_epochs()
+        if epochs is not None and "num_epochs" in parameters:
+            checking.give("num_epochs", epochs, text.trainer_epochs(), "manifest", folder)
+    line = CommandLine(overrides)
+    for index, override in enumerate(overrides):
+        checking.override(override, line.override(index), cwd)
+    checking.check_rules()
+    in_order = sorted(checking.diagnostics, key=lambda problem: (problem.source == line.source, problem.span))
+    return Checked(arguments=checking.arguments(), diagnostics=tuple(in_order))
+
+
+def apply(container: LightningContainer, checked: Checked) -> None:
+    """Sets what the manifest and the command line say on `container`, and validates it.
+
+    Raises:
+        UsageError: the class refuses a value, or values that contradict each other.
+    """
+    from innereye_runtime.containers.parameter_list import python_value
+    from innereye_runtime.containers.parameter_types import Alias, FirstAndRest
+
+    declared = container.param.objects("existing")
+    given = [argument for argument in checked.arguments.values() if argument.origin in ("manifest", "command line")]
+    for argument in given:
+        parameter = declared.get(argument.name)
+        if parameter is None or isinstance(parameter, Alias | FirstAndRest):
+            continue
+        try:
+            setattr(container, argument.name, python_value(parameter, argument.value))
+        except (TypeError, ValueError) as error:
+            raise UsageError(
+                f"{type(container).__name__} does not take {argument.name}={shown(argument.value)}: {error}"
+            ) from error
+    try:
+        container.validate()
+    except ValueError as error:
+        raise UsageError(f"{type(container).__name__}: {error}") from error
+
+
+class _Checking:
+    """Values as they are given, one after another; later ones win over earlier ones of another origin."""
+
+    def __init__(self, parameters: Mapping[str, Parameter], incomplete: bool) -> None:
+        self.parameters = parameters
+        self.incomplete = incomplete
+        self.diagnostics: list[Diagnostic] = []
+        self.given: dict[str, tuple[Any, Origin]] = {}
+        self.places: dict[str, Place] = {}
+        self.named_by: dict[tuple[str, Origin], str] = {}
+
+    def give(self, name: str, value: Any, place: Place, origin: Origin, folder: Path | None) -> None:
+        parameter = self._settable(name, place)
+        if parameter is not None:
+            try:
+                self._set(parameter, _anchored(accept(parameter, value), folder), place, origin)
+            except ValueProblemError as problem:
+                self._problem(place, problem.reason, str(problem), problem.hint, at_value=True)
+
+    def override(self, override: Override, place: Place, cwd: Path | None) -> None:
+        name, text = override.target(self.parameters)
+        parameter = self._settable(name, place)
+        if parameter is None:
+            return
+        if parameter.kind in ("integer", "number") and text is not None and not text.strip():
+            return  # an empty value means the default, and the manifest is silent or has said it
+        try:
+            self._set(parameter, _anchored(parse(parameter, text), cwd), place, "command line")
+        except ValueProblemError as problem:
+            self._problem(place, problem.reason, str(problem), problem.hint, at_value=text is not None)
+
+    def _settable(self, name: str, place: Place) -> Parameter | None:
+        parameter = self.parameters.get(name)
+        if parameter is None:
+            self._unknown(name, place)
+        elif not parameter.settable:
+            why = "is private" if name.startswith("_") else "is constant"
+            self._problem(place, _NOT_SETTABLE, f"'{name}' can't be set: it {why} in {parameter.owner}")
+            return None
+        return parameter
+
+    def _unknown(self, name: str, place: Place) -> None:
+        import difflib
+
+        names = [parameter.name for parameter in self.parameters.values() if parameter.settable]
+        near = difflib.get_close_matches(name, names, 1)
+        hint = (
+            f"did you mean '{near[0]}'?" if near else "innereye-run schema --container shows all parameters of a class"
+        )
+        if self.incomplete:
+            message = f"'{name}' is not among the parameters that the source tells; the class itself will be asked"
+            self._problem(place, _UNKNOWN_NAME, message, hint if near else "", warning=True)
+        else:
+            self._problem(place, _UNKNOWN_NAME, f"the container has no parameter '{name}'", hint)
+
+    def _set(self, parameter: Parameter, value: Any, place: Place, origin: Origin) -> None:
+        for name, target_value in _targets(parameter, value):
+            before = self.given.get(name)
+            other = self.named_by.get((name, origin))
+            same_word = other == parameter.name and origin == "command line"
+            if (
+                before is not None
+                and other is not None
+                and before[1] == origin
+                and before[0] != target_value
+                and not same_word
+            ):
+                message = (
+                    f"{parameter.name} is {shown(value)} here, and {self.places[name].told} says {shown(before[0])}"
+                )
+                self._problem(place, _TWICE, message, "give it once", at_value=True)
+                continue
+            self.given[name] = (target_value, origin)
+            self.places[name] = place
+            self.named_by[(name, origin)] = parameter.name
+
+    def check_rules(self) -> None:
+        """Tells where values contradict each other, as the class itself would when it validates them."""
+        values = {name: argument.value for name, argument in self.arguments().items()}
+        for rule in rules.ALL:
+            given = [name for name in rule.names if name in self.places]
+            if given and all(values.get(name, UNKNOWN) is not UNKNOWN for name in rule.names):
+                problem = rule.problem(values)
+                if problem:
+                    self._problem(self.places[given[-1]], _CONTRADICTION, problem, at_value=True)
+
+    def arguments(self) -> dict[str, Argument]:
+        """The effective value of each public parameter."""
+        return {
+            name: Argument(name=name, value=value, origin=origin)
+            for name, (value, origin) in effective(self.parameters, self.given).items()
+            if not name.startswith("_")
+        }
+
+    def _problem(
+        self, place: Place, number: int, message: str, hint: str = "", *, at_value: bool = False, warning: bool = False
+    ) -> None:
+        self.diagnostics.append(
+            Diagnostic(
+                code=f"{'W' if warning else 'E'}{place.hundred}{number:02}",
+                message=message,
+                span=place.value if at_value else place.key,
+                source=place.source,
+                lines=place.lines(at_value=at_value),
+                hint=hint,
+                severity="warning" if warning else "error",
+            )
+        )
+
+
+def _targets(parameter: Parameter, value: Any) -> list[tuple[str, Any]]:
+    """The parameters that are set, with their values: those behind a second name."""
+    if parameter.alias_of:
+        return [(parameter.alias_of, dict(parameter.renamed).get(value, value))]
+    if parameter.joins is not None:
+        first, rest = parameter.joins
+        return [(first, value[0] if value else None), (rest, list(value[1:]))] if value else [(rest, [])]
+    return [(parameter.name, value)]
+
+
+def _anchored(value: Any, folder: Path | None) -> Any:
+    """Relative paths made absolute, since training's working directory is the run folder."""
+    if folder is None:
+        return value
+    if isinstance(value, list):
+        return [_anchored(item, folder) for item in value]
+    return folder / value.expanduser() if isinstance(value, Path) else value

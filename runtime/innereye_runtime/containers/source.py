@@ -1,0 +1,153 @@
+"""The parameters of a class and all its bases, read from source: the user's code, torch and param are not imported.
+
+What the source does not tell is `UNKNOWN`, or said in `unread`; it is never guessed.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Final
+
+from innereye_runtime.containers.discovery import Location
+from innereye_runtime.containers.parameter import UNKNOWN, Parameter, resolved
+from innereye_runtime.containers.source_declarations import Declarations
+from innereye_runtime.containers.source_init import Initialiser
+from innereye_runtime.containers.source_modules import External, SourceClass, SourceModules, statements
+from innereye_runtime.containers.source_values import Evaluator, plain
+from innereye_runtime.containers.values import ValueProblemError, accept
+
+_WITHOUT_PARAMETERS: Final = ("builtins.", "abc.", "typing.", "enum.", "torch.", "pytorch_lightning.", "lightning.")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClassSource:
+    name: str
+    parameters: Mapping[str, Parameter]
+    unread: tuple[str, ...] = ()
+    """What could not be read, a sentence each. Empty: these are all parameters."""
+
+
+def read(location: Location, search_path: Sequence[Path]) -> ClassSource:
+    """The parameters of the class at `location`. Never raises for what user code says: that is told in `unread`."""
+    return _Reader(search_path).read(location)
+
+
+class _Reader:
+    def __init__(self, search_path: Sequence[Path]) -> None:
+        self.modules = SourceModules(search_path)
+        self.evaluator = Evaluator(self.modules)
+        self.declarations = Declarations(self.evaluator)
+        self.unread: list[str] = []
+
+    def read(self, location: Location) -> ClassSource:
+        module = self.modules.module(location.module, location.file)
+        cls = self.modules.named(module, location.class_name) if module is not None else None
+        if module is not None and module.problem:
+            self.unread.append(module.problem)
+        elif not isinstance(cls, SourceClass):
+            self.unread.append(
+                f"{location.file} makes the class {location.class_name} in a way that its source does not show"
+            )
+        parameters: dict[str, Parameter] = {}
+        if isinstance(cls, SourceClass):
+            mro = self._mro(cls, ())
+            for base in reversed(mro):
+                if isinstance(base, SourceClass):
+                    self._body(base, parameters)
+            parameters = self._after_init(mro, parameters)
+        return ClassSource(name=location.class_name, parameters=resolved(parameters), unread=tuple(self.unread))
+
+    def _mro(self, cls: SourceClass, below: tuple[SourceClass, ...]) -> list[SourceClass | External]:
+        """The method resolution order, as far as bases can be found: Python's own merge."""
+        bases: list[SourceClass | External] = []
+        for node in cls.node.bases:
+            meaning = self.modules.meaning(cls.module, node.value if isinstance(node, ast.Subscript) else node)
+            if isinstance(meaning, SourceClass) and meaning not in below:
+                bases.append(meaning)
+            elif isinstance(meaning, External):
+                bases.append(meaning)
+                if not meaning.name.startswith((*_WITHOUT_PARAMETERS, "param.")):
+                    self._say(cls, f"its base {ast.unparse(node)} can't be read")
+            else:
+                self._say(cls, f"its base {ast.unparse(node)} can't be read")
+        if cls.node.decorator_list:
+            self._say(cls, "its decorator may change it")
+        lines = [self._mro(base, (*below, cls)) if isinstance(base, SourceClass) else [base] for base in bases]
+        return [cls, *_merge([*lines, bases])]
+
+    def _body(self, cls: SourceClass, parameters: dict[str, Parameter]) -> None:
+        for statement in statements(cls.node.body):
+            match statement:
+                case ast.Assign(targets=[ast.Name(id=name)]):
+                    self._attribute(cls, name, statement.value, parameters)
+                case ast.AnnAssign(target=ast.Name(id=name)) if statement.value is not None:
+                    self._attribute(cls, name, statement.value, parameters)
+                case ast.FunctionDef(name=name) | ast.ClassDef(name=name):
+                    parameters.pop(name, None)
+                case ast.For() | ast.While():
+                    self._say(cls, f"line {statement.lineno} may declare parameters in a loop")
+                case _:
+                    pass
+
+    def _attribute(self, cls: SourceClass, name: str, node: ast.expr, parameters: dict[str, Parameter]) -> None:
+        inherited = parameters.get(name)
+        declared = self.declarations.read(cls.module, name, node, cls.name, inherited)
+        if declared is not None:
+            parameters[name] = declared
+        elif inherited is not None:
+            parameters[name] = self._changed(inherited, plain(self.evaluator.value(cls.module, node)))
+        elif isinstance(node, ast.Call) and self.modules.meaning(cls.module, node.func) is None:
+            self._say(cls, f"what {name} = {ast.unparse(node.func)}(...) is can't be read")
+
+    def _after_init(
+        self, mro: Sequence[SourceClass | External], parameters: dict[str, Parameter]
+    ) -> dict[str, Parameter]:
+        found = dict(parameters)
+        for name, value in Initialiser(self.evaluator, mro).run().items():
+            for target, target_value in _targets(parameters.get(name), value):
+                if target in found and not (target_value == found[target].default and target_value is not UNKNOWN):
+                    found[target] = self._changed(found[target], target_value)
+        return found
+
+    def _changed(self, parameter: Parameter, value: Any) -> Parameter:
+        """The parameter with a value that a class gives it; as text for a path and the like, it is taken as the class takes it."""
+        if value is not UNKNOWN:
+            try:
+                value = accept(replace(parameter, optional=True), value)
+            except ValueProblemError:
+                value = UNKNOWN
+        return replace(parameter, default=value, origin="class")
+
+    def _say(self, cls: SourceClass, what: str) -> None:
+        sentence = f"{cls.name} ({cls.module.place.file}:{cls.node.lineno}): {what}"
+        if sentence not in self.unread:
+            self.unread.append(sentence)
+
+
+def _targets(parameter: Parameter | None, value: Any) -> list[tuple[str, Any]]:
+    if parameter is None:
+        return []
+    if parameter.alias_of:
+        return [(parameter.alias_of, UNKNOWN if value is UNKNOWN else dict(parameter.renamed).get(value, value))]
+    if parameter.joins is not None:
+        first, rest = parameter.joins
+        if not isinstance(value, list | tuple):
+            return [(first, UNKNOWN), (rest, UNKNOWN)]
+        return ([(first, value[0])] if value else []) + [(rest, list(value[1:]))]
+    return [(parameter.name, value)]
+
+
+def _merge(lines: list[list[SourceClass | External]]) -> list[SourceClass | External]:
+    merged: list[SourceClass | External] = []
+    lines = [list(line) for line in lines if line]
+    while lines:
+        head = next(
+            (line[0] for line in lines if not any(line[0] in other[1:] for other in lines)),
+            lines[0][0],
+        )
+        merged.append(head)
+        lines = [rest for line in lines if (rest := [cls for cls in line if cls != head])]
+    return merged
