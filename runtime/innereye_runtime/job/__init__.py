@@ -1,0 +1,1 @@
+"""Where the two sides meet: a resolved job, what is handed over to the running side, and the record that comes back."""

@@ -1,4 +1,6 @@
-"""The one object for the paths of a run folder. Launching and running side share it, and that makes targets identical."""
+"""The one object for the paths of a run folder. Launching and running side share it, and that makes targets
+identical.
+"""
 
 from __future__ import annotations
 

@@ -1,0 +1,139 @@
+"""From a manifest and a command line to a `Job`: every problem told at once, nothing imported, nothing started."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from innereye_runtime.containers.arguments import Argument, check
+from innereye_runtime.containers.discovery import DiscoveryError, Location, code_root, find, search_path
+from innereye_runtime.containers.overrides import Override
+from innereye_runtime.containers.source import read
+from innereye_runtime.containers.values import plain
+from innereye_runtime.errors import ManifestError, UsageError
+from innereye_runtime.manifest.diagnostics import Diagnostic
+from innereye_runtime.manifest.loading import Loaded, load, parse
+from innereye_runtime.manifest.model import Manifest, TargetName
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Job:
+    """A manifest whose container class was found and whose arguments were checked against it."""
+
+    manifest: Manifest
+    """With the command line's target and overrides in it: what `manifest.yaml` of the run folder says."""
+    loaded: Loaded
+    """The manifest's text with its places, for a second check against the imported class."""
+    text: str | None
+    """The manifest's text, where it is not a file (the old command line)."""
+    location: Location
+    arguments: Mapping[str, Argument]
+    overrides: tuple[str, ...]
+    """As they stood on the command line: `--num_layers=7`."""
+    smoke: bool
+    cwd: Path
+    run_folder: Path | None
+    """Of the run to go on with; None: a new one."""
+    code_root: Path
+    search_path: tuple[Path, ...]
+    remarks: tuple[Diagnostic, ...]
+    """Warnings and notes, in source order."""
+
+    @property
+    def model_name(self) -> str:
+        return self.location.class_name
+
+    @property
+    def outputs_folder(self) -> Path:
+        return self.manifest.outputs.folder or self.cwd / "outputs"
+
+
+def resolve(
+    source: Path | str,
+    *,
+    cwd: Path,
+    overrides: Sequence[str] = (),
+    target: TargetName | None = None,
+    smoke: bool = False,
+    root: Path | None = None,
+    run_folder: Path | None = None,
+) -> Job:
+    """The job that a manifest (a file, or its text) and a command line describe. `root` is the code root, where it is
+    known.
+
+    Raises:
+        ManifestError: with all problems of the manifest, the container's arguments and the overrides, in source order.
+        UsageError: the manifest isn't there.
+    """
+    path = source if isinstance(source, Path) else None
+    if isinstance(source, Path):
+        loaded = load(source, target=target)
+    else:
+        loaded = parse(source.encode(), path=None, source="<manifest>", target=target)
+    places = search_path(path, cwd)
+    if root is not None:
+        places = tuple(dict.fromkeys((root, *places)))
+    diagnostics = list(loaded.diagnostics)
+    location, arguments = None, {}
+    if loaded.container is not None:
+        try:
+            location = find(loaded.container.class_name, loaded.container.namespaces, places)
+        except DiscoveryError as error:
+            diagnostics.append(_not_found(error, loaded))
+    if location is not None:
+        found = read(location, places)
+        checked = check(
+            found.parameters,
+            loaded=loaded,
+            overrides=parse_overrides(overrides),
+            incomplete=bool(found.unread),
+            cwd=cwd,
+        )
+        diagnostics += checked.diagnostics
+        arguments = dict(checked.arguments)
+    diagnostics.sort(key=lambda diagnostic: (diagnostic.code[1:2] == "4", diagnostic.span))
+    if location is None or loaded.manifest is None or any(diagnostic.severity == "error" for diagnostic in diagnostics):
+        raise ManifestError(diagnostics)
+    return Job(
+        manifest=_with_overrides(loaded.manifest, arguments),
+        loaded=loaded,
+        text=None if path is not None else str(source),
+        location=location,
+        arguments=arguments,
+        overrides=tuple(overrides),
+        smoke=smoke,
+        cwd=cwd,
+        run_folder=run_folder,
+        code_root=root or code_root(path, cwd),
+        search_path=places,
+        remarks=tuple(diagnostics),
+    )
+
+
+def parse_overrides(words: Sequence[str]) -> list[Override]:
+    """The overrides that stand on a command line.
+
+    Raises:
+        UsageError: a word is none.
+    """
+    try:
+        return [Override.parse(word) for word in words]
+    except ValueError as error:
+        raise UsageError(str(error)) from error
+
+
+def _not_found(error: DiscoveryError, loaded: Loaded) -> Diagnostic:
+    assert loaded.document is not None  # it has a container, so its text was read
+    span = loaded.document.span(("container", "class"))
+    return loaded.document.diagnostic("E300", span, str(error), hint=error.hint)
+
+
+def _with_overrides(manifest: Manifest, arguments: Mapping[str, Argument]) -> Manifest:
+    """The manifest that says what the command line said."""
+    given = {name: plain(each.value) for name, each in arguments.items() if each.origin == "command line"}
+    trainer = manifest.trainer
+    if "num_epochs" in given and trainer.num_epochs is not None:
+        trainer = replace(trainer, num_epochs=given.pop("num_epochs"))
+    container = replace(manifest.container, args={**manifest.container.args, **given})
+    return replace(manifest, container=container, trainer=trainer)
