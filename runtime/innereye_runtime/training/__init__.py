@@ -1,0 +1,1 @@
+"""The running side below the entrypoint: trainer, checkpoints and resumption, evaluation, report."""

@@ -1,0 +1,45 @@
+"""A fingerprint of a model's weights that is the same wherever equal weights are."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+
+def weights_sha256(state_dict: Mapping[str, Any]) -> str:
+    """The sha256 over a state_dict: for each key in sorted order its UTF-8 name, `str(dtype)`, `str(shape)` and the
+    bytes.
+
+    The bytes are those of the contiguous tensor, little-endian. Entries that are no tensors (`get_extra_state`) don't
+    count.
+    """
+    import torch
+
+    digest = hashlib.sha256()
+    for name in sorted(state_dict):
+        tensor = state_dict[name]
+        if not isinstance(tensor, torch.Tensor):
+            continue
+        digest.update(name.encode())
+        digest.update(str(tensor.dtype).encode())
+        digest.update(str(tensor.shape).encode())
+        flat = tensor.detach().cpu().contiguous().reshape(-1)
+        digest.update(flat.view(torch.uint8).numpy().data)
+    return digest.hexdigest()
+
+
+def read_checkpoint(path: Path) -> dict[str, Any]:
+    """The content of a checkpoint that this runtime or Lightning wrote, its tensors on the CPU.
+
+    Checkpoints are pickles: they hold what callbacks and hyperparameters are made of, and are trusted as the user's own
+    code is.
+
+    Raises:
+        Exception: whatever `torch.load` raises for a file that is cut short or no checkpoint.
+    """
+    import torch
+
+    content: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=False)
+    return content
