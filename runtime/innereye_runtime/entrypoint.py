@@ -1,0 +1,106 @@
+"""`innereye-runtime`: what the process target, the image and AzureML start. Here a whole run can be read from top to
+bottom.
+"""
+
+from __future__ import annotations
+
+import gc
+import os
+import sys
+import threading
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from importlib import import_module
+from pathlib import Path
+from typing import IO
+
+from innereye_runtime.errors import InnerEyeError, ManifestError
+from innereye_runtime.job.handover import Handover, parse
+from innereye_runtime.job.paths import RunPaths, create_run_folder
+from innereye_runtime.job.resolve import resolve
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """The exit code of the run that `argv` asks for; `innereye_runtime.job.handover` says what it may ask."""
+    try:
+        return run(parse(sys.argv[1:] if argv is None else argv))
+    except ManifestError as error:
+        from innereye_runtime.manifest.rendering import render
+
+        print(render(error.diagnostics, "text"), file=sys.stderr)
+        return error.exit_code
+    except InnerEyeError as error:
+        print(f"error: {error}", *([f"hint: {error.hint}"] if error.hint else []), sep="\n", file=sys.stderr)
+        return error.exit_code
+
+
+def run(request: Handover) -> int:
+    imports = _begin_imports()
+    cwd = Path.cwd()
+    job = resolve(
+        cwd / request.manifest, cwd=cwd, overrides=request.overrides, smoke=request.smoke, root=request.code_root
+    )
+    if request.run_folder is not None:
+        paths = RunPaths(cwd / request.run_folder)
+    else:
+        paths = create_run_folder(job.outputs_folder, job.model_name, datetime.now(UTC))
+    terminal = _terminal()
+    _finish_imports(imports)
+
+    from innereye_runtime.training import steps
+    from innereye_runtime.training.run import opened_run
+
+    # Lightning starts the further ranks of this machine with the same words; they must find this folder.
+    sys.argv[1:] = Handover(
+        manifest=cwd / request.manifest,
+        overrides=request.overrides,
+        target=request.target,
+        smoke=request.smoke,
+        run_folder=paths.root,
+        code_root=job.code_root,
+        datasets=tuple(cwd / dataset for dataset in request.datasets),
+    ).argv()
+    with opened_run(job, paths, target=request.target) as run:
+        with run.step("container"):
+            container = steps.create_container(run)
+        with run.step("datasets"):
+            steps.find_datasets(run, container, request.datasets)
+        with run.step("training"):
+            trained = steps.train(run, container, terminal)
+        with run.step("evaluation"):
+            steps.evaluate_best(run, container, trained)
+        with run.step("report"):
+            steps.report(run, container)
+    steps.finalise(run)
+    if request.target is None:
+        print(paths.root)
+    return run.exit_code
+
+
+def _begin_imports() -> threading.Thread:
+    """Starts to import PyTorch and Lightning, while the manifest is read and the dataset looked at.
+
+    They make a million objects that live on, and looking for garbage among those takes a fifth of the time: it is put
+    off until they are there, and then they are left out of it for good.
+    """
+    gc.disable()
+    thread = threading.Thread(target=import_module, args=("innereye_runtime.training.steps",), daemon=True)
+    thread.start()
+    return thread
+
+
+def _finish_imports(thread: threading.Thread) -> None:
+    thread.join()
+    gc.freeze()
+    gc.enable()
+
+
+def _terminal() -> IO[str] | None:
+    """The terminal that a person looks at, to draw a progress bar on; None where there is none."""
+    if not os.isatty(2) or os.environ.get("TERM") == "dumb":
+        return None
+    return os.fdopen(os.dup(2), "w", encoding="utf-8", errors="replace")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,102 @@
+"""How far training is: a bar where a person is looking, a plain line now and then in a log."""
+
+from __future__ import annotations
+
+import logging
+import time
+from typing import IO, Any
+
+import pytorch_lightning as pl
+from pytorch_lightning.callbacks import Callback
+
+log = logging.getLogger("innereye_runtime")
+
+_SECONDS_BETWEEN_LINES = 30
+_SECONDS_BETWEEN_DRAWS = 0.1
+_BAR_WIDTH = 24
+_CLEAR = "\r\x1b[K"
+
+
+class EpochLines(Callback):
+    """Logs a line at the end of each epoch, and within long epochs one every half minute.
+
+    At most about one epoch line a second is written: 10,000 epochs of a toy model don't fill a log. The last one always
+    is.
+    """
+
+    def __init__(self) -> None:
+        self._epoch_started = 0.0
+        self._last_line = 0.0
+
+    def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        self._epoch_started = time.monotonic()
+
+    def on_train_batch_end(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        now = time.monotonic()
+        if now - max(self._last_line, self._epoch_started) >= _SECONDS_BETWEEN_LINES and trainer.is_global_zero:
+            self._last_line = now
+            log.info(
+                "%s, step %d of %s: %s", _epoch(trainer), batch_idx + 1, trainer.num_training_batches, _metrics(trainer)
+            )
+
+    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        now = time.monotonic()
+        last = trainer.current_epoch + 1 == trainer.max_epochs
+        if trainer.is_global_zero and (last or now - self._last_line >= 1):
+            self._last_line = now
+            log.info("%s: %s (%.1f s)", _epoch(trainer), _metrics(trainer), now - self._epoch_started)
+
+
+class TerminalBar(Callback):
+    """Draws one line on a terminal and redraws it in place. `terminal` is written to directly, so no log has the
+    bar.
+    """
+
+    def __init__(self, terminal: IO[str]) -> None:
+        self._terminal = terminal
+        self._drawn = 0.0
+
+    def on_train_batch_end(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        now = time.monotonic()
+        if now - self._drawn < _SECONDS_BETWEEN_DRAWS:
+            return
+        self._drawn = now
+        total = trainer.num_training_batches
+        known = isinstance(total, int) and total > 0
+        filled = round(_BAR_WIDTH * (batch_idx + 1) / total) if known else 0
+        bar = "█" * filled + "░" * (_BAR_WIDTH - filled)
+        self._terminal.write(
+            f"{_CLEAR}{_epoch(trainer)} {bar} {batch_idx + 1}/{total if known else '?'}  {_metrics(trainer)}"[:160]
+        )
+        self._terminal.flush()
+
+    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        self._clear()
+
+    def on_exception(self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException) -> None:
+        self._clear()
+
+    def on_validation_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        self._clear()
+
+    def _clear(self) -> None:
+        self._terminal.write(_CLEAR)
+        self._terminal.flush()
+
+
+def _epoch(trainer: pl.Trainer) -> str:
+    return f"epoch {trainer.current_epoch + 1} of {trainer.max_epochs}"
+
+
+def _metrics(trainer: pl.Trainer) -> str:
+    # `x_step` and `x_epoch` repeat `x`; the shorter name is enough for a reader.
+    values = trainer.callback_metrics
+    names = [name for name in values if not (name.endswith(("_step", "_epoch")) and name.rpartition("_")[0] in values)]
+    return (
+        " ".join(f"{name} {float(values[name]):.4g}" for name in names if values[name].numel() == 1)
+        or "nothing logged yet"
+    )

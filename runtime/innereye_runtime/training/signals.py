@@ -1,0 +1,48 @@
+"""SIGINT and SIGTERM as one exception, so that every step of a run ends through its own clean-up."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+from innereye_runtime.errors import ExitCode
+
+
+class Stopped(BaseException):
+    """This process was asked to end. A BaseException, so that user code which catches Exception doesn't swallow it."""
+
+    def __init__(self, signum: int) -> None:
+        super().__init__(signal.Signals(signum).name)
+        self.exit_code = ExitCode.INTERRUPTED if signum == signal.SIGINT else ExitCode.STOPPED
+
+    @property
+    def reason(self) -> str:
+        if self.exit_code == ExitCode.INTERRUPTED:
+            return "interrupted (SIGINT); a restart goes on from the last checkpoint"
+        return "stopped or preempted (SIGTERM); a restart goes on from the last checkpoint"
+
+
+@contextmanager
+def stop_on_signals() -> Iterator[None]:
+    """While it is open, the first SIGINT or SIGTERM raises `Stopped` in the main thread; further ones are ignored.
+
+    The exception may come up between any two instructions. That is safe here because all that a restart relies on is
+    written to a temporary name and renamed. Lightning's own SIGTERM handler calls the one that it finds, so it doesn't
+    get in the way.
+    """
+    stopping = False
+
+    def stop(signum: int, frame: FrameType | None) -> None:
+        nonlocal stopping
+        if not stopping:
+            stopping = True
+            raise Stopped(signum)
+
+    previous = {signum: signal.signal(signum, stop) for signum in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for signum, handler in previous.items():
+            signal.signal(signum, handler)

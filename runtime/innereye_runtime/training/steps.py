@@ -1,0 +1,227 @@
+"""The steps from a container class to a trained, evaluated, reported model, in the order that the entrypoint takes
+them.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO
+
+import pytorch_lightning as pl
+
+from innereye_runtime.containers.arguments import apply, check
+from innereye_runtime.containers.container import LightningContainer
+from innereye_runtime.containers.discovery import load
+from innereye_runtime.containers.parameter_list import parameters_of
+from innereye_runtime.containers.values import plain
+from innereye_runtime.data.datasets import resolve as resolve_datasets
+from innereye_runtime.data.outputs import check_expected, write_outputs
+from innereye_runtime.errors import DataError, ExitCode, ManifestError, UsageError
+from innereye_runtime.job.record import write_json
+from innereye_runtime.job.resolve import parse_overrides
+from innereye_runtime.training.evaluation import evaluate
+from innereye_runtime.training.lightning1 import adapt
+from innereye_runtime.training.metrics import SPLITS
+from innereye_runtime.training.progress import EpochLines, TerminalBar
+from innereye_runtime.training.recovery import LAST, MONITORS, Progress, Recovery, newest_checkpoint
+from innereye_runtime.training.regression import check_regression
+from innereye_runtime.training.report import write_report
+from innereye_runtime.training.run import Run
+from innereye_runtime.training.seeding import seed_run
+from innereye_runtime.training.starting_weights import starting_weights
+from innereye_runtime.training.trainer import gpu_hardware, make_loggers, make_trainer, quieten_lightning
+from innereye_runtime.training.weights import read_checkpoint, weights_sha256
+
+log = logging.getLogger("innereye_runtime")
+
+
+@dataclass(slots=True, kw_only=True)
+class Trained:
+    """What training leaves for the steps after it."""
+
+    trainer: pl.Trainer
+    data: pl.LightningDataModule
+    progress: Progress
+    weights: list[Path] = field(default_factory=list)
+    """The given checkpoints, where there was no training; the best of the run's own where empty."""
+
+
+def create_container(run: Run) -> LightningContainer:
+    """The container: its class imported, its arguments checked once more, against the class itself, and set.
+
+    Raises:
+        ManifestError: the class refuses an argument that its source did not tell about.
+    """
+    job = run.job
+    quieten_lightning()
+    log.info("%s, attempt %d, in %s", job.model_name, run.record.attempt.number, run.paths.root)
+    container: LightningContainer = load(job.location, job.search_path)()
+    checked = check(parameters_of(container), loaded=job.loaded, overrides=parse_overrides(job.overrides), cwd=job.cwd)
+    if any(diagnostic.severity == "error" for diagnostic in checked.diagnostics):
+        raise ManifestError(checked.diagnostics)
+    apply(container, checked)
+    container.output_to = str(run.paths.root)
+    os.environ.update(container.get_additional_environment_variables())
+    given = checked.arguments
+    run.record.arguments = {name: {"value": plain(each.value), "origin": each.origin} for name, each in given.items()}
+    run.record.hardware["gpus"] = gpu_hardware()
+    if run.ranks.is_first:
+        lines = (f"{name} = {plain(each.value)}\n" for name, each in given.items())
+        run.paths.args.write_text("".join(lines), encoding="utf-8")
+    return container
+
+
+def find_datasets(run: Run, container: LightningContainer, places: Sequence[Path]) -> None:
+    """Gives the container its datasets: from `places`, else from the manifest, else what the container says itself.
+
+    Raises:
+        DataError: one isn't there, isn't the one whose sha256 the manifest has, or changed since an earlier attempt.
+    """
+    earlier = {dataset["path"]: dataset["sha256"] for dataset in run.record.datasets}
+    found = resolve_datasets(run.job.manifest.datasets, places)
+    for dataset in found:
+        before = earlier.get(str(dataset.path))
+        if before is not None and before != dataset.fingerprint.sha256:
+            raise DataError(
+                f"the dataset at {dataset.path} changed since the last attempt of this run",
+                hint="start a new run: one that goes on with other data is neither the old nor the new result",
+            )
+    if found:
+        container.local_dataset = found[0].path
+        container.extra_local_dataset_paths = [dataset.path for dataset in found[1:]]
+    run.record.datasets = [dataset.describe() for dataset in found]
+
+
+def train(run: Run, container: LightningContainer, terminal: IO[str] | None) -> Trained:
+    """The trained model: from the start, from given weights, or from the newest checkpoint of an earlier attempt."""
+    job, paths, record = run.job, run.paths, run.record
+    seed = record.seed = container.effective_random_seed
+    seed_run(seed)
+    container.setup()
+    container.create_lightning_module_and_store()
+    model = adapt(container.model)
+    data = container.get_data_module()
+    if run.ranks.is_first:
+        container.before_training_on_global_rank_zero()
+    if run.ranks.is_first_on_node:
+        container.before_training_on_local_rank_zero()
+    container.before_training_on_all_ranks()
+
+    resumed = newest_checkpoint(paths)
+    recovery = Recovery(
+        paths, seed=seed, monitor=container.checkpoint_monitor, every_n_epochs=container.autosave_every_n_val_epochs
+    )
+    trainer = make_trainer(
+        container,
+        paths=paths,
+        gpus=job.manifest.compute.gpus,
+        nodes=job.manifest.compute.nodes,
+        smoke=job.smoke,
+        manifest_arguments=job.manifest.trainer.arguments,
+        callbacks=[recovery, EpochLines(), *([TerminalBar(terminal)] if terminal is not None else [])],
+        loggers=make_loggers(paths, resumed_step=resumed.step if resumed else None),
+    )
+    if resumed is not None:
+        record.attempt.resumed_from = str(resumed.path.relative_to(paths.root))
+        record.attempt.epoch = resumed.progress.epochs
+        log.info("going on from %s: %d epochs are complete", record.attempt.resumed_from, resumed.progress.epochs)
+    run.write()
+    if resumed is not None and resumed.progress.finished:
+        model.load_state_dict(read_checkpoint(resumed.path)["state_dict"])
+        return Trained(trainer=trainer, data=data, progress=resumed.progress)
+    start = [resumed.path] if resumed else starting_weights(container, paths.root, job.cwd)
+    if container.run_inference_only:
+        return Trained(trainer=trainer, data=data, progress=recovery.progress, weights=start)
+    if len(start) > 1:
+        raise UsageError(
+            f"{len(start)} checkpoints are given to start training from",
+            hint="name one, or set run_inference_only for an ensemble",
+        )
+    whole_state = resumed is not None or container.resume_training
+    if start and not whole_state:
+        model.load_state_dict(read_checkpoint(start[0])["state_dict"])
+    trainer.fit(model, datamodule=data, ckpt_path=str(start[0]) if start and whole_state else None, weights_only=False)
+    return Trained(trainer=trainer, data=data, progress=recovery.progress)
+
+
+def evaluate_best(run: Run, container: LightningContainer, trained: Trained) -> None:
+    """Evaluates the best checkpoint, and writes metrics.json: the last epoch's metrics of train and val, those of
+    test.
+    """
+    chosen = container.get_checkpoint_to_test()
+    best = run.paths.best_checkpoint
+    checkpoints = [chosen] if chosen is not None else trained.weights or ([best] if best.exists() else [])
+    metrics = {split: dict(trained.progress.metrics.get(split, {})) for split in SPLITS}
+    metrics["test"] |= evaluate(
+        container, trained.data, trained.trainer, checkpoints, seed=run.record.seed, smoke=run.job.smoke
+    )
+    run.record.metrics = metrics
+    for name, value in metrics["test"].items():
+        log.info("%s: %s", name, "not a number" if value is None else f"{value:.4g}")
+    if run.ranks.is_first:
+        write_json(run.paths.metrics_json, metrics)
+        run.record.checkpoints = _describe_checkpoints(run, trained.progress)
+
+
+def report(run: Run, container: LightningContainer) -> None:
+    """The container's own report, then the check of what the manifest says must be there.
+
+    Raises:
+        OutputError: an expected output is missing or empty, or differs from that of the regression test.
+    """
+    if not run.ranks.is_first:
+        return
+    if container.generate_report:
+        container.create_report()
+    check_expected(run.paths.root, run.job.manifest.outputs.expect)
+    expected = container.regression_test_folder
+    check_regression(
+        run.job.cwd / expected if expected is not None else None,
+        run.paths.root,
+        csv_tolerance=container.regression_test_csv_tolerance,
+    )
+
+
+def finalise(run: Run) -> None:
+    """Writes report.html, however the run ended, and for a complete one outputs.json, the last of all files."""
+    if not run.ranks.is_first:
+        return
+    with run.guarded():
+        write_report(run.paths)
+        if run.exit_code == ExitCode.DONE:
+            write_outputs(run.paths.root)
+            return
+    run.write()
+
+
+def _describe_checkpoints(run: Run, progress: Progress) -> dict[str, dict[str, object]]:
+    found: dict[str, dict[str, object]] = {}
+    for name, path in (("best", run.paths.best_checkpoint), ("last", run.paths.last_checkpoint)):
+        if path.exists():
+            content = read_checkpoint(path)
+            found[name] = {
+                "path": str(path.relative_to(run.paths.root)),
+                "epoch": content["callbacks"][Recovery.__qualname__]["epochs"] - 1,
+                "weights_sha256": weights_sha256(content["state_dict"]),
+            }
+    if "best" in found:
+        found["best"] |= {
+            "monitor": progress.monitor or None,
+            "value": progress.best_value,
+            "reason": _why_best(progress),
+        }
+    return found
+
+
+def _why_best(progress: Progress) -> str:
+    if progress.monitor == LAST:
+        return "the last epoch: checkpoint_monitor is 'last'"
+    if progress.best_value is None:
+        if progress.monitor:
+            return f"the last epoch: '{progress.monitor}' was never logged"
+        return f"the last epoch: none of {', '.join(MONITORS)} was logged"
+    return f"the lowest {progress.monitor}"

@@ -1,0 +1,191 @@
+"""The Lightning trainer of a run, from the container's parameters, its own trainer arguments and the manifest's."""
+
+from __future__ import annotations
+
+import difflib
+import inspect
+import logging
+import warnings
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import pytorch_lightning as pl
+from pytorch_lightning.callbacks import Callback, Checkpoint
+from pytorch_lightning.loggers import TensorBoardLogger
+from pytorch_lightning.loggers.logger import Logger
+
+from innereye_runtime.errors import PreflightError, UsageError
+from innereye_runtime.job.paths import RunPaths
+from innereye_runtime.manifest.model import Gpus
+from innereye_runtime.training.metrics import MetricsTable
+
+if TYPE_CHECKING:
+    from innereye_runtime.containers.container import LightningContainer
+
+log = logging.getLogger("innereye_runtime")
+
+SMOKE_BATCHES = 2
+
+_RENAMED = {
+    "gpus": "devices",
+    "replace_sampler_ddp": "use_distributed_sampler",
+    "weights_summary": "enable_model_summary",
+    "progress_bar_refresh_rate": None,
+    "checkpoint_callback": None,
+    "flush_logs_every_n_steps": None,
+    "track_grad_norm": None,
+    "prepare_data_per_node": None,
+    "process_position": None,
+    "log_gpu_memory": None,
+    "terminate_on_nan": "detect_anomaly",
+    "resume_from_checkpoint": None,
+}
+"""Trainer arguments of Lightning 1 that containers still hand over: today's name, or None where nothing needs them."""
+
+
+def devices(gpus: Gpus, nodes: int) -> dict[str, Any]:
+    """The trainer arguments for the GPUs that the manifest asks for.
+
+    Raises:
+        PreflightError: they are not there. Training never falls back to the CPU in silence.
+    """
+    import torch
+
+    if gpus == "none" or gpus == 0:
+        return {"accelerator": "cpu", "devices": 1, "num_nodes": nodes, "strategy": "ddp" if nodes > 1 else "auto"}
+    present = torch.cuda.device_count()
+    wanted = list(gpus) if isinstance(gpus, tuple) else present if gpus == "all" else int(gpus)
+    missing = max(wanted, default=-1) + 1 if isinstance(wanted, list) else max(wanted, 1)
+    if missing > present:
+        found = "none" if present == 0 else f"only {present}"
+        raise PreflightError(
+            f"compute.gpus asks for {wanted if isinstance(wanted, list) else gpus}, and PyTorch sees {found} here",
+            hint="check that nvidia-smi sees them and that torch is a CUDA build, or set 'gpus: none' to use the CPU",
+        )
+    count = len(wanted) if isinstance(wanted, list) else wanted
+    several = count * nodes > 1
+    return {"accelerator": "gpu", "devices": wanted, "num_nodes": nodes, "strategy": "ddp" if several else "auto"}
+
+
+def make_loggers(paths: RunPaths, *, resumed_step: int | None) -> list[Logger]:
+    """metrics.csv and TensorBoard. `resumed_step`: the step that a restarted run goes on from."""
+    table = MetricsTable(paths.metrics_csv)
+    if resumed_step is not None:
+        table.restart(resumed_step)
+    tensorboard = TensorBoardLogger(str(paths.logs), name="tensorboard", version="", purge_step=resumed_step)
+    return [table, tensorboard]
+
+
+def make_trainer(
+    container: LightningContainer,
+    *,
+    paths: RunPaths,
+    gpus: Gpus,
+    nodes: int,
+    smoke: bool,
+    manifest_arguments: Mapping[str, Any],
+    callbacks: Sequence[Callback],
+    loggers: Sequence[Logger],
+) -> pl.Trainer:
+    """The trainer. What the manifest says wins over the container's `get_trainer_arguments`, and both over its
+    parameters.
+
+    Raises:
+        UsageError: an argument is none of `pytorch_lightning.Trainer`'s.
+        PreflightError: the GPUs that the manifest asks for are not there.
+    """
+    arguments: dict[str, Any] = {
+        "max_epochs": container.num_epochs,
+        "num_sanity_val_steps": container.pl_num_sanity_val_steps,
+        "deterministic": container.pl_deterministic,
+        "detect_anomaly": container.detect_anomaly,
+        "precision": "16-mixed" if container.use_mixed_precision else "32-true",
+        "limit_train_batches": container.pl_limit_train_batches,
+        "limit_val_batches": container.pl_limit_val_batches,
+        "limit_test_batches": container.pl_limit_test_batches,
+        "fast_dev_run": container.pl_fast_dev_run or False,
+        "accumulate_grad_batches": container.pl_accumulate_grad_batches,
+        "log_every_n_steps": container.pl_log_every_n_steps,
+        "check_val_every_n_epoch": container.pl_check_val_every_n_epoch,
+        "sync_batchnorm": container.pl_sync_batchnorm,
+        "profiler": container.pl_profiler,
+        "enable_progress_bar": False,
+        "enable_model_summary": False,
+        **devices(gpus, nodes),
+    }
+    if arguments["strategy"] == "ddp" and container.pl_find_unused_parameters:
+        arguments["strategy"] = "ddp_find_unused_parameters_true"
+    if gpus != "none" and container.max_num_gpus > 0 and isinstance(arguments["devices"], int):
+        arguments["devices"] = min(arguments["devices"], container.max_num_gpus)
+    own = _checked(container.get_trainer_arguments() or {}, f"{type(container).__name__}.get_trainer_arguments()")
+    given = _checked(manifest_arguments, "the manifest's trainer.arguments")
+    callbacks = [*callbacks, *_callbacks(container.get_callbacks()), *_callbacks(own.pop("callbacks", None))]
+    arguments |= own | given
+    if smoke:
+        limits = dict.fromkeys(("limit_train_batches", "limit_val_batches", "limit_test_batches"), SMOKE_BATCHES)
+        arguments |= {"max_epochs": 1, "fast_dev_run": False, "log_every_n_steps": 1, **limits}
+    extra_loggers = arguments.pop("logger", None)
+    if isinstance(extra_loggers, Logger):
+        extra_loggers = [extra_loggers]
+    return pl.Trainer(
+        default_root_dir=str(paths.root),
+        callbacks=callbacks,
+        logger=[*loggers, *(extra_loggers if isinstance(extra_loggers, list) else [])],
+        # Recovery keeps the checkpoints; Lightning's own callback only runs where the user brings one.
+        enable_checkpointing=any(isinstance(callback, Checkpoint) for callback in callbacks),
+        **arguments,
+    )
+
+
+def _callbacks(value: Any) -> list[Callback]:
+    if value is None:
+        return []
+    return [value] if isinstance(value, Callback) else list(value)
+
+
+def _checked(arguments: Mapping[str, Any], where: str) -> dict[str, Any]:
+    known = set(inspect.signature(pl.Trainer.__init__).parameters) - {"self"}
+    result: dict[str, Any] = {}
+    for name, value in arguments.items():
+        if name in known:
+            result[name] = value
+        elif name in _RENAMED:
+            today = _RENAMED[name]
+            log.info(
+                "%s: '%s' is a Trainer argument of Lightning 1; %s",
+                where,
+                name,
+                f"taken as '{today}'" if today else "nothing needs it any more",
+            )
+            if today:
+                result[today] = bool(value) if today == "enable_model_summary" else value
+        else:
+            near = difflib.get_close_matches(name, sorted(known), 1)
+            raise UsageError(
+                f"{where}: pytorch_lightning.Trainer has no argument '{name}'",
+                hint=f"did you mean '{near[0]}'?" if near else "innereye-run takes those of the installed version",
+            )
+    return result
+
+
+def gpu_hardware() -> list[dict[str, Any]]:
+    """Name and memory of each GPU that PyTorch sees; costs nothing where no CUDA build is installed."""
+    import torch
+
+    if not torch.cuda.is_available():
+        return []
+    found = (torch.cuda.get_device_properties(index) for index in range(torch.cuda.device_count()))
+    return [{"name": properties.name, "memory_bytes": properties.total_memory} for properties in found]
+
+
+def quieten_lightning() -> None:
+    """Keeps Lightning's remarks on hardware, products and small loaders out of the log; its warnings of faults stay."""
+    for name in ("pytorch_lightning.utilities.rank_zero", "lightning_fabric.utilities.rank_zero"):
+        logging.getLogger(name).setLevel(logging.WARNING)
+    for remark in (
+        "does not have many workers",
+        "smaller than the logging interval",
+        r"isinstance\(treespec, LeafSpec\)",
+        "Found .* module\\(s\\) in eval mode",
+    ):
+        warnings.filterwarnings("ignore", f".*{remark}")
