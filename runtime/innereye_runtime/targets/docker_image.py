@@ -103,7 +103,7 @@ def build(request: ImageBuild, *, output: int) -> str:
             argv, env=environment, stdin=subprocess.DEVNULL, stdout=output, stderr=output, check=False
         )
     if done.returncode != 0:
-        raise ImageError(f"the image {request.tags[0]} did not build: {_why(request)}", hint=_remedy(request))
+        raise _failure(request)
     return str(image_of(client, request.tags[0])["Id"])
 
 
@@ -164,18 +164,20 @@ def _builds(docker: str) -> bool:
     return (major.isdecimal() and int(major) < 23) or says("buildx", "version") is not None
 
 
-def _why(request: ImageBuild) -> str:
+def _failure(request: ImageBuild) -> ImageError:
+    name = request.tags[0]
     try:
         image_of(connect(), request.base)
     except ImageError:
-        return f"its base {request.base} is not on this engine, and could not be pulled"
-    return "the build's last lines say where"
-
-
-def _remedy(request: ImageBuild) -> str:
-    if request.base == DEFAULT_BASE and "base" in _why(request):
-        return f"{request.root}/images/base makes it from Debian's packages, with no image registry"
-    return "images/README.md tells what a build takes from the network, and how a CPU build of torch gets in"
+        hint = f"{request.root}/images/base makes it from Debian's packages, with no image registry"
+        return ImageError(
+            f"the image {name} did not build: its base {request.base} is not on this engine, and could not be pulled",
+            hint=hint if request.base == DEFAULT_BASE else "docker images shows the ones that are there",
+        )
+    return ImageError(
+        f"the image {name} did not build: the last lines above say where",
+        hint="images/README.md tells what a build takes from the network, and how a CPU build of torch gets in",
+    )
 
 
 def _locks(root: Path, variant: Variant) -> list[Path]:

@@ -119,7 +119,7 @@ class DockerPlan:
 def plan_for(job: Job, caller: Caller) -> DockerPlan:
     """The request for `job`. Reads nothing but the file system's tree, to mount what is there."""
     manifest, compute = job.manifest, job.manifest.compute
-    memory = compute.docker.memory or Memory(caller.memory.bytes * 9 // 10)
+    memory = compute.docker.memory or Memory(caller.memory.bytes * 9 // 10 >> 20 << 20)
     handover = Handover(
         manifest=manifest.path or Path("manifest.yaml"),
         overrides=job.overrides,
@@ -147,7 +147,7 @@ def plan_for(job: Job, caller: Caller) -> DockerPlan:
         labels={f"{LABEL}.model": job.model_name, f"{LABEL}.manifest": str(manifest.path or "")},
         memory=memory,
         cpus=compute.docker.cpus,
-        shared_memory=compute.shm_size or Memory(memory.bytes // 2),
+        shared_memory=compute.shm_size or Memory(memory.bytes // 2 >> 20 << 20),
         gpus=compute.gpus,
     )
     return DockerPlan(

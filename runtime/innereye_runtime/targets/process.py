@@ -1,0 +1,149 @@
+"""The process target: the entrypoint as a child of this process, in the same interpreter, with no engine."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from innereye_runtime.data.datasets import preflight
+from innereye_runtime.job.handover import Handover
+from innereye_runtime.job.paths import RunPaths, create_run_folder
+from innereye_runtime.job.record import RunRecord, state_of
+from innereye_runtime.job.resolve import Job
+from innereye_runtime.manifest.model import Manifest
+from innereye_runtime.targets.supervision import RetryBudget, secret_values, supervised
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProcessPlan:
+    """One child process; a new run's folder gets its name when it starts."""
+
+    executable: str
+    request: Handover
+    text: str | None
+    """The manifest's text, where it is not a file: it is written into the run folder."""
+    model_name: str
+    outputs_folder: Path
+    environment: Mapping[str, str]
+    """What is added to this process's own environment."""
+    manifest: Manifest
+
+    def describe(self) -> dict[str, Any]:
+        return {
+            "target": "process",
+            "command": [self.executable, "-m", "innereye_runtime.entrypoint", *self.request.argv()],
+            "run_folder": str(self.request.run_folder or f"{self.outputs_folder}/<UTC start>_{self.model_name}"),
+            "environment": dict(self.environment),
+            "secrets": list(self.manifest.secrets),
+            "datasets": [str(dataset.local or dataset.id) for dataset in self.manifest.datasets],
+            "gpus": self.manifest.compute.gpus,
+            "max_duration": str(self.manifest.compute.max_duration or "") or None,
+        }
+
+
+class ProcessHandle:
+    """A child process, and its successors where the manifest allows retries."""
+
+    def __init__(self, plan: ProcessPlan, paths: RunPaths, *, stdout: int) -> None:
+        self._plan = plan
+        self._paths = paths
+        self._stdout = stdout
+        self._child = self._start()
+
+    @property
+    def run(self) -> str:
+        return str(self._paths.root)
+
+    def wait(self) -> int:
+        compute = self._plan.manifest.compute
+        budget = RetryBudget(compute.retries)
+        with supervised(self._signal, self._kill, max_duration=compute.max_duration) as request:
+            while True:
+                returned = self._child.wait()
+                exit_code = returned if returned >= 0 else 128 - returned
+                if returned < 0:
+                    self._close_record(exit_code, -returned, asked=request.made)
+                if request.timed_out:
+                    self._tell(exit_code, f"stopped at the end of its max_duration of {compute.max_duration}")
+                if request.made or not budget.take(exit_code):
+                    return exit_code
+                self._child = self._start()
+
+    def _start(self) -> subprocess.Popen[bytes]:
+        request = replace(self._plan.request, run_folder=self._paths.root)
+        return subprocess.Popen(
+            [self._plan.executable, "-m", "innereye_runtime.entrypoint", *request.argv()],
+            env={**os.environ, **self._plan.environment},
+            stdin=subprocess.DEVNULL,
+            stdout=self._stdout,
+            # A group of its own: Ctrl-C reaches this process alone, which passes it on once.
+            process_group=0,
+        )
+
+    def _signal(self, signum: int) -> None:
+        self._child.send_signal(signum)
+
+    def _kill(self) -> None:
+        try:
+            os.killpg(self._child.pid, signal.SIGKILL)
+        except ProcessLookupError:
+            return
+
+    def _close_record(self, exit_code: int, signum: int, *, asked: bool) -> None:
+        """Writes into run.json what a child that was killed could not."""
+        name = signal.Signals(signum).name
+        if asked:
+            self._tell(exit_code, f"did not end in time after it was asked to, and was killed ({name})")
+        elif signum == signal.SIGKILL:
+            self._tell(exit_code, f"killed ({name}): most likely out of memory; use a smaller batch or fewer workers")
+        else:
+            self._tell(exit_code, f"crashed ({name})")
+
+    def _tell(self, exit_code: int, reason: str) -> None:
+        if self._paths.run_json.exists():
+            record = RunRecord.read(self._paths)
+            record.end_attempt(state_of(exit_code), exit_code, reason)
+            record.write(self._paths)
+
+
+class ProcessTarget:
+    def plan(self, job: Job) -> ProcessPlan:
+        manifest = job.manifest
+        return ProcessPlan(
+            executable=sys.executable,
+            request=Handover(
+                manifest=manifest.path or Path("manifest.yaml"),
+                overrides=job.overrides,
+                target="process",
+                smoke=job.smoke,
+                run_folder=job.run_folder,
+                code_root=job.code_root,
+            ),
+            text=job.text,
+            model_name=job.model_name,
+            outputs_folder=job.outputs_folder,
+            environment=dict(manifest.environment),
+            manifest=manifest,
+        )
+
+    def submit(self, plan: ProcessPlan, *, stdout: int) -> ProcessHandle:
+        secret_values(plan.manifest.secrets, os.environ)
+        preflight(plan.manifest.datasets)
+        folder = plan.request.run_folder
+        paths = (
+            RunPaths(folder) if folder else create_run_folder(plan.outputs_folder, plan.model_name, datetime.now(UTC))
+        )
+        if plan.text is not None:
+            paths.manifest.write_text(plan.text, encoding="utf-8")
+            plan = replace(plan, request=replace(plan.request, manifest=paths.manifest))
+        return ProcessHandle(plan, paths, stdout=stdout)
+
+
+TARGET = ProcessTarget()
