@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import time
 from collections.abc import Callable, Sequence
@@ -44,8 +45,13 @@ def seconds_of(command: Sequence[str], *, cwd: Path) -> float:
         subprocess.CalledProcessError: it does not.
     """
     started = time.perf_counter()
-    subprocess.run(command, cwd=cwd, check=True, stdin=subprocess.DEVNULL, capture_output=True)
+    subprocess.run(command, cwd=cwd, check=True, stdin=subprocess.DEVNULL, capture_output=True, env=environment())
     return time.perf_counter() - started
+
+
+def environment() -> dict[str, str]:
+    """This process's, in which Python keeps bytecode, as it does for what pip installed."""
+    return {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
 
 
 def as_table(rows: Sequence[Row]) -> str:

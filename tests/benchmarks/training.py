@@ -6,7 +6,6 @@ writes the times, on the clock that all processes of a machine share.
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 import tempfile
@@ -15,7 +14,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from tests.benchmarks.commands import innereye_run
-from tests.benchmarks.pairs import Row, paired
+from tests.benchmarks.pairs import Row, environment, paired
 
 PROJECT = Path(__file__).with_name("project")
 START_ROUNDS, RATE_ROUNDS = 10, 10
@@ -77,11 +76,8 @@ def marks(
         folder = Path(name)
         for source in PROJECT.glob("*.py"):
             (folder / source.name).write_text(source.read_text())
-        environment = {
-            **os.environ,
-            "BENCH_MARKS": str(folder / "marks"),
-            "BENCH_STOP": str(int(stop_at_first_step)),
-        }
-        subprocess.run(command(folder, epochs), cwd=folder, env=environment, check=True, capture_output=True)
+        variables = {"BENCH_MARKS": str(folder / "marks"), "BENCH_STOP": str(int(stop_at_first_step))}
+        words = command(folder, epochs)
+        subprocess.run(words, cwd=folder, env=environment() | variables, check=True, capture_output=True)
         lines = (folder / "marks").read_text().splitlines()
     return {key: float(value) for key, _, value in (line.partition(" ") for line in lines)}

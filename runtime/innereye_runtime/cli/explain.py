@@ -134,7 +134,8 @@ def as_text(rows: Sequence[Row]) -> str:
     """Three columns; the last one says where the value came from."""
     names = max(len(row.name) for row in rows)
     shown = [_shown(row.value) for row in rows]
-    width = min(max(map(len, shown)), 40)
+    # A long path stands out of its column; it does not push the others' origins away.
+    width = max((len(value) for value in shown if len(value) <= 24), default=0)
     lines = []
     for row, value in zip(rows, shown, strict=True):
         origin = f"line {row.line}" if row.line else row.origin

@@ -95,13 +95,16 @@ class Parser(argparse.ArgumentParser):
             return self.near(before) or (
                 f"a value is joined to its name: {before}={extra}" if self.takes_overrides else ""
             )
+        if extra.endswith((".yaml", ".yml")):
+            return "one manifest at a time"
         return ""
 
     def error(self, message: str, *, hint: str = "") -> NoReturn:
         """Raises what argparse would print, with the command's usage as the hint where there is no better one."""
         message = message.replace("the following arguments are required:", "missing").removeprefix("argument ")
-        if choice := re.match(r"(--\S+): invalid choice: '(.*?)'", message):
-            message = f"{choice[1]} is one of {', '.join(self.choices_of(choice[1]) or ())}, not '{choice[2]}'"
+        if choice := re.match(r"(\S+): invalid choice: '(.*?)'", message):
+            named = next(action for action in self._actions if choice[1] in (*action.option_strings, action.metavar))
+            message = f"{choice[1]} is one of {', '.join(map(str, named.choices or ()))}, not '{choice[2]}'"
         raise UsageError(message, hint=hint or f"{self.prog} {self.usage}")
 
     def format_help(self) -> str:
