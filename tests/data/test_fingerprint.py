@@ -193,6 +193,19 @@ def test_a_file_that_shrinks_while_it_is_read_is_an_error(dataset: Path, monkeyp
         fingerprint(dataset)
 
 
+class Recorded:
+    """What a progress was told."""
+
+    def __init__(self, told: list[tuple[int, int]]) -> None:
+        self.told = told
+
+    def begin(self, what: str, files: int, size: int) -> None:
+        self.begun = (files, size)
+
+    def advance(self, files: int, size: int) -> None:
+        self.told.append((files, size))
+
+
 @pytest.mark.parametrize("remembered", [False, True])
 def test_progress_tells_of_every_file_and_byte(dataset: Path, remembered: bool) -> None:
     settle(dataset)
@@ -200,5 +213,5 @@ def test_progress_tells_of_every_file_and_byte(dataset: Path, remembered: bool) 
         fingerprint(dataset)
         (dataset / "new").write_text("new")
     told: list[tuple[int, int]] = []
-    found = fingerprint(dataset, progress=lambda files, size: told.append((files, size)))
+    found = fingerprint(dataset, progress=Recorded(told))
     assert (sum(files for files, _ in told), sum(size for _, size in told)) == (found.files, found.bytes)

@@ -1,23 +1,32 @@
-"""From the datasets of a manifest to folders on this machine, each checked before anything is started."""
+"""From the datasets of a manifest to folders of this machine, each checked before anything is started.
+
+A dataset is, in this order: the folder where the launcher put it, `local`, a folder of blobs (`id: azure://...`, or a
+plain id below the datastore that `INNEREYE_DATASTORE` names). A folder on a disk of this machine is read where it is,
+whatever the mode; one on a file system that machines share is copied where the mode is `download`.
+"""
 
 from __future__ import annotations
 
-import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from innereye_runtime.data.fingerprint import Fingerprint, Progress, fingerprint
-from innereye_runtime.data.tree import show
-from innereye_runtime.errors import DataError
-from innereye_runtime.manifest.model import Dataset
-from innereye_runtime.manifest.words import near
+from innereye_runtime.data.blobs import BlobSource
+from innereye_runtime.data.bringing import bring, check_room, source_of
+from innereye_runtime.data.fingerprint import Fingerprint
+from innereye_runtime.data.folders import readable_folder
+from innereye_runtime.data.progress import Lines, Progress
+from innereye_runtime.errors import DataError, InnerEyeError
+
+if TYPE_CHECKING:
+    from innereye_runtime.manifest.model import Dataset
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ResolvedDataset:
-    """A dataset that lies on this machine, whole and the one that was named."""
+    """A dataset that lies on this machine, whole and the one that was named. It stays there until this process ends."""
 
     id: str
     path: Path
@@ -30,7 +39,7 @@ class ResolvedDataset:
     """Why that was done, in plain words."""
     fingerprint: Fingerprint
     seconds: float = 0.0
-    """What a download took."""
+    """What a download took; 0 where nothing was fetched."""
 
     def describe(self) -> dict[str, Any]:
         """What run.json says of it."""
@@ -49,114 +58,147 @@ class ResolvedDataset:
         }
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Wanted:
+    """A dataset of the manifest, and where it was found to be."""
+
+    key: str
+    id: str = ""
+    mode: str = "mount"
+    strict: bool = False
+    sha256: str = ""
+    where: Path | BlobSource
+
+
 def resolve(
     datasets: Sequence[Dataset], places: Sequence[Path] = (), *, progress: Progress | None = None
 ) -> tuple[ResolvedDataset, ...]:
-    """The datasets of a manifest as folders of this machine. `places` say where the launcher put the first ones;
-    there may be more of them than the manifest names.
+    """The datasets of a manifest as folders of this machine. `places` say where the launcher put the first ones; there
+    may be more of them than the manifest names. What was mounted is unmounted when this process ends.
 
     Raises:
-        DataError: one is missing, can't be read, or is not the one whose sha256 the manifest has; it names the path
-        and the key.
+        DataError: one is missing, can't be read, or is not the one whose sha256 the manifest has; it names the key.
+        PreflightError: there is no room for one, or nothing that opens its store.
     """
-    located = _locate(datasets, places)
-    return tuple(_checked(*found, progress) for found in located)
+    wanted = _locate(datasets, places)
+    return tuple(_resolve(one, progress or Lines()) for one in wanted)
 
 
-def preflight(datasets: Sequence[Dataset]) -> tuple[Path, ...]:
-    """The folder of each dataset, in order, each there and readable; their files are not looked at.
+def preflight(datasets: Sequence[Dataset]) -> tuple[Path | None, ...]:
+    """The folder of each dataset that is on this machine, None for one that has to be fetched or mounted: each is
+    there, can be read, and has room. Their contents are not looked at.
 
     Raises:
-        DataError: one is missing or can't be read; it names the path and the key.
+        DataError: one is missing or can't be read; it names the key. Where several are, all are named.
+        PreflightError: there is no room for one, or nothing that opens its store.
     """
-    return tuple(path for _, _, path in _locate(datasets, ()))
+    wanted = _locate(datasets, ())
+    for one in wanted:
+        if isinstance(one.where, BlobSource):
+            with _named(one.key):
+                check_room(one.where, one.mode, strict=one.strict)
+    return tuple(one.where if isinstance(one.where, Path) else None for one in wanted)
 
 
-def _locate(datasets: Sequence[Dataset], places: Sequence[Path]) -> list[tuple[Dataset, str, Path]]:
-    """Each dataset with the key that names it and its folder.
+def check_unchanged(found: Sequence[ResolvedDataset], before: Sequence[Mapping[str, Any]]) -> None:
+    """Makes sure that a run goes on with the datasets of its earlier attempt. `before` is what run.json said of them
+    (`describe`), in the same order.
 
     Raises:
-        DataError: with one line for each that is not there.
+        DataError: one has another fingerprint than it had.
     """
-    found: list[tuple[Dataset, str, Path]] = []
-    problems: list[DataError] = []
+    for index, (now, then) in enumerate(zip(found, before, strict=False)):
+        if now.fingerprint.sha256 != then["sha256"]:
+            key = "dataset" if len(found) == 1 else f"datasets[{index}]"
+            raise DataError(
+                f"{key}: {now.source} changed since the last attempt of this run:\n"
+                f"  was {then['sha256']} ({then['files']} files, {then['bytes']:,} bytes)\n"
+                f"  is  {now.fingerprint.sha256} ({now.fingerprint.files} files, {now.fingerprint.bytes:,} bytes)",
+                hint="start a new run: one that goes on with other data is neither the old nor the new result",
+            )
+
+
+def _locate(datasets: Sequence[Dataset], places: Sequence[Path]) -> list[_Wanted]:
+    """Where each dataset is.
+
+    Raises:
+        DataError: with one line for each that is nowhere.
+    """
+    found: list[_Wanted] = []
+    problems: list[InnerEyeError] = []
     for index in range(max(len(datasets), len(places))):
-        dataset = datasets[index] if index < len(datasets) else Dataset()
         key = "dataset" if len(datasets) == 1 else f"datasets[{index}]"
         try:
-            if index < len(places):
-                found.append((dataset, key, _folder(places[index], "--dataset")))
-            elif dataset.local is not None:
-                found.append((dataset, key, _folder(dataset.local, f"{key}.local")))
-            else:
-                raise _no_copy(dataset, key)
-        except DataError as error:
+            place = readable_folder(places[index], "--dataset") if index < len(places) else None
+            if index >= len(datasets):
+                assert place is not None
+                found.append(_Wanted(key=key, where=place))
+                continue
+            dataset = datasets[index]
+            found.append(
+                _Wanted(
+                    key=key,
+                    id=dataset.id,
+                    mode=dataset.mode,
+                    strict=dataset.strict,
+                    sha256=dataset.sha256.lower(),
+                    where=place or _where(dataset, key),
+                )
+            )
+        except InnerEyeError as error:
             problems.append(error)
     if len(problems) > 1:
-        raise DataError(
-            "\n".join(map(str, problems)), hint="\n".join(dict.fromkeys(error.hint for error in problems if error.hint))
-        )
+        hints = dict.fromkeys(error.hint for error in problems if error.hint)
+        raise DataError("\n".join(map(str, problems)), hint="\n".join(hints))
     if problems:
         raise problems[0]
     return found
 
 
-def _folder(path: Path, key: str) -> Path:
-    path = path.absolute()
-    shown = show(path, "")
+def _where(dataset: Dataset, key: str) -> Path | BlobSource:
+    if dataset.local is not None:
+        return readable_folder(dataset.local, f"{key}.local")
     try:
-        is_folder, exists = path.is_dir(), path.exists()
-    except OSError as error:
-        raise DataError(f"{key}: {shown} can't be reached: {error.strerror}") from error
-    if is_folder:
-        if os.access(path, os.R_OK | os.X_OK):
-            return path
-        raise DataError(
-            f"{key}: the folder {shown} can't be read by this user", hint=f"chmod -R u+rX {shown}, or ask its owner"
-        )
-    if exists:
-        raise DataError(
-            f"{key}: {shown} is a file, and a dataset is a folder", hint=f"name its folder: {show(path.parent, '')}"
-        )
-    raise DataError(f"{key}: there is no folder {shown}", hint=_nearest(path))
-
-
-def _nearest(path: Path) -> str:
-    """A hint from the deepest folder on the way to `path` that is there."""
-    there = next(parent for parent in path.parents if parent.is_dir())
-    missing = path.relative_to(there).parts[0]
-    try:
-        folders = sorted(child.name for child in there.iterdir() if child.is_dir())
-    except OSError:
-        return f"{show(there, '')} is there, and can't be listed by this user"
-    if (match := near(missing, folders)) is not None:
-        return f"did you mean {show(there / match, '')}?"
-    some = ", ".join(show(Path(name), "") for name in folders[:5]) + (", ..." if len(folders) > 5 else "")
-    return f"{show(there, '')} holds {some}" if folders else f"{show(there, '')} holds no folder"
-
-
-def _no_copy(dataset: Dataset, key: str) -> DataError:
+        source = source_of(dataset.id)
+    except DataError as error:
+        raise DataError(f"{key}.id: {error}", hint=error.hint) from None
+    if source is not None:
+        return source
     if not dataset.id:
-        return DataError(f"{key} names neither a folder nor an id", hint=f"set {key}.local to a folder of this machine")
-    return DataError(
+        raise DataError(f"{key} names neither a folder nor an id", hint=f"set {key}.local to a folder of this machine")
+    raise DataError(
         f"{key}.id: '{dataset.id}' is known by its id only, and there is no copy of it on this machine",
-        hint=f"set {key}.local to the folder that holds it, or run where the id means something: --target azureml",
+        hint=f"set {key}.local to the folder that holds it, write the id as azure://ACCOUNT/CONTAINER/PATH, "
+        "set INNEREYE_DATASTORE to the datastore that has it, or run where the id means something: --target azureml",
     )
 
 
-def _checked(dataset: Dataset, key: str, path: Path, progress: Progress | None) -> ResolvedDataset:
-    found = fingerprint(path, progress=progress)
-    if dataset.sha256 and dataset.sha256.lower() != found.sha256:
+def _resolve(wanted: _Wanted, progress: Progress) -> ResolvedDataset:
+    with _named(wanted.key):
+        brought = bring(wanted.where, wanted.mode, strict=wanted.strict, progress=progress)
+    mark = brought.fingerprint
+    if wanted.sha256 and wanted.sha256 != mark.sha256:
         raise DataError(
-            f"{key}.sha256: the dataset at {show(path, '')} is not the one that the manifest names:\n"
-            f"  named {dataset.sha256.lower()}\n  found {found.sha256} ({found.files} files, {found.bytes:,} bytes)",
-            hint=f"bring that dataset back, or, if this is the one that you mean, write {key}.sha256: {found.sha256}",
+            f"{wanted.key}.sha256: the dataset at {brought.source} is not the one that the manifest names:\n"
+            f"  named {wanted.sha256}\n  found {mark.sha256} ({mark.files} files, {mark.bytes:,} bytes)",
+            hint="bring that dataset back, or, if this is the one that you mean, "
+            f"write {wanted.key}.sha256: {mark.sha256}",
         )
     return ResolvedDataset(
-        id=dataset.id,
-        path=path,
-        source=str(path),
-        mode="mount",
-        reason="the folder is on this machine, and is read where it is",
-        fingerprint=found,
+        id=wanted.id,
+        path=brought.path,
+        source=brought.source,
+        mode=brought.mode,
+        reason=brought.reason,
+        fingerprint=mark,
+        seconds=brought.seconds,
     )
+
+
+@contextmanager
+def _named(key: str) -> Iterator[None]:
+    """Puts the key of the manifest before the message of an error."""
+    try:
+        yield
+    except InnerEyeError as error:
+        raise type(error)(f"{key}: {error}", hint=error.hint) from error

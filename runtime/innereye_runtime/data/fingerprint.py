@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -18,11 +18,9 @@ from typing import Any
 
 from innereye_runtime.data import stat_cache
 from innereye_runtime.data.hashing import BLOCK, block_digests, blocks_of, content_digest, parallel
+from innereye_runtime.data.progress import Progress, Quiet
 from innereye_runtime.data.tree import TreeFile, show, unreadable, walk
 from innereye_runtime.errors import DataError
-
-Progress = Callable[[int, int], None]
-"""Told of so many more files and bytes that are done."""
 
 _PART = 8  # blocks of one file that a worker takes at a time
 
@@ -50,8 +48,9 @@ def fingerprint(root: Path, *, progress: Progress | None = None) -> Fingerprint:
         return Fingerprint(**known.result)  # type: ignore[arg-type]
     remembered = known.digests() if known is not None else {}
     digests = {file.name: remembered[file] for file in files if file in remembered}
-    if progress is not None:
-        progress(len(digests), sum(file.size for file in files if file.name in digests))
+    progress = progress or Quiet()
+    progress.begin(f"reading {show(root, '')}", len(files), sum(file.size for file in files))
+    progress.advance(len(digests), sum(file.size for file in files if file.name in digests))
     digests |= _read(root, [file for file in files if file.name not in digests], progress)
     found = combine((file.name, file.size, digests[file.name]) for file in files)
     result: dict[str, Any] = {"sha256": found.sha256, "files": found.files, "bytes": found.bytes}
@@ -69,15 +68,14 @@ def combine(files: Iterable[tuple[str, int, str]]) -> Fingerprint:
     return Fingerprint(digest.hexdigest(), count, total)
 
 
-def _read(root: Path, files: Sequence[TreeFile], progress: Progress | None) -> dict[str, str]:
+def _read(root: Path, files: Sequence[TreeFile], progress: Progress) -> dict[str, str]:
     """The content digest of each file. Large files are read by several workers at once."""
     units = [(file, first) for file in files for first in range(0, max(1, blocks_of(file.size)), _PART)]
     blocks: dict[str, list[bytes]] = {}
     read = parallel(lambda unit: _read_part(root, *unit), units, cost=lambda unit: _size(*unit))
     for (file, first), digests in zip(units, read, strict=True):
         blocks.setdefault(file.name, []).append(digests)
-        if progress is not None:
-            progress(int(first == 0), _size(file, first))
+        progress.advance(int(first == 0), _size(file, first))
     return {name: content_digest(parts) for name, parts in blocks.items()}
 
 

@@ -83,14 +83,19 @@ def blocks_of(size: int) -> int:
 
 
 def parallel(
-    function: Callable[[T], R], items: Iterable[T], *, cost: Callable[[T], int], workers: int = WORKERS
+    function: Callable[[T], R],
+    items: Iterable[T],
+    *,
+    cost: Callable[[T], int],
+    workers: int = WORKERS,
+    batch: int = _BATCH,
 ) -> Iterator[R]:
     """`function` of each item, in order, worked on by threads. The first exception ends the rest.
 
     Items go to the threads in batches of some bytes each (`cost` of an item); at most a few batches are under way or
     waiting at once, so that memory does not grow with the number of items.
     """
-    batches = _batches(items, cost)
+    batches = _batches(items, cost, batch)
     with ThreadPoolExecutor(workers) as pool:
         waiting: deque[Future[list[R]]] = deque()
         try:
@@ -104,13 +109,13 @@ def parallel(
             pool.shutdown(wait=True, cancel_futures=True)
 
 
-def _batches(items: Iterable[T], cost: Callable[[T], int]) -> Iterator[list[T]]:
+def _batches(items: Iterable[T], cost: Callable[[T], int], longest: int) -> Iterator[list[T]]:
     batch: list[T] = []
     total = 0
     for item in items:
         batch.append(item)
         total += cost(item)
-        if total >= BLOCK or len(batch) == _BATCH:
+        if total >= BLOCK or len(batch) == longest:
             yield batch
             batch, total = [], 0
     if batch:

@@ -5,7 +5,11 @@ for.
 from __future__ import annotations
 
 import os
+import re
+import shutil
 from pathlib import Path
+
+from innereye_runtime.errors import UsageError
 
 
 def cache_home() -> Path:
@@ -16,3 +20,22 @@ def cache_home() -> Path:
     named = os.environ.get("XDG_CACHE_HOME", "")
     base = Path(named) if named.startswith("/") else Path("~/.cache").expanduser()
     return base / "innereye-runtime"
+
+
+def cache_limit(folder: Path) -> int:
+    """How many bytes the datasets in the cache may take: `INNEREYE_CACHE_LIMIT` (as in `500g`), else half of the disk
+    that `folder` is on.
+
+    Raises:
+        UsageError: the variable is no size.
+    """
+    text = os.environ.get("INNEREYE_CACHE_LIMIT", "")
+    if text:
+        match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([kmgt]?)(?:i?b)?", text.strip().lower())
+        if match is None:
+            raise UsageError(
+                f"INNEREYE_CACHE_LIMIT: '{text}' is not a size", hint="write a number and a unit, as in 500g"
+            )
+        return int(float(match[1]) * 1024 ** " kmgt".index(match[2] or " "))
+    existing = next(place for place in (folder, *folder.parents) if place.exists())
+    return shutil.disk_usage(existing).total // 2

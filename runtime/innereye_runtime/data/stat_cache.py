@@ -11,6 +11,7 @@ import json
 import os
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from hashlib import blake2b, sha256
 from pathlib import Path
@@ -89,6 +90,12 @@ def remember(
         temporary.replace(path)
     except OSError:
         return
+
+
+def forget(root: Path) -> None:
+    """Drops what is remembered of the folder `root`."""
+    with suppress(OSError):
+        _place(root).unlink()
 
 
 def _place(root: Path) -> Path:

@@ -1,0 +1,184 @@
+"""One dataset brought to this machine: read in place, mounted or fetched into the cache, with the reason.
+
+What is mounted, and what is used of the cache, is held until this process ends.
+"""
+
+from __future__ import annotations
+
+import atexit
+import json
+import logging
+import os
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+
+from innereye_runtime.data.blobs import BlobSource, BlobUrl
+from innereye_runtime.data.cache import Cache
+from innereye_runtime.data.fingerprint import Fingerprint, fingerprint
+from innereye_runtime.data.modes import Choice, choose, network_file_system
+from innereye_runtime.data.mounting import mount, unavailable
+from innereye_runtime.data.places import cache_home
+from innereye_runtime.data.progress import Progress
+from innereye_runtime.data.source import ChangedError, FolderSource, Item, Source, version_of
+from innereye_runtime.data.tree import walk
+from innereye_runtime.errors import DataError
+
+log = logging.getLogger("innereye_runtime")
+
+_ROUNDS = 3
+"""How often a source is listed that changes while it is fetched."""
+_held = ExitStack()
+atexit.register(_held.close)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Brought:
+    """A dataset that lies on this machine. See `datasets.ResolvedDataset` for the fields."""
+
+    path: Path
+    source: str
+    mode: str
+    reason: str
+    fingerprint: Fingerprint
+    seconds: float = 0.0
+
+
+def source_of(text: str) -> BlobSource | None:
+    """The folder of blobs that a dataset's id names: itself a URL, or a name below `INNEREYE_DATASTORE`; else None.
+
+    Raises:
+        DataError: the URL is none.
+    """
+    if text.startswith("azure://"):
+        return BlobSource(BlobUrl.parse(text))
+    datastore = os.environ.get("INNEREYE_DATASTORE", "")
+    return BlobSource(BlobUrl.parse(f"{datastore.rstrip('/')}/{text}")) if datastore and text else None
+
+
+def bring(where: Path | BlobSource, mode: str, *, strict: bool, progress: Progress) -> Brought:
+    """The dataset at `where`, as `mode` (mount, download, auto) says.
+
+    Raises:
+        DataError: it can't be read, or not mounted where that is asked for and `strict`.
+        PreflightError: there is no room for it, or nothing that opens its store.
+    """
+    if isinstance(where, BlobSource):
+        return _bring_blobs(where, mode, strict, progress)
+    shared = network_file_system(where) if mode == "download" else ""
+    if shared:
+        reason = f"the manifest asks for it, and the folder is on a file system that machines share ({shared})"
+        folder = FolderSource(where)
+        return _settled(folder, lambda items: _fetch(folder, items, reason, progress))
+    return Brought(
+        path=where,
+        source=os.fspath(where),
+        mode="mount",
+        reason="the folder is on this machine, and is read where it is",
+        fingerprint=fingerprint(where, progress=progress),
+    )
+
+
+def check_room(source: BlobSource, mode: str, *, strict: bool) -> None:
+    """Makes sure that the blobs can be listed, and mounted or fetched; does neither.
+
+    Raises:
+        DataError, PreflightError: as `bring`.
+    """
+    items, cache = source.list(), Cache()
+    if _choose(source, items, mode, strict, cache).mode == "download" and not cache.holds(source, items):
+        cache.check_room(source, items)
+
+
+def release() -> None:
+    """Unmounts everything, and lets go of what was used of the cache: now, and not at the end of the process."""
+    _held.close()
+
+
+def _bring_blobs(source: BlobSource, mode: str, strict: bool, progress: Progress) -> Brought:
+    def once(items: Sequence[Item]) -> Brought:
+        choice = _choose(source, items, mode, strict, Cache())
+        if choice.mode == "download":
+            return _fetch(source, items, choice.reason, progress)
+        try:
+            return _mount(source, items, choice.reason, progress)
+        except DataError as error:
+            if strict:
+                raise
+            log.warning("%s; it is downloaded", error)
+            return _fetch(source, items, f"mounting failed: {error}", progress)
+
+    return _settled(source, once)
+
+
+def _settled(source: Source, once: Callable[[Sequence[Item]], Brought]) -> Brought:
+    """What `once` makes of the source's items, listed again where they change under its hands."""
+    for _ in range(_ROUNDS):
+        try:
+            return once(source.list())
+        except ChangedError as error:
+            log.info("%s changed while it was fetched: it is listed again", error)
+    raise DataError(
+        f"{source.url} changed {_ROUNDS} times while it was fetched",
+        hint="let nothing write to a dataset that a run reads",
+    )
+
+
+def _choose(source: Source, items: Sequence[Item], mode: str, strict: bool, cache: Cache) -> Choice:
+    choice = choose(mode, items, room=cache.room(), cached=cache.holds(source, items), no_mount=unavailable())
+    if choice is not None:
+        return choice
+    if strict:
+        raise DataError(
+            f"{source.url} can't be mounted: {unavailable()}", hint="use mode: download, or leave out strict: true"
+        )
+    log.warning("%s can't be mounted: %s; it is downloaded", source.url, unavailable())
+    return Choice("download", f"the manifest asks for a mount, and there is none to be had: {unavailable()}")
+
+
+def _fetch(source: Source, items: Sequence[Item], reason: str, progress: Progress) -> Brought:
+    copy = Cache().obtain(source, items, progress)
+    _held.callback(copy.lock.release)
+    return Brought(
+        path=copy.path,
+        source=source.url,
+        mode="download",
+        reason=reason,
+        fingerprint=copy.fingerprint,
+        seconds=copy.seconds,
+    )
+
+
+def _mount(source: BlobSource, items: Sequence[Item], reason: str, progress: Progress) -> Brought:
+    mounted = mount(source)
+    try:
+        there = {(file.name, file.size) for file in walk(mounted.path)}
+        if there != {(item.name, item.size) for item in items}:
+            raise ChangedError(source.url)
+        found = _known(source, items) or fingerprint(mounted.path, progress=progress)
+        _know(source, items, found)
+    except BaseException:
+        mounted.unmount()
+        raise
+    _held.callback(mounted.unmount)
+    return Brought(path=mounted.path, source=source.url, mode="mount", reason=reason, fingerprint=found)
+
+
+def _known(source: Source, items: Sequence[Item]) -> Fingerprint | None:
+    """The fingerprint of a source in this state, where it was mounted before: the store's versions stand for its
+    contents.
+    """
+    try:
+        text = (cache_home() / "fingerprints" / f"{version_of(source, items)}.json").read_text(encoding="ascii")
+        return Fingerprint(**json.loads(text))
+    except (OSError, ValueError, TypeError):
+        return None
+
+
+def _know(source: Source, items: Sequence[Item], found: Fingerprint) -> None:
+    path = cache_home() / "fingerprints" / f"{version_of(source, items)}.json"
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary.write_text(json.dumps({"sha256": found.sha256, "files": found.files, "bytes": found.bytes}))
+    temporary.replace(path)
