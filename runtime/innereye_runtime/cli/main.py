@@ -8,7 +8,7 @@ from importlib import import_module
 
 from innereye_runtime import __version__
 from innereye_runtime.cli.terminal import guarded
-from innereye_runtime.errors import ExitCode
+from innereye_runtime.errors import ExitCode, UsageError
 
 COMMANDS = {
     "run": "train, evaluate and report; the word may be left out",
@@ -66,6 +66,8 @@ def dispatch(argv: list[str]) -> int:
         print(f"innereye-run {__version__}")
         return ExitCode.DONE
     name, rest = (argv[0], argv[1:]) if argv[0] in COMMANDS else ("run", argv)
+    if name != argv[0]:
+        refuse_misspelled_command(argv[0])
     command = import_module(f"innereye_runtime.cli.{name}")
     own = rest[: rest.index("--")] if "--" in rest else rest
     if {"-h", "--help"} & set(own):
@@ -73,6 +75,21 @@ def dispatch(argv: list[str]) -> int:
         return ExitCode.DONE
     code: int = command.run(rest)
     return code
+
+
+def refuse_misspelled_command(word: str) -> None:
+    """Returns where `word` may be a manifest or an option.
+
+    Raises:
+        UsageError: it is no file, and is nearly a command.
+    """
+    from pathlib import Path
+
+    if word.isalpha() and not Path(word).exists():
+        from difflib import get_close_matches
+
+        if near := get_close_matches(word, COMMANDS, n=1):
+            raise UsageError(f"there is no command '{word}'", hint=f"did you mean '{near[0]}'?")
 
 
 def help_text() -> str:

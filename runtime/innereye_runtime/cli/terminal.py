@@ -58,9 +58,9 @@ def show_error(error: InnerEyeError) -> int:
 
 def show_diagnostics(diagnostics: Sequence[Diagnostic]) -> None:
     """Writes the diagnostics to standard error, as a compiler does."""
-    from innereye_runtime.manifest.rendering import render
-
     if diagnostics:
+        from innereye_runtime.manifest.rendering import render
+
         sys.stderr.write(render(diagnostics, "text", colour=colourful(sys.stderr)).rstrip("\n") + "\n")
 
 
