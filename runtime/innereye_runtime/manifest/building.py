@@ -22,10 +22,11 @@ from innereye_runtime.manifest.units import Duration, Memory
 
 def build(value: Mapping[str, Any], *, path: Path | None, folder: Path) -> Manifest:
     """The manifest that `value` says, relative paths taken from `folder`. `value` has to be valid."""
+    value = _written(value)
     container = build_container(value["container"])
     datasets = value.get("datasets", [value["dataset"]] if "dataset" in value else [])
     trainer = value.get("trainer", {})
-    outputs = value.get("outputs", {})
+    outputs = _written(value.get("outputs", {}))
     return Manifest(
         path=path,
         name=value.get("name", container.class_name.rpartition(":")[2]),
@@ -56,13 +57,20 @@ def absolute(text: str, folder: Path) -> Path:
     return Path(os.path.normpath(folder / Path(text).expanduser()))
 
 
+def _written(value: Mapping[str, Any]) -> dict[str, Any]:
+    """Without the keys that have an empty text: an editor's completion writes those."""
+    return {name: item for name, item in value.items() if item != ""}
+
+
 def _dataset(value: Mapping[str, Any], folder: Path) -> Dataset:
+    value = _written(value)
     local = absolute(value["local"], folder) if "local" in value else None
     return Dataset(**{**value, "local": local})
 
 
 def _compute(value: Mapping[str, Any]) -> Compute:
-    docker = dict(value.get("docker", {}))
+    value = _written(value)
+    docker = {name: item for name, item in _written(value.get("docker", {})).items() if (name, item) != ("cpus", 0)}
     if "memory" in docker:
         docker["memory"] = Memory.parse(docker["memory"])
     gpus = value.get("gpus", "none")
@@ -74,5 +82,5 @@ def _compute(value: Mapping[str, Any]) -> Compute:
         max_duration=Duration.parse(value["max_duration"]) if "max_duration" in value else None,
         retries=Retries(**value.get("retries", {})),
         docker=DockerSettings(**docker),
-        azureml=AzureMLSettings(**value.get("azureml", {})),
+        azureml=AzureMLSettings(**_written(value.get("azureml", {}))),
     )

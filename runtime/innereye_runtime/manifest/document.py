@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from innereye_runtime.manifest.diagnostics import Diagnostic, Severity, Span
+from innereye_runtime.manifest.words import quote
 
 Path = tuple[str | int, ...]
 """The keys and list indices that lead from the top of a manifest to a value."""
@@ -127,6 +128,14 @@ def problem(
         hint=hint,
         severity=severity,
     )
+
+
+def dotted(path: Path) -> str:
+    """`compute.docker.memory`, `datasets[1].id`."""
+    text = ""
+    for step in path:
+        text += f"[{step}]" if isinstance(step, int) else f".{quote(step)}" if text else quote(step)
+    return text
 
 
 def _width(span: Span) -> int:

@@ -19,9 +19,10 @@ _NOUNS = {
 
 
 def noun(departure: Departure) -> str:
-    if choices := departure.schema.get("enum"):
+    schema = departure.schema if "type" in departure.schema else schema_at(departure.path)
+    if choices := schema.get("enum"):
         return f"one of {', '.join(choices)}"
-    return str(departure.schema.get("title") or _NOUNS[departure.schema["type"]])
+    return str(schema.get("title") or _NOUNS[schema["type"]])
 
 
 def example(departure: Departure) -> str:

@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 from innereye_runtime.manifest.diagnostics import MOST, Diagnostic, Span
-from innereye_runtime.manifest.document import Document, Path
+from innereye_runtime.manifest.document import Document, Path, dotted
 from innereye_runtime.manifest.lookups import as_yaml, example, homes, noun, schema_at
 from innereye_runtime.manifest.nodes import describe
 from innereye_runtime.manifest.scalars import like_yaml_1_1
@@ -50,14 +50,6 @@ def diagnostics(document: Document, found: list[Departure]) -> list[Diagnostic]:
     ]
     told.sort(key=lambda place: place[0])
     return [_tell(document, span, departure, misspelt) for span, departure in told[: MOST + 1]]
-
-
-def dotted(path: Path) -> str:
-    """`compute.docker.memory`, `datasets[1].id`."""
-    text = ""
-    for step in path:
-        text += f"[{step}]" if isinstance(step, int) else f".{quote(step)}" if text else quote(step)
-    return text
 
 
 def _tell(document: Document, span: Span, departure: Departure, misspelt: Mapping[Path, str]) -> Diagnostic:
@@ -256,6 +248,8 @@ def _out_of_bounds(departure: Departure) -> tuple[str, str]:
     limit, shown = departure.schema[keyword], quote(as_yaml(departure.value))
     match keyword:
         case "minLength" | "minItems":
+            if departure.path[:2] == ("compute", "azureml"):
+                return f"'{name}' is empty, and target azureml needs it", f"write {noun(departure)}{example(departure)}"
             return f"'{name}' is empty", f"write {noun(departure)}{example(departure)}, or delete the key"
         case "maxLength":
             return f"'{name}' has {len(departure.value)} characters; {limit} are allowed", "write a shorter one"

@@ -14,9 +14,10 @@ from pathlib import PurePath, PurePosixPath, PureWindowsPath
 from typing import Any
 
 from innereye_runtime.manifest.diagnostics import MOST, Diagnostic
-from innereye_runtime.manifest.document import Document, Path
+from innereye_runtime.manifest.document import Document, Path, dotted
+from innereye_runtime.manifest.lookups import schema_at
 from innereye_runtime.manifest.scalars import like_yaml_1_1
-from innereye_runtime.manifest.units import Memory
+from innereye_runtime.manifest.units import Duration, Memory
 from innereye_runtime.manifest.words import quote
 
 OWNED: Mapping[str, str] = {
@@ -42,6 +43,7 @@ def check(document: Document, value: Mapping[str, Any]) -> list[Diagnostic]:
     target = _mapping(value, "compute").get("target", "process")
     rules = (
         _datasets(document, value, target),
+        _units(document, value),
         _compute(document, _mapping(value, "compute"), target),
         _epochs(document, value),
         _trainer_arguments(document, value),
@@ -63,15 +65,15 @@ def _datasets(document: Document, value: Mapping[str, Any], target: Any) -> Iter
         if document.node(path).partial:
             continue
         span = document.span(path, key=isinstance(path[-1], str))
-        if "id" not in dataset and "local" not in dataset:
+        if not dataset.get("id") and not dataset.get("local"):
             hint = "add 'local: FOLDER' for a folder of this machine, and 'id: NAME' for one in Azure"
             yield document.diagnostic(
                 "E202", span, "this dataset names no data: it has neither 'id' nor 'local'", hint=hint
             )
-        elif target == "azureml" and "id" not in dataset:
+        elif target == "azureml" and not dataset.get("id"):
             hint = "add 'id: NAME', a data asset or a folder of the datastore"
             yield document.diagnostic("E203", span, "this dataset has no 'id', which target azureml needs", hint=hint)
-        elif target in ("process", "docker") and "local" not in dataset and "://" not in str(dataset["id"]):
+        elif target in ("process", "docker") and not dataset.get("local") and "://" not in str(dataset["id"]):
             hint = "add 'local: FOLDER', the place of the data on this machine"
             message = f"this dataset has no 'local', which target {target} needs"
             yield document.diagnostic("E204", span, message, hint=hint)
@@ -80,6 +82,24 @@ def _datasets(document: Document, value: Mapping[str, Any], target: Any) -> Iter
             hint = "write 'mode: mount', or delete 'strict'"
             key = document.span((*path, "strict"), key=True)
             yield document.diagnostic("W004", key, message, hint=hint, severity="warning")
+
+
+def _units(document: Document, value: Mapping[str, Any]) -> Iterator[Diagnostic]:
+    units: tuple[tuple[Path, type[Memory] | type[Duration]], ...] = (
+        (("compute", "shm_size"), Memory),
+        (("compute", "max_duration"), Duration),
+        (("compute", "docker", "memory"), Memory),
+    )
+    for path, unit in units:
+        text = _mapping(value, "compute") if len(path) == 2 else _mapping(_mapping(value, "compute"), "docker")
+        written = text.get(str(path[-1]))
+        if not isinstance(written, str) or not written or not re.search(schema_at(path)["pattern"], written):
+            continue
+        try:
+            unit.parse(written)
+        except (ValueError, OverflowError):
+            message = f"'{dotted(path)}' is {quote(written)}, which is nothing, or more than there can be"
+            yield document.diagnostic("E103", document.span(path), message, hint=f"write {schema_at(path)['title']}")
 
 
 def _compute(document: Document, compute: Mapping[str, Any], target: Any) -> Iterator[Diagnostic]:
@@ -196,5 +216,5 @@ def _mapping(value: Mapping[str, Any], name: str) -> Mapping[str, Any]:
 def _size(text: Any) -> Memory | None:
     try:
         return Memory.parse(text) if isinstance(text, str) and text[-1:].isalpha() else None
-    except ValueError:
+    except (ValueError, OverflowError):
         return None
