@@ -1,0 +1,151 @@
+"""What the commands around a run promise to scripts: one real run, and what is asked of its folder afterwards."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from jsonschema import Draft202012Validator
+from tests.projects import Project, tiny_project
+
+from innereye_runtime.cli.main import main
+
+MANIFEST = """\
+schema: 1
+container: {class: Tiny, namespaces: [tiny]}
+trainer: {num_epochs: 1}
+"""
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory: pytest.TempPathFactory, needs: Callable[..., None]) -> Project:
+    needs("torch")
+    return tiny_project(tmp_path_factory.mktemp("project"), MANIFEST)
+
+
+@pytest.fixture(scope="module")
+def answer(project: Project) -> dict[str, object]:
+    """What `--json` printed for a run."""
+    done = project.run("--json", "tiny.yaml")
+    assert done.exit_code == 0, done.stderr
+    assert "epoch 1 of 1" in done.stderr
+    answer: dict[str, object] = json.loads(done.stdout)
+    return answer
+
+
+@pytest.fixture
+def run(answer: dict[str, object]) -> Path:
+    return Path(str(answer["run"]))
+
+
+def test_json_tells_the_state_the_metrics_and_the_weights(answer: dict[str, object], run: Path) -> None:
+    record = json.loads((run / "run.json").read_text())
+    assert list(answer) == ["run", "state", "exit_code", "metrics", "weights_sha256"]
+    assert (answer["state"], answer["exit_code"]) == ("completed", 0)
+    assert answer["metrics"] == json.loads((run / "metrics.json").read_text())
+    assert answer["weights_sha256"] == record["checkpoints"]["last"]["weights_sha256"]
+    assert run.is_absolute()
+
+
+def test_json_answers_also_where_nothing_was_started(project: Project, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--json", str(project.root / "missing.yaml")]) == 2
+    out, err = capsys.readouterr()
+    nothing = {"run": None, "state": "failed", "exit_code": 2, "metrics": {}, "weights_sha256": None}
+    assert json.loads(out) == nothing
+    assert err.startswith("error: there is no manifest")
+
+
+def test_the_last_line_is_the_run_folder_and_the_users_exit_code_is_passed_through(project: Project) -> None:
+    done = project.run("tiny.yaml", "--misbehaviour=exit")
+    assert done.exit_code == 42
+    assert json.loads((Path(done.stdout.splitlines()[-1]) / "run.json").read_text())["exit_code"] == 42
+
+
+def test_verify(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["verify", str(run)]) == 0
+    assert capsys.readouterr().out == f"{run}: every file is as it was written\n"
+
+    written = (run / "args.txt").read_bytes()
+    (run / "args.txt").write_bytes(written.replace(b"num_epochs = 1", b"num_epochs = 9"))
+    try:
+        assert main(["verify", str(run)]) == 6
+    finally:
+        (run / "args.txt").write_bytes(written)
+    assert capsys.readouterr() == ("", "error: args.txt has another content\n")
+
+
+def test_a_report_that_is_written_again_leaves_a_whole_folder_whole(
+    run: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (run / "report.html").write_bytes((run / "report.html").read_bytes())
+    assert main(["report", str(run)]) == 0
+    assert capsys.readouterr().out == f"{run / 'report.html'}\n"
+    assert main(["verify", str(run)]) == 0
+
+
+def test_a_report_does_not_hide_that_a_file_was_changed(run: Path) -> None:
+    written = (run / "args.txt").read_bytes()
+    (run / "args.txt").write_bytes(b"")
+    try:
+        assert main(["report", str(run)]) == 0
+        assert main(["verify", str(run)]) == 6
+    finally:
+        (run / "args.txt").write_bytes(written)
+
+
+def test_a_complete_run_is_not_resumed(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    before = (run / "run.json").read_bytes()
+    assert main(["resume", str(run)]) == 0
+    assert capsys.readouterr() == (f"{run}\n", f"{run.name} is complete; there is nothing to resume\n")
+    assert (run / "run.json").read_bytes() == before
+
+
+def test_a_run_that_failed_is_resumed_in_its_folder(project: Project) -> None:
+    failed = project.run("tiny.yaml", "--misbehaviour=raise")
+    folder = Path(failed.stdout.splitlines()[-1])
+    manifest = folder / "manifest.yaml"
+    manifest.write_text(manifest.read_text().replace("misbehaviour: raise", "misbehaviour: ''"))
+
+    resumed = project.run("resume", str(folder))
+
+    record = json.loads((folder / "run.json").read_text())
+    assert (failed.exit_code, resumed.exit_code) == (1, 0)
+    assert Path(resumed.stdout.splitlines()[-1]) == folder
+    assert [attempt["state"] for attempt in record["attempts"]] == ["failed", "completed"]
+
+
+def test_the_schema_of_a_container_has_its_own_parameters_and_those_of_its_bases(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(Path(__file__).with_name("project"))
+    assert main(["schema", "--container", "my_configs.tiny:Tiny"]) == 0
+    schema = json.loads(capsys.readouterr().out)
+    Draft202012Validator.check_schema(schema)
+    problems = Draft202012Validator(schema).iter_errors({"num_layers": 70, "l_rate": "fast", "num_epochs": 2, "x": 1})
+    assert {error.validator for error in problems} == {"maximum", "type", "additionalProperties"}
+
+
+def test_explain_imports_a_class_whose_source_does_not_tell_all_and_says_so(
+    needs: Callable[..., None], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    needs("torch")
+    monkeypatch.chdir(Path(__file__).with_name("project"))
+    monkeypatch.setattr("sys.path", sys.path.copy())
+    assert main(["explain", "computed.yaml"]) == 0
+    out, err = capsys.readouterr()
+    assert err == "note: the source of Computed does not tell threads: my_configs.tiny was imported for it\n"
+    assert [line.split()[1] for line in out.splitlines() if line.startswith("  threads")] == ["5"]
+
+
+def test_explain_without_torch_says_what_it_does_not_know(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(Path(__file__).with_name("project"))
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    assert main(["explain", "computed.yaml"]) == 0
+    out, err = capsys.readouterr()
+    assert "without torch the class can't be imported here" in err
+    assert [line.split()[1] for line in out.splitlines() if line.startswith("  threads")] == ["unknown"]
