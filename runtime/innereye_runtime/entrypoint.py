@@ -18,6 +18,7 @@ from innereye_runtime.errors import InnerEyeError, ManifestError
 from innereye_runtime.job.handover import Handover, parse
 from innereye_runtime.job.paths import RunPaths, create_run_folder
 from innereye_runtime.job.resolve import resolve
+from innereye_runtime.job.shipped import find_manifest
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -37,13 +38,15 @@ def main(argv: Sequence[str] | None = None) -> int:
 def run(request: Handover) -> int:
     imports = _begin_imports()
     cwd = Path.cwd()
+    manifest = find_manifest(request.manifest, cwd=cwd, environment=os.environ)
     job = resolve(
-        cwd / request.manifest, cwd=cwd, overrides=request.overrides, smoke=request.smoke, root=request.code_root
+        manifest.path, cwd=cwd, overrides=request.overrides, smoke=request.smoke, root=request.code_root
     )
     if request.run_folder is not None:
         paths = RunPaths(cwd / request.run_folder)
     else:
-        paths = create_run_folder(job.outputs_folder, job.model_name, datetime.now(UTC))
+        outputs = cwd / "outputs" if manifest.shipped else job.outputs_folder
+        paths = create_run_folder(outputs, job.model_name, datetime.now(UTC))
     terminal = _terminal()
     _finish_imports(imports)
 
@@ -52,7 +55,7 @@ def run(request: Handover) -> int:
 
     # Lightning starts the further ranks of this machine with the same words; they must find this folder.
     sys.argv[1:] = Handover(
-        manifest=cwd / request.manifest,
+        manifest=manifest.path,
         overrides=request.overrides,
         target=request.target,
         smoke=request.smoke,
