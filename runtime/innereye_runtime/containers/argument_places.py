@@ -1,4 +1,5 @@
-"""Where arguments are written: a manifest's text, or the command line; for diagnostics that point at the key or the value."""
+"""Where arguments are written: a manifest's text, or the command line; for diagnostics that point at the key or the
+value."""
 
 from __future__ import annotations
 

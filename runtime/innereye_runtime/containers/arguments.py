@@ -1,7 +1,7 @@
 """A container's arguments, checked against its parameters before anything is built, queued or paid for; and set on it.
 
-Lowest first: the parameter's default, the class's own value, the manifest, the command line. Codes: E3xx in the manifest, E4xx
-on the command line, with the same last digits for the same problem.
+Lowest first: the parameter's default, the class's own value, the manifest, the command line. Codes: E3xx in the
+manifest, E4xx on the command line, with the same last digits for the same problem.
 """
 
 from __future__ import annotations
@@ -56,10 +56,11 @@ def check(
     incomplete: bool = False,
     cwd: Path | None = None,
 ) -> Checked:
-    """The effective arguments of a container with these `parameters`, and every problem of the manifest's and the overrides.
+    """The effective arguments of a container with these `parameters`, and every problem of the manifest's and the
+    overrides.
 
-    `incomplete`: the parameters may not be all that the class has (its source does not tell), so that an unknown name is a
-    warning and no error. Relative paths count from the manifest; those of overrides from `cwd`, where it is given.
+    `incomplete`: the parameters may not be all that the class has (its source does not tell), so that an unknown name
+    is a warning and no error. Relative paths count from the manifest; those of overrides from `cwd`, where it is given.
     """
     checking = _Checking(parameters, incomplete)
     if loaded is not None:

@@ -18,16 +18,19 @@ if TYPE_CHECKING:
 class LightningContainer(WorkflowParams, DatasetParams, OutputParams, TrainerParams, OptimizerParams):
     """Subclass it, override `create_model` and `get_data_module`, and name the class in a manifest.
 
-    The methods are called in the order in which they stand here. From `setup` to the end the working directory is the run folder.
+    The methods are called in the order in which they stand here. From `setup` to the end the working directory is the
+    run folder.
     """
 
     _model: LightningModule | None = None
 
     def set_model_variant(self, variant_name: str) -> None:
-        """Changes parameters for a named variant of the model. Called before arguments are set, where a variant is asked for."""
+        """Changes parameters for a named variant of the model. Called before arguments are set, where a variant is
+        asked for."""
 
     def setup(self) -> None:
-        """Called first, on every rank: the dataset is there, the seed is set, and the working directory is the run folder."""
+        """Called first, on every rank: the dataset is there, the seed is set, and the working directory is the run
+        folder."""
 
     def create_model(self) -> LightningModule:
         """The model to train. Called on every rank; must be overridden."""
@@ -47,7 +50,8 @@ class LightningContainer(WorkflowParams, DatasetParams, OutputParams, TrainerPar
         """Called once on every rank, last before the trainer is made."""
 
     def get_trainer_arguments(self) -> dict[str, Any]:
-        """Arguments for `pytorch_lightning.Trainer`; an unknown one ends the run. `callbacks` are added to those of `get_callbacks`."""
+        """Arguments for `pytorch_lightning.Trainer`; an unknown one ends the run. `callbacks` are added to those of
+        `get_callbacks`."""
         return {}
 
     def get_callbacks(self) -> list[Callback]:

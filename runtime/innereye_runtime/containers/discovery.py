@@ -1,4 +1,5 @@
-"""How a container class is found by its name: in source files, without importing any; and imported, alone, when it is needed."""
+"""How a container class is found by its name: in source files, without importing any; and imported, alone, when it is
+needed."""
 
 from __future__ import annotations
 
@@ -9,8 +10,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
-from typing import Final, cast
+from typing import Final
 
+from innereye_runtime.containers import old_lightning
 from innereye_runtime.containers.modules import Place, locate
 from innereye_runtime.errors import UsageError
 
@@ -18,6 +20,8 @@ EXAMPLES: Final = "innereye_runtime.examples"
 _ROOT_MARKS: Final = (".git", "pyproject.toml", "setup.py", "setup.cfg")
 _CLASS: Final = re.compile(rb"^[ \t]*class[ \t]+(\w+)[ \t]*[(:\[]", re.MULTILINE)
 _MOST_FILES_IN_HINT: Final = 500
+
+_loaded_from: Final[list[Path]] = []
 
 
 class DiscoveryError(UsageError):
@@ -38,7 +42,8 @@ class Location:
 
 
 def code_root(manifest_path: Path | None, cwd: Path) -> Path:
-    """The root of the user's code: the nearest folder at or above the manifest that holds .git, pyproject.toml, setup.py or setup.cfg;
+    """The root of the user's code: the nearest folder at or above the manifest that holds .git, pyproject.toml,
+    setup.py or setup.cfg;
     else `cwd`, where the manifest lies in it; else the manifest's folder."""
     folder = cwd if manifest_path is None else (cwd / manifest_path).parent
     for candidate in (folder, *folder.parents):
@@ -56,8 +61,8 @@ def search_path(manifest_path: Path | None, cwd: Path) -> tuple[Path, ...]:
 def find(class_name: str, namespaces: Sequence[str], search_path: Sequence[Path]) -> Location:
     """The place of a class, from source files alone; nothing is imported.
 
-    A bare name is looked for in all modules at and below `namespaces` and the examples; `package.module:ClassName` names its
-    module. Folders of `search_path` come before those that Python searches.
+    A bare name is looked for in all modules at and below `namespaces` and the examples; `package.module:ClassName`
+    names its module. Folders of `search_path` come before those that Python searches.
 
     Raises:
         DiscoveryError: there is no such class (with the near matches), or several (with every place).
@@ -93,6 +98,9 @@ def load(location: Location, search_path: Sequence[Path] = ()) -> type:
     Raises:
         DiscoveryError: the module has no such class.
     """
+    old_lightning.install()
+    if search_path:
+        _loaded_from[:] = [search_path[0]]
     for folder in reversed([str(folder) for folder in search_path]):
         if folder not in sys.path:
             sys.path.insert(0, folder)
@@ -106,7 +114,12 @@ def load(location: Location, search_path: Sequence[Path] = ()) -> type:
             f"the module {location.module} has no class '{location.class_name}'",
             hint=f"did you mean '{near[0]}'?" if near else f"it is the file {location.file}",
         )
-    return cast(type, found)
+    return found
+
+
+def loaded_from() -> Path | None:
+    """The root of the code that a class was last loaded from, in this process."""
+    return _loaded_from[0] if _loaded_from else None
 
 
 def _in_module(module: str, name: str, search_path: Sequence[Path]) -> Location:

@@ -6,7 +6,7 @@ import difflib
 import warnings
 from abc import ABCMeta
 from collections.abc import Iterable, Mapping
-from typing import Any, Self, cast
+from typing import Any, Self
 
 import param
 from param.parameterized import ParameterizedMetaclass
@@ -16,8 +16,9 @@ from innereye_runtime.containers import param_one
 param_one.install()
 
 
-class ConfigMeta(ABCMeta, ParameterizedMetaclass):  # type: ignore[misc]
-    """A plain value in a class body changes the default of the parameter it hides, so `num_epochs = 20` is checked as declared."""
+class ConfigMeta(ABCMeta, ParameterizedMetaclass):
+    """A plain value in a class body changes the default of the parameter it hides, so `num_epochs = 20` is checked as
+    declared."""
 
     def __init__(cls, name: str, bases: tuple[type, ...], namespace: dict[str, Any]) -> None:
         super().__init__(name, bases, namespace)
@@ -33,21 +34,21 @@ class ConfigMeta(ABCMeta, ParameterizedMetaclass):  # type: ignore[misc]
         cls._own_defaults = frozenset(own_defaults)
 
 
-class GenericConfig(param.Parameterized, metaclass=ConfigMeta):  # type: ignore[misc]
+class GenericConfig(param.Parameterized, metaclass=ConfigMeta):
     """A class whose public parameters can be set by name, from its own `__init__`, a manifest or the command line."""
 
     def __init__(self, should_validate: bool = True, throw_if_unknown_param: bool = False, **params: Any) -> None:
         """Sets the parameters given as keywords.
 
-        A keyword that is no parameter is told in a warning, or raised with `throw_if_unknown_param`: containers of the seed
-        system hand over parameters that today have no meaning.
+        A keyword that is no parameter is told in a warning, or raised with `throw_if_unknown_param`: containers of
+        the seed system hand over parameters that today have no meaning.
 
         Raises:
             ValueError: a value is not one the parameter takes, or `validate` refuses the whole.
         """
         cls = type(self)
         known = {name: value for name, value in params.items() if name in cls.param.objects("existing")}
-        super().__init__(**known)
+        super().__init__(**known)  # type: ignore[no-untyped-call]
         for name in params.keys() - known.keys():
             if isinstance(getattr(cls, name, None), property):
                 setattr(self, name, params[name])
@@ -60,7 +61,8 @@ class GenericConfig(param.Parameterized, metaclass=ConfigMeta):  # type: ignore[
             self.validate()
 
     def validate(self) -> None:
-        """Raises ValueError where parameters contradict each other. Subclasses add their own rules and call `super()`."""
+        """Raises ValueError where parameters contradict each other. Subclasses add their own rules and call
+        `super()`."""
 
     @classmethod
     def params(cls, parameter_name: str | None = None) -> Any:
@@ -122,7 +124,7 @@ class GenericConfig(param.Parameterized, metaclass=ConfigMeta):  # type: ignore[
 
         values = values_of(parameters_of(cls), sys.argv[1:] if args is None else args)
         typed = {name: python_value(cls.params(name), value) for name, value in values.items()}
-        return cast(Self, cls(**typed))
+        return cls(**typed)
 
 
 class CudaAwareConfig(GenericConfig):

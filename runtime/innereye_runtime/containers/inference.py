@@ -21,9 +21,9 @@ class ModelExecutionMode(Enum):
 class InnerEyeInference:
     """Mixed into a LightningModule that does its own inference, in place of `test_step`.
 
-    After training the runtime calls, in eval mode, without gradients and on the model's device: `on_inference_start`; for each
-    split `on_inference_epoch_start`, `inference_step` for each item, `on_inference_epoch_end`; and `on_inference_end`. The
-    working directory is the run folder, so files written by their bare names are kept.
+    After training the runtime calls, in eval mode, without gradients and on the model's device: `on_inference_start`;
+    for each split `on_inference_epoch_start`, `inference_step` for each item, `on_inference_epoch_end`; and
+    `on_inference_end`. The working directory is the run folder, so files written by their bare names are kept.
     """
 
     def on_inference_start(self) -> None:

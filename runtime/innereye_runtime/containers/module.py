@@ -1,4 +1,5 @@
-"""`LightningModuleWithOptimizer`: a LightningModule whose optimizer and schedule come from the container's parameters."""
+"""`LightningModuleWithOptimizer`: a LightningModule whose optimizer and schedule come from the container's
+parameters."""
 
 from __future__ import annotations
 
@@ -16,7 +17,8 @@ from innereye_runtime.containers.trainer_parameters import TrainerParams
 
 
 class LightningModuleWithOptimizer(pl.LightningModule):
-    """A module that need not say how it is optimised. The container hands over its parameters when it creates the model."""
+    """A module that need not say how it is optimised. The container hands over its parameters when it creates the
+    model."""
 
     _optimizer_params: OptimizerParams | None = None
     _trainer_params: TrainerParams | None = None
@@ -52,21 +54,34 @@ class LightningModuleWithOptimizer(pl.LightningModule):
 def create_optimizer(params: OptimizerParams, weights: Iterable[torch.nn.Parameter]) -> Optimizer:
     """The optimizer that `params` ask for, over those of `weights` that are trained."""
     trained = [weight for weight in weights if weight.requires_grad]
-    common = {"lr": params.l_rate, "weight_decay": params.weight_decay}
     match params.optimizer_type:
         case OptimizerType.Adam | OptimizerType.AMSGrad:
-            amsgrad = params.optimizer_type == OptimizerType.AMSGrad
-            return torch.optim.Adam(trained, betas=params.adam_betas, eps=params.opt_eps, amsgrad=amsgrad, **common)
+            return torch.optim.Adam(
+                trained,
+                lr=params.l_rate,
+                betas=(params.adam_betas[0], params.adam_betas[1]),
+                eps=params.opt_eps,
+                weight_decay=params.weight_decay,
+                amsgrad=params.optimizer_type == OptimizerType.AMSGrad,
+            )
         case OptimizerType.SGD:
-            return torch.optim.SGD(trained, momentum=params.momentum, **common)
+            return torch.optim.SGD(
+                trained, lr=params.l_rate, momentum=params.momentum, weight_decay=params.weight_decay
+            )
         case _:
             return torch.optim.RMSprop(
-                trained, alpha=params.rms_alpha, eps=params.opt_eps, momentum=params.momentum, **common
+                trained,
+                lr=params.l_rate,
+                alpha=params.rms_alpha,
+                eps=params.opt_eps,
+                weight_decay=params.weight_decay,
+                momentum=params.momentum,
             )
 
 
 def create_scheduler(params: OptimizerParams, optimizer: Optimizer, num_epochs: int) -> LRScheduler:
-    """The schedule of `params` over `num_epochs`, to be stepped once per epoch. Its state is the epoch, and nothing else."""
+    """The schedule of `params` over `num_epochs`, to be stepped once per epoch. Its state is the epoch, and nothing
+    else."""
     schedule = Schedule(parameters=params, num_epochs=num_epochs)
     # A function and not the bound method: the scheduler's state_dict would keep the state of any other callable.
     return LambdaLR(optimizer, lambda epoch: schedule.factor(epoch))

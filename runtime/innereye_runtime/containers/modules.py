@@ -19,7 +19,8 @@ class Place:
 
 
 def locate(module: str, search_path: Sequence[Path]) -> Place | None:
-    """The place of `module`, first in `search_path` and then where Python looks; None where it has no source, or isn't there."""
+    """The place of `module`, first in `search_path` and then where Python looks; None where it has no source, or
+    isn't there."""
     path: list[str] | None = [*map(str, search_path), *sys.path]
     found: ModuleSpec | None = None
     parts = module.split(".")

@@ -59,7 +59,6 @@ class OptimizerParams(GenericConfig):
         None,
         item_type=int,
         allow_None=True,
-        bounds=(1, None),
         doc="MultiStep: epochs at which the learning rate falls, rising.",
     )
     l_rate_polynomial_gamma = param.Number(1e-4, doc="Polynomial: the exponent.")

@@ -47,11 +47,12 @@ class Override:
         return cls(name, text if equals else None, argument)
 
     def target(self, parameters: Mapping[str, Parameter]) -> tuple[str, str | None]:
-        """The parameter and the text that are meant: `--no-flag` means `flag` and `false`, where `flag` is a boolean."""
+        """The parameter and the text that are meant: `--no-flag` means `flag` and `false`, where `flag` is a
+        boolean."""
         positive = self.name.removeprefix("no_")
-        if self.text is None and self.name not in parameters and positive in parameters:
-            if parameters[positive].kind == "boolean":
-                return positive, "false"
+        known = self.name not in parameters and positive in parameters
+        if self.text is None and known and parameters[positive].kind == "boolean":
+            return positive, "false"
         return self.name, self.text
 
 

@@ -1,7 +1,9 @@
 """Lets declarations written for `param` 1 be made with `param` 2.
 
-Containers of the seed system say `param.List(class_=str)` and `param.Number(1.0, (0, None))` in their class bodies, which `param` 2
-refuses. `install` teaches the classes that changed those spellings, and nothing else: what `param` 2 accepts, means what it meant.
+Containers of the seed system say `param.List(class_=str)` and `param.Number(1.0, (0, None))` in their class bodies,
+which `param` 2 refuses. `install` teaches the classes that changed those spellings, and nothing else: what `param` 2
+accepts, means
+what it meant.
 """
 
 from __future__ import annotations

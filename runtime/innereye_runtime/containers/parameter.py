@@ -44,7 +44,8 @@ class Parameter:
     owner: str = ""
     """The class that declares it."""
     origin: Literal["default", "class"] = "default"
-    """`class`: the value is one that a class gives to a parameter declared elsewhere, in its body or in its `__init__`."""
+    """`class`: the value is one that a class gives to a parameter declared elsewhere, in its body or in its
+    `__init__`."""
     alias_of: str = ""
     """Of a second name: the parameter that it reads and sets."""
     renamed: tuple[tuple[Any, Any], ...] = ()

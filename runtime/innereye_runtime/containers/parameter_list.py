@@ -12,7 +12,7 @@ from typing import Any
 import param
 
 from innereye_runtime.containers.parameter import Kind, Parameter, resolved
-from innereye_runtime.containers.parameter_types import Alias, FirstAndRest, PathList, PathParameter
+from innereye_runtime.containers.parameter_types import Alias, FirstAndRest, IntTuple, PathList, PathParameter
 
 _BY_TYPE: tuple[tuple[type, Kind], ...] = (
     (bool, "boolean"),
@@ -29,7 +29,8 @@ _BY_TYPE: tuple[tuple[type, Kind], ...] = (
 def parameters_of(config: type | param.Parameterized) -> Mapping[str, Parameter]:
     """All parameters of `config`, a class or an instance, by name; `name`, which every class has, is left out.
 
-    Of an instance the defaults are its present values, so that what its `__init__` changed is there, with origin `class`.
+    Of an instance the defaults are its present values, so that what its `__init__` changed is there, with origin
+    `class`.
     """
     cls = config if isinstance(config, type) else type(config)
     found = {
@@ -45,7 +46,7 @@ def parameters_of(config: type | param.Parameterized) -> Mapping[str, Parameter]
     return resolved(found)
 
 
-def python_value(parameter: param.Parameter, value: Any) -> Any:
+def python_value(parameter: param.Parameter[Any], value: Any) -> Any:
     """What is assigned to `parameter` for a checked `value`: the enum's member for its value, a new list for a list."""
     enum = _enum(getattr(parameter, "class_", None)) or _enum(getattr(parameter, "item_type", None))
     if enum is not None and not isinstance(value, list):
@@ -55,7 +56,7 @@ def python_value(parameter: param.Parameter, value: Any) -> Any:
     return value
 
 
-def _describe(name: str, parameter: param.Parameter, cls: type) -> Parameter:
+def _describe(name: str, parameter: param.Parameter[Any], cls: type) -> Parameter:
     owner = _owner(cls, name)
     kind, item, choices = _type(parameter)
     bounds = getattr(parameter, "bounds", None) or (None, None)
@@ -79,7 +80,7 @@ def _describe(name: str, parameter: param.Parameter, cls: type) -> Parameter:
     )
 
 
-def _type(parameter: param.Parameter) -> tuple[Kind, Kind, tuple[Any, ...]]:
+def _type(parameter: param.Parameter[Any]) -> tuple[Kind, Kind, tuple[Any, ...]]:
     """The kind, the kind of the items, and the choices."""
     match parameter:
         case param.Boolean():
@@ -114,8 +115,8 @@ def _type(parameter: param.Parameter) -> tuple[Kind, Kind, tuple[Any, ...]]:
             return "any", "any", ()
 
 
-def _tuple_item(parameter: param.Tuple) -> Kind:
-    if any(base.__name__ == "IntTuple" for base in type(parameter).__mro__):
+def _tuple_item(parameter: param.Tuple[Any]) -> Kind:
+    if isinstance(parameter, IntTuple):
         return "integer"
     return "number" if isinstance(parameter, param.NumericTuple) else "any"
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -9,8 +10,9 @@ from typing import Any
 import param
 
 
-class PathParameter(param.Parameter):  # type: ignore[misc]
-    """A `pathlib.Path`, or None where that is allowed. Text is taken as a path; empty text is None, and never the folder "."."""
+class PathParameter(param.Parameter[Any]):
+    """A `pathlib.Path`, or None where that is allowed. Text is taken as a path; empty text is None, and never the
+    folder "."."""
 
     __slots__: list[str] = []
 
@@ -20,14 +22,14 @@ class PathParameter(param.Parameter):  # type: ignore[misc]
     def __set__(self, obj: Any, value: Any) -> None:
         super().__set__(obj, _path(value))
 
-    def _validate(self, value: Any) -> None:
-        if value is None and self.allow_None:
+    def _validate(self, val: Any) -> None:
+        if val is None and self.allow_None:
             return
-        if not isinstance(value, Path):
-            raise ValueError(f"{self.name or 'a path'} must be a path, not {value!r}")
+        if not isinstance(val, Path):
+            raise ValueError(f"{self.name or 'a path'} must be a path, not {val!r}")
 
 
-class PathList(param.List):  # type: ignore[misc]
+class PathList(param.List[Any]):
     """A list of `pathlib.Path`; text in it is taken as a path."""
 
     __slots__: list[str] = []
@@ -39,8 +41,36 @@ class PathList(param.List):  # type: ignore[misc]
         super().__set__(obj, _paths(value))
 
 
-class Alias(param.Parameter):  # type: ignore[misc]
-    """Another name of the parameter `of`: reading and setting go there. `values` maps values of this name to those of `of`."""
+class IntTuple(param.NumericTuple[Any]):
+    """A tuple of whole numbers."""
+
+    __slots__: list[str] = []
+
+    def _validate(self, val: Any) -> None:
+        super()._validate(val)  # type: ignore[no-untyped-call]
+        if val is not None and not all(type(item) is int for item in val):
+            raise ValueError(f"{self.name or 'a tuple'} must have whole numbers only, not {val!r}")
+
+
+class ListOrDictParam(param.Parameter[Any]):
+    """A list or a dict. Text is taken as JSON where it begins like that, else as items with commas between them."""
+
+    __slots__: list[str] = []
+
+    def __set__(self, obj: Any, value: Any) -> None:
+        if isinstance(value, str):
+            is_json = value.lstrip().startswith(("{", "["))
+            value = json.loads(value) if is_json else [word.strip() for word in value.split(",") if word.strip()]
+        super().__set__(obj, value)
+
+    def _validate(self, val: Any) -> None:
+        if not isinstance(val, list | dict) and not (val is None and self.allow_None):
+            raise ValueError(f"{self.name or 'a parameter'} must be a list or a dict, not {val!r}")
+
+
+class Alias(param.Parameter[Any]):
+    """Another name of the parameter `of`: reading and setting go there. `values` maps values of this name to those of
+    `of`."""
 
     __slots__ = ["of", "values"]
 
@@ -58,8 +88,9 @@ class Alias(param.Parameter):  # type: ignore[misc]
             setattr(obj, self.of, self.values.get(value, value))
 
 
-class FirstAndRest(param.Parameter):  # type: ignore[misc]
-    """One list over two parameters, `first` (a single value) and `rest` (a list): reading joins them, setting splits."""
+class FirstAndRest(param.Parameter[Any]):
+    """One list over two parameters, `first` (a single value) and `rest` (a list): reading joins them, setting
+    splits."""
 
     __slots__ = ["first", "rest"]
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any, Final
 
 
@@ -22,7 +23,8 @@ def _splits(values: Mapping[str, Any]) -> str:
     if count == 1:
         return "number_of_cross_validation_splits must be 0 (no cross-validation) or at least 2, not 1"
     if count == 0 and index != -1:
-        return f"cross_validation_split_index is {index}, which needs number_of_cross_validation_splits; without it, it must be -1"
+        index_text = f"cross_validation_split_index is {index}"
+        return f"{index_text}, which needs number_of_cross_validation_splits; else it must be -1"
     if count > 1 and index >= count:
         return (
             f"cross_validation_split_index must be less than number_of_cross_validation_splits ({count}), not {index}"
@@ -53,7 +55,8 @@ def _datasets_agree(values: Mapping[str, Any]) -> str:
     counts = {"azure_dataset_id": ids, "local_dataset": paths, "dataset_mountpoint": mounts}
     given = {name: count for name, count in counts.items() if count}
     if len(set(given.values())) > 1:
-        return f"datasets differ in number: {', '.join(f'{count} by {name} and its extras' for name, count in given.items())}"
+        counted = ", ".join(f"{count} by {name} and its extras" for name, count in given.items())
+        return f"datasets differ in number: {counted}"
     return ""
 
 
@@ -72,7 +75,7 @@ def _milestones(values: Mapping[str, Any]) -> str:
     if milestones is None:
         needed = _name(values["l_rate_scheduler"]) == "MultiStep"
         return "l_rate_scheduler MultiStep needs l_rate_multi_step_milestones" if needed else ""
-    if not milestones or milestones[0] <= 0 or any(b <= a for a, b in zip(milestones, milestones[1:], strict=False)):
+    if not milestones or milestones[0] <= 0 or any(b <= a for a, b in pairwise(milestones)):
         return f"l_rate_multi_step_milestones must be positive and rising, not {list(milestones)}"
     return ""
 

@@ -76,7 +76,7 @@ class _Reader:
         if cls.node.decorator_list:
             self._say(cls, "its decorator may change it")
         lines = [self._mro(base, (*below, cls)) if isinstance(base, SourceClass) else [base] for base in bases]
-        return [cls, *_merge([*lines, bases])]
+        return [cls, *_merge(lines, bases)]
 
     def _body(self, cls: SourceClass, parameters: dict[str, Parameter]) -> None:
         for statement in statements(cls.node.body):
@@ -113,7 +113,8 @@ class _Reader:
         return found
 
     def _changed(self, parameter: Parameter, value: Any) -> Parameter:
-        """The parameter with a value that a class gives it; as text for a path and the like, it is taken as the class takes it."""
+        """The parameter with a value that a class gives it; as text for a path and the like, it is taken as the class
+        takes it."""
         if value is not UNKNOWN:
             try:
                 value = accept(replace(parameter, optional=True), value)
@@ -140,9 +141,12 @@ def _targets(parameter: Parameter | None, value: Any) -> list[tuple[str, Any]]:
     return [(parameter.name, value)]
 
 
-def _merge(lines: list[list[SourceClass | External]]) -> list[SourceClass | External]:
+def _merge(
+    of_bases: Sequence[Sequence[SourceClass | External]], bases: Sequence[SourceClass | External]
+) -> list[SourceClass | External]:
+    """Python's C3 merge; where the orders contradict each other, the first one wins."""
     merged: list[SourceClass | External] = []
-    lines = [list(line) for line in lines if line]
+    lines = [list(line) for line in (*of_bases, bases) if line]
     while lines:
         head = next(
             (line[0] for line in lines if not any(line[0] in other[1:] for other in lines)),

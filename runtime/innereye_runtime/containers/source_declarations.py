@@ -38,6 +38,7 @@ KINDS: Final[dict[str, Kind]] = {
     "PathParameter": "path",
     "PathList": "list",
     "IntTuple": "tuple",
+    "ListOrDictParam": "any",
     "Alias": "any",
     "FirstAndRest": "list",
 }
@@ -99,7 +100,8 @@ class Declarations:
         return replace(parameter, kind="any", item="any", choices=()) if converts else parameter
 
     def _kind(self, meaning: Meaning | None) -> tuple[str | None, bool]:
-        """The type of `param` (or of ours) that is made, and whether a subclass of the user's converts values itself."""
+        """The type of `param` (or of ours) that is made, and whether a subclass of the user's converts values
+        itself."""
         converts = False
         for _ in range(10):
             if isinstance(meaning, External):
@@ -113,7 +115,10 @@ class Declarations:
                 return meaning.name, converts
             methods = {node.name for node in meaning.node.body if isinstance(node, ast.FunctionDef)}
             converts = converts or not methods.isdisjoint(_CONVERTING)
-            meaning = self.evaluator.modules.meaning(meaning.module, meaning.node.bases[0])
+            base = meaning.node.bases[0]
+            meaning = self.evaluator.modules.meaning(
+                meaning.module, base.value if isinstance(base, ast.Subscript) else base
+            )
         return None, False
 
     def _keywords(self, kind: str, node: ast.Call) -> dict[str, ast.expr]:

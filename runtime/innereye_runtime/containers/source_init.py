@@ -1,4 +1,5 @@
-"""What a class's own `__init__` sets, read from its source: keywords given to `super().__init__`, and `self.x = value`."""
+"""What a class's own `__init__` sets, read from its source: keywords given to `super().__init__`, and `self.x =
+value`."""
 
 from __future__ import annotations
 
@@ -14,7 +15,8 @@ _DEEPEST: Final = 12
 
 
 class Initialiser:
-    """Follows `__init__` of a class through those of its bases, statement by statement; where it can't, values are `UNKNOWN`."""
+    """Follows `__init__` of a class through those of its bases, statement by statement; where it can't, values are
+    `UNKNOWN`."""
 
     def __init__(self, evaluator: Evaluator, mro: Sequence[SourceClass | External]) -> None:
         self.evaluator = evaluator

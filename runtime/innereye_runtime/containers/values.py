@@ -1,4 +1,5 @@
-"""Whether a parameter takes a value, and what that value is in Python: one answer for manifests and for the command line."""
+"""Whether a parameter takes a value, and what that value is in Python: one answer for manifests and for the command
+line."""
 
 from __future__ import annotations
 
@@ -30,7 +31,8 @@ _NOUNS: Final[dict[Kind, str]] = {
 
 
 class ValueProblemError(ValueError):
-    """A value that the parameter does not take. `reason` is TYPE, BOUNDS, CHOICE or LENGTH; `hint` says what to write."""
+    """A value that the parameter does not take. `reason` is TYPE, BOUNDS, CHOICE or LENGTH; `hint` says what to
+    write."""
 
     def __init__(self, message: str, reason: int, hint: str = "") -> None:
         super().__init__(message)

@@ -1,4 +1,5 @@
-"""`WorkflowParams`: what a run does around training: seeds, cross-validation, inference, starting weights, the report."""
+"""`WorkflowParams`: what a run does around training: seeds, cross-validation, inference, starting weights, the
+report."""
 
 from __future__ import annotations
 
@@ -37,10 +38,10 @@ class WorkflowParams(GenericConfig):
     ensemble_inference_on_train_set = param.Boolean(None, doc="Ensemble inference on the training set; unset: no.")
     ensemble_inference_on_val_set = param.Boolean(None, doc="Ensemble inference on the validation set; unset: no.")
     ensemble_inference_on_test_set = param.Boolean(None, doc="Ensemble inference on the test set; unset: yes.")
-    inference_forward = param.Selector(
+    inference_forward: param.Selector[str] = param.Selector(
         default="item",
         objects=["item", "first"],
-        doc="What InnerEyeInference gives to the model's forward: the whole item of the data loader, or its first element.",
+        doc="What InnerEyeInference gives to the model's forward: the loader's whole item, or its first element.",
     )
     weights_url = param.List([], item_type=str, doc="URLs of checkpoints to start from.")
     local_weights_path = PathList([], doc="Checkpoint files to start from.")
@@ -48,7 +49,7 @@ class WorkflowParams(GenericConfig):
     src_checkpoint = param.String("", doc="A checkpoint to start from: a file, a URL, or RUN[:path/]file.")
     checkpoint_monitor = param.String(
         "",
-        doc="Metric that picks the best checkpoint, lower is better; '': val/Loss, val/loss or val_loss; 'last': the last epoch.",
+        doc="Metric of the best checkpoint, lower is better; '': val/Loss, val/loss, val_loss; 'last': last epoch.",
     )
     generate_report = param.Boolean(True, doc="Call create_report after inference.")
     pretraining_run_recovery_id = param.String(

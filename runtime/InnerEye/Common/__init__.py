@@ -1,0 +1,1 @@
+"""Paths, parsing and helpers, under their old names."""  # noqa: N999

@@ -1,0 +1,21 @@
+"""`innereye_runtime.containers.helpers` under its old name."""
+
+from innereye_runtime.containers.helpers import (
+    any_pairwise_larger,
+    change_working_directory,
+    is_linux,
+    is_windows,
+    logging_section,
+    namespace_to_path,
+    path_to_namespace,
+)
+
+__all__ = [
+    "any_pairwise_larger",
+    "change_working_directory",
+    "is_linux",
+    "is_windows",
+    "logging_section",
+    "namespace_to_path",
+    "path_to_namespace",
+]

@@ -1,0 +1,1 @@
+"""Containers and their parameters, under their old names."""  # noqa: N999
