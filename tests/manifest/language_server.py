@@ -33,7 +33,9 @@ class LanguageServer:
         self.number = 0
         self.reader = threading.Thread(target=self._read, daemon=True)
         self.reader.start()
-        self.ask("initialize", {"processId": None, "rootUri": None, "capabilities": {"workspace": {"configuration": True}}})
+        self.ask(
+            "initialize", {"processId": None, "rootUri": None, "capabilities": {"workspace": {"configuration": True}}}
+        )
         self.tell("initialized", {})
         self.tell("workspace/didChangeConfiguration", {"settings": self.settings})
 
@@ -59,7 +61,9 @@ class LanguageServer:
     def at(self, method: str, name: str, line: int, character: int) -> Any:
         """The answer to a question about a place; line and character count from 0."""
         place = {"line": line, "character": character}
-        return self.ask(f"textDocument/{method}", {"textDocument": {"uri": f"file:///project/{name}"}, "position": place})
+        return self.ask(
+            f"textDocument/{method}", {"textDocument": {"uri": f"file:///project/{name}"}, "position": place}
+        )
 
     def ask(self, method: str, parameters: dict[str, Any]) -> Any:
         self.number += 1

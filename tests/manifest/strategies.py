@@ -39,7 +39,9 @@ DATASETS = _some(
     },
 )
 GPUS = st.sampled_from(["none", "all"]) | st.integers(1, 16)
-AZUREML = _some({"cluster": IDENTIFIERS}, {"workspace": FILE_NAMES, "experiment": FILE_NAMES, "image": IDENTIFIERS.map("i".__add__)})
+AZUREML = _some(
+    {"cluster": IDENTIFIERS}, {"workspace": FILE_NAMES, "experiment": FILE_NAMES, "image": IDENTIFIERS.map("i".__add__)}
+)
 COMPUTE = _some(
     {"azureml": AZUREML},
     {
@@ -48,7 +50,9 @@ COMPUTE = _some(
         "nodes": st.just(1),
         "max_duration": DURATIONS,
         "retries": _some({}, {name: st.integers(0, 100) for name in ("preempted", "infrastructure", "user")}),
-        "docker": _some({}, {"image": IDENTIFIERS.map("i".__add__), "memory": st.just("64g"), "cpus": st.floats(0.5, 64)}),
+        "docker": _some(
+            {}, {"image": IDENTIFIERS.map("i".__add__), "memory": st.just("64g"), "cpus": st.floats(0.5, 64)}
+        ),
     },
 )
 MANIFESTS = _some(
@@ -86,6 +90,11 @@ class Mutation:
     lines: range
     """Where a problem has to be told, if the text is no longer valid."""
 
+
+VALUES = (
+    *("", "~", "7", "-1", "0", "1.0", "1e-3", ".nan", "on", "true", "word", "'7'", '""', "[]", "{}", "2g", "0g"),
+    *("*a", "!t x", "2024-01-01", "a: b", "'", "@", "azureml"),
+)
 
 Edit = Callable[[st.DataObject, Document, str], Mutation | None]
 
@@ -152,12 +161,14 @@ def write_a_line_twice(data: st.DataObject, document: Document, text: str) -> Mu
     lines.insert(number, lines[number - 1])
     parents = [p for p in _paths(document, "sequence") if number in _block(document, p)]
     block = _block(document, max(parents, key=len)) if parents else range(number, number)
-    return Mutation("write a line twice", "\n".join(lines), range(min(number, block.start), max(number, block.stop) + 3))
+    return Mutation(
+        "write a line twice", "\n".join(lines), range(min(number, block.start), max(number, block.stop) + 3)
+    )
 
 
 def write_another_value(data: st.DataObject, document: Document, text: str) -> Mutation | None:
     path = data.draw(st.sampled_from(_paths(document, "scalar")))
-    new = data.draw(st.sampled_from(["", "~", "7", "-1", "0", "1.0", ".nan", "on", "true", "word", "'7'", "[]", "{}", "*a", "!t x", "2024-01-01", "a: b", "'", "@"]))
+    new = data.draw(st.sampled_from(VALUES))
     text, line = _replace(document, path, new)
     return Mutation(f"write {new!r}", text, _far(document, path, line))
 

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.manifest.language_server import LanguageServer
 
 from innereye_runtime.manifest.loading import parse
-from tests.manifest.language_server import LanguageServer
 
 ROOT = Path(__file__).resolve().parents[2]
 VALID = "schema: 1\ncontainer:\n  class: HelloContainer\n"

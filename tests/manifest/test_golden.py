@@ -68,7 +68,9 @@ def test_each_problem_points_into_the_text_and_has_a_remedy(path: Path) -> None:
         assert 1 <= span.line <= span.end_line <= len(lines)
         assert (span.line, span.column) <= (span.end_line, span.end_column)
         assert span.end_column <= len(lines[span.end_line - 1]) + 2
-        assert not re.search(r"ruamel|Traceback|\bNone\b|<[a-z ]+>|\{(word|open|\d)?\}", diagnostic.message + diagnostic.hint)
+        assert not re.search(
+            r"ruamel|Traceback|\bNone\b|<[a-z ]+>|\{(word|open|\d)?\}", diagnostic.message + diagnostic.hint
+        )
     assert list(loaded.diagnostics) == sorted(loaded.diagnostics, key=lambda d: d.span)
 
 

@@ -1,4 +1,4 @@
-"""Any valid manifest reads back as itself; any one mutation of it is still valid, or is told inside the mutated lines."""
+"""Any valid manifest reads back as itself; any one mutation of it is valid too, or told inside the mutated lines."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ import jsonschema
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from tests.manifest.strategies import FREE, MANIFESTS, MUTATIONS, Edit, document_of
 
 from innereye_runtime.manifest.building import build
 from innereye_runtime.manifest.loading import parse
 from innereye_runtime.manifest.rendering import render
 from innereye_runtime.manifest.schema import departures, manifest_schema, same
 from innereye_runtime.manifest.writing import dump, to_data
-from tests.manifest.strategies import FREE, MANIFESTS, MUTATIONS, Edit, document_of
 
 PLACE = Path("/project/manifests/m.yaml")
 EXAMPLES = 200 if os.environ.get("CI") == "true" else 60
@@ -45,7 +45,9 @@ def test_a_manifest_reads_back_as_itself(value: dict[str, Any]) -> None:
 @pytest.mark.parametrize("mutate", MUTATIONS, ids=lambda edit: edit.__name__)
 @QUICK
 @given(value=MANIFESTS, data=st.data())
-def test_a_mutation_is_still_valid_or_told_where_it_is(mutate: Edit, value: dict[str, Any], data: st.DataObject) -> None:
+def test_a_mutation_is_still_valid_or_told_where_it_is(
+    mutate: Edit, value: dict[str, Any], data: st.DataObject
+) -> None:
     text = written(value)
     mutation = mutate(data, document_of(text), text)
     if mutation is None:

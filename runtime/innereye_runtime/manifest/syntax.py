@@ -134,8 +134,8 @@ TABLE = (
         "write the value, or delete what is left of it",
     ),
     Rule(
-        "undefined tag handle|expected URI|expected '>' but|expected '!'|expected ' ', but found",
-        "tag|parsing a node|scanning an? directive",
+        "undefined tag handle|",
+        "parsing a node|(scanning|parsing) an? tag",
         "context",
         "this tag can't be read",
         "delete the tag, or put the text in quotes",
