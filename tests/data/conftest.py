@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import secrets
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from tests.data.store import Azurite, Container
+
+from innereye_runtime.data.bringing import release
 
 
 @pytest.fixture(autouse=True)
@@ -23,3 +28,21 @@ def dataset(tmp_path: Path) -> Path:
     (root / "scans" / "two.nii").write_bytes(b"two" * 1000)
     (root / "empty.csv").touch()
     return root
+
+
+@pytest.fixture(scope="session")
+def azurite(needs: Callable[..., None], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Azurite]:
+    """A blob store that runs as long as the tests do."""
+    needs("azurite")
+    store = Azurite(tmp_path_factory.mktemp("azurite"))
+    yield store
+    store.stop()
+
+
+@pytest.fixture
+def container(azurite: Azurite, monkeypatch: pytest.MonkeyPatch) -> Iterator[Container]:
+    """An empty container, which the environment gives access to. What the test holds of the cache is let go."""
+    for name, value in azurite.environment().items():
+        monkeypatch.setenv(name, value)
+    yield azurite.create(f"c{secrets.token_hex(8)}")
+    release()

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 _URL = re.compile(r"azure://(?P<account>[a-z0-9]{3,24})/(?P<container>\$?[a-z0-9-]{3,63})(?:/(?P<path>.*))?")
+_STATUS = re.compile(r"status code: (\d{3})([\w ]*)")
 _PAGE = 5000
 """The most that the store lists at a time."""
 
@@ -142,57 +143,86 @@ class BlobSource:
 
     def _tried(self, request: Callable[[], T], what: str) -> T:
         """What `request` returns, tried again while its failure may pass."""
-        from obstore import exceptions
+        from obstore.exceptions import BaseError
 
         patience, started = self._patience, time.monotonic()
         for attempt in range(1, patience.tries + 1):
             try:
                 return request()
-            except (exceptions.PreconditionError, exceptions.NotModifiedError) as error:
-                raise ChangedError(what) from error
-            except exceptions.NotFoundError as error:
-                raise self._not_found(what, error) from error
-            except (exceptions.PermissionDeniedError, exceptions.UnauthenticatedError) as error:
-                raise DataError(
-                    f"{what}: the store refuses {self._access.how}: {_first_line(error)}",
-                    hint="look at what it may do (it has to list and read) and when it ends",
-                ) from error
-            except exceptions.InvalidPathError as error:
-                raise DataError(
-                    f"{what} holds a blob whose name can't be a file: {_first_line(error)}",
-                    hint="rename or delete it in the store",
-                ) from error
-            except (exceptions.BaseError, _ShortError) as error:
+            except (BaseError, _ShortError) as error:
+                meaning, said = _meaning(error), _said(error)
+                if meaning == "changed" or (meaning == "missing" and what != self.url):
+                    raise ChangedError(what) from error
+                if meaning != "may pass":
+                    raise self._refusal(meaning, what, said) from error
                 pause = min(10.0, patience.pause * 2 ** (attempt - 1)) * random.uniform(0.5, 1.0)
                 waited = time.monotonic() - started
-                if not _may_pass(error) or attempt == patience.tries or waited + pause > patience.total:
+                if attempt == patience.tries or waited + pause > patience.total:
                     raise DataError(
-                        f"{what} can't be read, after {attempt} tries in {waited:.0f} s: {_first_line(error)}",
+                        f"{what} can't be read, after {attempt} tries in {waited:.0f} s: {said}",
                         hint="look at the network and the store, and start again: what was fetched is kept",
                     ) from error
                 time.sleep(pause)
         raise AssertionError("a try either returns or raises")
 
-    def _not_found(self, what: str, error: Exception) -> Exception:
-        if what != self.url:
-            return ChangedError(what)
-        container = f"azure://{self._url.account}/{self._url.container}"
-        return DataError(
-            f"there is no {container}: {_first_line(error)}", hint="look at the names of account and container"
-        )
+    def _refusal(self, meaning: str, what: str, said: str) -> DataError:
+        match meaning:
+            case "missing":
+                container = f"azure://{self._url.account}/{self._url.container}"
+                return DataError(f"there is no {container}: {said}", hint="look at the names of account and container")
+            case "refused":
+                return DataError(
+                    f"{what}: the store refuses {self._access.how}: {said}",
+                    hint="look at what it may do (it has to list and read) and when it ends",
+                )
+            case "name":
+                return DataError(
+                    f"{what} holds a blob whose name can't be a file: {said}", hint="rename or delete it in the store"
+                )
+            case _:
+                return DataError(f"{what} can't be read: {said}")
 
 
 class _ShortError(Exception):
     """Fewer bytes came than the store has."""
 
 
-def _may_pass(error: Exception) -> bool:
-    """Whether the same request may succeed later: a refusal (4xx) stays one, but for time-out and throttling."""
-    status = re.search(r"status code: (\d{3})", str(error))
-    return status is None or status[1][0] != "4" or status[1] in ("408", "429")
+def _meaning(error: Exception) -> str:
+    """What a failed request is: changed, missing, refused, name, final, or one that may pass.
+
+    obstore has exceptions of its own for some of these when it reads a blob, and the status alone when it lists.
+    """
+    from obstore import exceptions
+
+    match error:
+        case exceptions.PreconditionError() | exceptions.NotModifiedError():
+            return "changed"
+        case exceptions.NotFoundError():
+            return "missing"
+        case exceptions.PermissionDeniedError() | exceptions.UnauthenticatedError():
+            return "refused"
+        case exceptions.InvalidPathError():
+            return "name"
+        case exceptions.NotSupportedError() | exceptions.UnknownConfigurationKeyError():
+            return "final"
+    found = _STATUS.search(str(error))
+    match int(found[1]) if found else 0:
+        case 401 | 403:
+            return "refused"
+        case 404:
+            return "missing"
+        case 409 | 412:
+            return "changed"
+        case status if 400 <= status < 500 and status not in (408, 429):
+            return "final"
+    return "may pass"
 
 
-def _first_line(error: Exception) -> str:
-    """What obstore says, on one line and without the query of a URL, which may be signed."""
-    line = str(error).split("\n", 1)[0]
-    return re.sub(r"\?\S*", "", line).removeprefix("Generic MicrosoftAzure error: ")[:400]
+def _said(error: Exception) -> str:
+    """What the store said, in a few words, and nothing of a URL's query, which may be signed."""
+    text = str(error)
+    status, code = _STATUS.search(text), re.search(r"<Code>(\w+)</Code>", text)
+    if status:
+        return f"{status[1]} {status[2].strip()}" + (f" ({code[1]})" if code else "")
+    line = re.sub(r"\?\S*", "", text.split("\n\nDebug source", 1)[0]).replace("\n", "\\n")
+    return line.removeprefix("Generic MicrosoftAzure error: ")[:300]
