@@ -30,7 +30,6 @@ from innereye_runtime.manifest.nodes import (
     scalar,
     span_of,
 )
-from innereye_runtime.manifest.syntax import explain
 from innereye_runtime.manifest.words import clip
 
 MAX_DEPTH = 64
@@ -118,6 +117,8 @@ class _Composer:
             self.report("E003", self._here(), message, "delete it; a manifest needs none")
             raise _UnreadableError from error
         except MarkedYAMLError as error:
+            from innereye_runtime.manifest.syntax import explain  # its table is needed only for a mistake
+
             self.report.found += explain(error, self.lines, self.source)
             raise _UnreadableError from error
         except (ValueError, OverflowError, LookupError) as error:  # an escape that names no character

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from innereye_runtime.errors import UsageError
-from innereye_runtime.manifest import messages, reading, rules
+from innereye_runtime.manifest import reading, rules
 from innereye_runtime.manifest.building import build, build_container
 from innereye_runtime.manifest.diagnostics import MOST, Diagnostic
 from innereye_runtime.manifest.document import Document
@@ -59,7 +59,10 @@ def parse(text: bytes, *, path: Path | None, source: str, target: TargetName | N
     if document is None:
         return Loaded(manifest=None, document=None, diagnostics=in_order(found))
     value = _for_target(document.value, target)
-    found += messages.diagnostics(document, departures(value))
+    if wrong := departures(value):
+        from innereye_runtime.manifest import messages  # needed only for a mistake
+
+        found += messages.diagnostics(document, wrong)
     found += rules.check(document, value)
     diagnostics = in_order(found)
     container, manifest = None, None
