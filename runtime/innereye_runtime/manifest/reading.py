@@ -31,7 +31,7 @@ def read(data: bytes, source: str) -> tuple[Document | None, list[Diagnostic]]:
             _at_top(source, "E002", message, "is this the right file? A manifest names data, it does not hold it")
         ]
     try:
-        text = data.decode("utf-8-sig")
+        text = data.removeprefix(codecs.BOM_UTF8).decode()
     except UnicodeDecodeError as error:
         return None, [_not_utf8(data, error, source)]
     lines = tuple(_LINE_END.split(text))
@@ -56,15 +56,14 @@ def _at_top(source: str, code: str, message: str, hint: str) -> Diagnostic:
 
 def _not_utf8(data: bytes, error: UnicodeDecodeError, source: str) -> Diagnostic:
     utf16 = data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
-    before = data[: error.start].decode("utf-8-sig")
-    lines = _LINE_END.split(before)
+    start = error.start + len(data) - len(error.object)  # a byte order mark was taken off
+    lines = _LINE_END.split(error.object[: error.start].decode())
     line, column = len(lines), len(lines[-1]) + 1
-    end = re.search(rb"[\r\n]", data[error.start :])
-    shown = lines[-1] + data[error.start : error.start + end.start() if end else None].decode("utf-8", "replace")
+    end = re.search(rb"[\r\n]", data[start:])
+    shown = lines[-1] + data[start : start + end.start() if end else None].decode("utf-8", "replace")
     return Diagnostic(
         code="E001",
-        message=f"not UTF-8: byte 0x{data[error.start]:02x} at offset {error.start}"
-        + (" (this is UTF-16)" if utf16 else ""),
+        message=f"not UTF-8: byte 0x{data[start]:02x} at offset {start}" + (" (this is UTF-16)" if utf16 else ""),
         span=Span(line, column, line, column + 1),
         source=source,
         lines=("",) if utf16 else (shown[:200],),
