@@ -149,7 +149,7 @@ class BlobSource:
         for attempt in range(1, patience.tries + 1):
             try:
                 return request()
-            except (BaseError, _ShortError) as error:
+            except (BaseError, OSError, _ShortError) as error:
                 meaning, said = _meaning(error), _said(error)
                 if meaning == "changed" or (meaning == "missing" and what != self.url):
                     raise ChangedError(what) from error
@@ -190,14 +190,15 @@ class _ShortError(Exception):
 def _meaning(error: Exception) -> str:
     """What a failed request is: changed, missing, refused, name, final, or one that may pass.
 
-    obstore has exceptions of its own for some of these when it reads a blob, and the status alone when it lists.
+    obstore has exceptions of its own for some of these when it reads a blob (for a missing one Python's), and the
+    status alone when it lists.
     """
     from obstore import exceptions
 
     match error:
         case exceptions.PreconditionError() | exceptions.NotModifiedError():
             return "changed"
-        case exceptions.NotFoundError():
+        case exceptions.NotFoundError() | FileNotFoundError():
             return "missing"
         case exceptions.PermissionDeniedError() | exceptions.UnauthenticatedError():
             return "refused"

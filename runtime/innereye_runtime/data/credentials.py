@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import parse_qsl
 
-from innereye_runtime.errors import PreflightError
+from innereye_runtime.errors import DataError, PreflightError
 
 SCOPE = "https://storage.azure.com/.default"
 
@@ -100,7 +100,10 @@ def _identity(account: str) -> Callable[[], Any]:
         ) from None
 
     def token() -> dict[str, Any]:
-        found = credential.get_token(SCOPE)
+        try:
+            found = credential.get_token(SCOPE)
+        except ClientAuthenticationError as error:
+            raise DataError(f"the blobs of {account}: the sign-in ended: {str(error).splitlines()[0]}") from error
         return {"token": found.token, "expires_at": datetime.fromtimestamp(found.expires_on, UTC)}
 
     return token

@@ -71,7 +71,6 @@ class _Download:
         fetched = parallel(self._fetch, missing, cost=lambda unit: _length(*unit), workers=WORKERS, batch=8)
         for (item, block), digest in zip(missing, fetched, strict=True):
             done[item.name, block] = digest
-            self._journal.add([(item.name, block, digest)])
             self._told(item, block)
         for item, block in units:
             blocks.setdefault(item.name, []).append(done[item.name, block])
@@ -117,6 +116,7 @@ class _Download:
                 os.ftruncate(descriptor, item.size)
         finally:
             os.close(descriptor)
+        self._journal.add(item.name, block, digest)
         return digest
 
     def _open(self, item: Item, whole: bool) -> int:

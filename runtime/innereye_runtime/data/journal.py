@@ -8,8 +8,9 @@ nothing.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
+from threading import Lock
 from typing import Self, TextIO
 
 
@@ -26,6 +27,7 @@ class Journal:
 
     def __init__(self, file: TextIO, done: Mapping[tuple[str, int], bytes]) -> None:
         self._file = file
+        self._lock = Lock()
         self.done = done
 
     @classmethod
@@ -40,9 +42,12 @@ class Journal:
         file.write("\n" if done else json.dumps(boot) + "\n")  # the first ends a line that was torn
         return cls(file, done)
 
-    def add(self, entries: Iterable[tuple[str, int, bytes]]) -> None:
-        self._file.writelines(json.dumps([name, block, digest.hex()]) + "\n" for name, block, digest in entries)
-        self._file.flush()
+    def add(self, name: str, block: int, digest: bytes) -> None:
+        """Thread-safe."""
+        line = json.dumps([name, block, digest.hex()]) + "\n"
+        with self._lock:
+            self._file.write(line)
+            self._file.flush()
 
     def close(self) -> None:
         self._file.close()
