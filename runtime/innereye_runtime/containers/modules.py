@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
-from importlib.machinery import ModuleSpec
+from importlib.machinery import ModuleSpec, PathFinder
 from pathlib import Path
 
 
@@ -41,7 +41,11 @@ def locate(module: str, search_path: Sequence[Path]) -> Place | None:
 def _spec(name: str, path: list[str] | None) -> ModuleSpec | None:
     for finder in sys.meta_path:
         find_spec = getattr(finder, "find_spec", None)
-        found: ModuleSpec | None = find_spec(name, path) if find_spec is not None else None
+        if find_spec is None:
+            continue
+        # For a namespace package this finder asks for the parent's module, which isn't imported; the last part of the
+        # name is all that it looks for on a path.
+        found: ModuleSpec | None = find_spec(name.rpartition(".")[2] if finder is PathFinder else name, path)
         if found is not None:
             return found
     return None

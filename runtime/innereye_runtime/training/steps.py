@@ -8,6 +8,7 @@ import logging
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import zip_longest
 from pathlib import Path
 from typing import IO
 
@@ -18,11 +19,13 @@ from innereye_runtime.containers.container import LightningContainer
 from innereye_runtime.containers.discovery import load
 from innereye_runtime.containers.parameter_list import parameters_of
 from innereye_runtime.containers.values import plain
+from innereye_runtime.data.datasets import check_unchanged
 from innereye_runtime.data.datasets import resolve as resolve_datasets
 from innereye_runtime.data.outputs import check_expected, write_outputs
-from innereye_runtime.errors import DataError, ExitCode, ManifestError, UsageError
+from innereye_runtime.errors import ExitCode, ManifestError, UsageError
 from innereye_runtime.job.record import write_json
 from innereye_runtime.job.resolve import parse_overrides
+from innereye_runtime.manifest.model import Dataset
 from innereye_runtime.training.evaluation import evaluate
 from innereye_runtime.training.lightning1 import adapt
 from innereye_runtime.training.metrics import SPLITS
@@ -81,19 +84,25 @@ def find_datasets(run: Run, container: LightningContainer, places: Sequence[Path
     Raises:
         DataError: one isn't there, isn't the one whose sha256 the manifest has, or changed since an earlier attempt.
     """
-    earlier = {dataset["path"]: dataset["sha256"] for dataset in run.record.datasets}
-    found = resolve_datasets(run.job.manifest.datasets, places)
-    for dataset in found:
-        before = earlier.get(str(dataset.path))
-        if before is not None and before != dataset.fingerprint.sha256:
-            raise DataError(
-                f"the dataset at {dataset.path} changed since the last attempt of this run",
-                hint="start a new run: one that goes on with other data is neither the old nor the new result",
-            )
+    wanted = run.job.manifest.datasets
+    if not wanted or run.record.arguments["local_dataset"]["origin"] == "command line":
+        wanted = _own_datasets(container, run.job.cwd)
+    found = resolve_datasets(wanted, places)
+    check_unchanged(found, run.record.datasets)
+    run.record.datasets = [dataset.describe() for dataset in found]
     if found:
         container.local_dataset = found[0].path
         container.extra_local_dataset_paths = [dataset.path for dataset in found[1:]]
-    run.record.datasets = [dataset.describe() for dataset in found]
+
+
+def _own_datasets(container: LightningContainer, cwd: Path) -> tuple[Dataset, ...]:
+    """The datasets that a container names by its own parameters; a relative path counts from where the run was
+    started.
+    """
+    ids = [container.azure_dataset_id, *container.extra_azure_dataset_ids]
+    paths = [container.local_dataset, *container.extra_local_dataset_paths]
+    pairs = zip_longest(ids, paths)
+    return tuple(Dataset(id=name or "", local=cwd / path if path else None) for name, path in pairs if name or path)
 
 
 def train(run: Run, container: LightningContainer, terminal: IO[str] | None) -> Trained:
