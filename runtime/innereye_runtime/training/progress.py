@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import time
 from typing import IO, Any
 
@@ -69,9 +70,9 @@ class TerminalBar(Callback):
         known = isinstance(total, int) and total > 0
         filled = round(_BAR_WIDTH * (batch_idx + 1) / total) if known else 0
         bar = "█" * filled + "░" * (_BAR_WIDTH - filled)
-        self._terminal.write(
-            f"{_CLEAR}{_epoch(trainer)} {bar} {batch_idx + 1}/{total if known else '?'}  {_metrics(trainer)}"[:160]
-        )
+        line = f"{_epoch(trainer)} {bar} {batch_idx + 1}/{total if known else '?'}  {_metrics(trainer)}"
+        width = os.get_terminal_size(self._terminal.fileno()).columns
+        self._terminal.write(_CLEAR + line[: max(width - 1, 0)])
         self._terminal.flush()
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
