@@ -12,6 +12,10 @@ from jsonschema import Draft202012Validator
 from tests.projects import Project, tiny_project
 
 from innereye_runtime.cli.main import main
+from innereye_runtime.cli.run import NO_RUN, outcome
+from innereye_runtime.data.outputs import write_outputs
+from innereye_runtime.job.paths import RunPaths
+from innereye_runtime.job.record import RunRecord
 
 MANIFEST = """\
 schema: 1
@@ -50,6 +54,16 @@ def test_json_tells_the_state_the_metrics_and_the_weights(answer: dict[str, obje
     assert run.is_absolute()
 
 
+def test_the_weights_are_those_of_the_last_checkpoint(tmp_path: Path) -> None:
+    checkpoints = {"best": {"weights_sha256": "b"}, "last": {"weights_sha256": "a"}}
+    RunRecord(id="x", model="x", target="process", checkpoints=checkpoints).write(RunPaths(tmp_path))
+    assert outcome(str(tmp_path), 0)["weights_sha256"] == "a"
+
+
+def test_a_run_that_wrote_no_record_has_an_answer(tmp_path: Path) -> None:
+    assert outcome(str(tmp_path), 143) == {**NO_RUN, "run": str(tmp_path), "state": "stopped", "exit_code": 143}
+
+
 def test_json_answers_also_where_nothing_was_started(project: Project, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["--json", str(project.root / "missing.yaml")]) == 2
     out, err = capsys.readouterr()
@@ -80,7 +94,8 @@ def test_verify(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
 def test_a_report_that_is_written_again_leaves_a_whole_folder_whole(
     run: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    (run / "report.html").write_bytes((run / "report.html").read_bytes())
+    (run / "report.html").write_text("as an older version wrote it")
+    write_outputs(run)
     assert main(["report", str(run)]) == 0
     assert capsys.readouterr().out == f"{run / 'report.html'}\n"
     assert main(["verify", str(run)]) == 0
