@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 from dataclasses import asdict, dataclass, field
@@ -11,6 +12,8 @@ from typing import Any, Literal, Self
 
 from innereye_runtime.errors import ExitCode, UsageError
 from innereye_runtime.job.paths import RunPaths
+
+_ROOM = 256 << 10
 
 State = Literal["running", "completed", "failed", "interrupted", "stopped"]
 
@@ -127,10 +130,40 @@ def utc_now() -> str:
 def write_json(path: Path, value: Any) -> None:
     """Writes `value` to `path` such that a reader, or a restart after a kill, finds the old file or the new one.
 
+    On a full disk it takes the room that `keep_room` kept for it.
+
     Raises:
         OSError: the disk is full or the folder can't be written; the old file is untouched.
         ValueError: `value` holds NaN or infinity, which JSON has not.
     """
+    try:
+        _write_json(path, value)
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT) or not _room(path).exists():
+            raise
+        give_room_back(path)
+        _write_json(path, value)
+
+
+def keep_room(path: Path) -> None:
+    """Keeps some room beside `path`, so that a full disk can still be told there.
+
+    Raises:
+        OSError: there is none already.
+    """
+    _room(path).write_bytes(bytes(_ROOM))
+
+
+def give_room_back(path: Path) -> None:
+    """Undoes `keep_room`, where it was done."""
+    _room(path).unlink(missing_ok=True)
+
+
+def _room(path: Path) -> Path:
+    return path.with_name(f".{path.name}.room")
+
+
+def _write_json(path: Path, value: Any) -> None:
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         with temporary.open("w", encoding="utf-8") as file:

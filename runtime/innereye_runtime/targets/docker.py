@@ -15,13 +15,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from innereye_runtime.errors import InnerEyeError
 from innereye_runtime.job import provenance
 from innereye_runtime.job.launch import Launch
 from innereye_runtime.job.paths import RunPaths, create_run_folder
 from innereye_runtime.job.resolve import Job
 from innereye_runtime.targets.docker_end import End, close_record, end_of
 from innereye_runtime.targets.docker_engine import create, digest_of, translated
-from innereye_runtime.targets.docker_output import OutputCopy
+from innereye_runtime.targets.docker_output import OutputCopy, write_all
 from innereye_runtime.targets.docker_request import Caller, DockerPlan, container_name, plan_for
 from innereye_runtime.targets.doctor import require
 from innereye_runtime.targets.doctor.subject import Subject
@@ -93,17 +94,23 @@ class DockerHandle:
 
     def _run(self, attempt: int, asked: StopRequest) -> End:
         """One container from its creation to its removal, whatever happens between."""
-        with self._created(attempt) as container:
-            self._container = container
-            with translated():
-                state = container.run(asked, stdout=self._stdout)
+        try:
+            with self._created(attempt) as container:
+                self._container = container
+                with translated(self._plan.request):
+                    state = container.run(asked, stdout=self._stdout)
+        except InnerEyeError as error:
+            close_record(self._paths, End(exit_code=error.exit_code, reason=str(error)), model=self._plan.model_name)
+            raise
         end = end_of(
             state,
             memory=self._plan.request.memory,
             shared_memory=self._plan.request.shared_memory,
             stopped_by=asked.signum,
         )
-        close_record(self._paths, end, model=self._plan.model_name)
+        reason = close_record(self._paths, end, model=self._plan.model_name)
+        if reason:  # the last line of the job's output, which the job could not write
+            write_all(2, f"error: {reason}\n".encode())
         return end
 
     @contextmanager

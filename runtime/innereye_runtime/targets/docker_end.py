@@ -10,7 +10,7 @@ from typing import Any
 
 from innereye_runtime.errors import ExitCode
 from innereye_runtime.job.paths import RunPaths
-from innereye_runtime.job.record import RunRecord, state_of
+from innereye_runtime.job.record import RunRecord, give_room_back, state_of
 from innereye_runtime.manifest.units import Memory
 
 
@@ -49,17 +49,25 @@ def end_of(state: Mapping[str, Any], *, memory: Memory, shared_memory: Memory, s
 
 
 def close_record(paths: RunPaths, end: End, *, model: str) -> str:
-    """Writes the end into run.json where the running side could not, and returns the reason that stands there."""
+    """Writes the end into run.json and the console's log where the running side could not, and returns what it wrote.
+
+    '' where the running side has told its end itself.
+    """
     if paths.run_json.is_file():
         record = RunRecord.read(paths)
     else:
         record = RunRecord(id=paths.root.name, model=model, target="docker")
         record.begin_attempt(socket.gethostname())
-    if record.state == "running":
-        reason = end.reason or "ended before it could say why"
-        record.end_attempt(state_of(end.exit_code), end.exit_code, reason)
-        record.write(paths)
-    return record.reason
+    if record.state != "running":
+        return ""
+    reason = end.reason or "ended before it could say why"
+    record.end_attempt(state_of(end.exit_code), end.exit_code, reason)
+    record.write(paths)
+    give_room_back(paths.run_json)
+    if paths.logs.is_dir():
+        with paths.console_log.open("a", encoding="utf-8") as log:
+            log.write(f"error: {reason}\n")
+    return reason
 
 
 def _name(signum: int) -> str:

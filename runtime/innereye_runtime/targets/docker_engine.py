@@ -151,6 +151,10 @@ def own_error(error: Exception, *, image: str = "", request: ContainerRequest | 
             return PreflightError(f"the container is gone: {text}", hint="it was removed by another command")
         case errors.APIError():
             return PreflightError(f"the Docker engine refused: {text}", hint="its own log says more")
+        case errors.TLSParameterError() | errors.ContextException() | errors.ContextNotFound():
+            return PreflightError(
+                f"the settings for the Docker engine are wrong: {text}", hint="see docker context ls, and DOCKER_HOST"
+            )
     if "PermissionError" in text or "Permission denied" in text:
         return PreflightError(
             f"this user may not talk to the Docker engine at {_address()}",

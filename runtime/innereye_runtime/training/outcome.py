@@ -62,7 +62,7 @@ def _worker_killed(error: BaseException) -> int | None:
     while current is not None:
         text = str(current)
         if re.search(
-            r"Bus error|insufficient shared memory|out of shared memory|No space left on device.*/torch_", text
+            r"Bus error|insufficient shared memory|out of shared memory|unable to allocate shared memory", text
         ):
             return SHARED_MEMORY
         if re.search(r"DataLoader worker .*killed by signal: Killed", text):

@@ -21,7 +21,7 @@ from innereye_runtime.job import provenance
 from innereye_runtime.job.launch import Launch
 from innereye_runtime.job.paths import RunPaths
 from innereye_runtime.job.ranks import Ranks
-from innereye_runtime.job.record import RunRecord, state_of
+from innereye_runtime.job.record import RunRecord, give_room_back, keep_room, state_of
 from innereye_runtime.job.resolve import Job
 from innereye_runtime.manifest.writing import dump, to_data
 from innereye_runtime.training.console import recorded_console
@@ -89,6 +89,7 @@ def opened_run(job: Job, paths: RunPaths, *, target: str | None) -> Iterator[Run
         if ranks.is_first:
             paths.outputs_json.unlink(missing_ok=True)  # not complete any more
             run.write()
+            keep_room(paths.run_json)
             paths.manifest.write_text(dump(job.manifest), encoding="utf-8")
             stack.enter_context(recorded_console(paths.console_log))
             _log_to_console()
@@ -97,6 +98,8 @@ def opened_run(job: Job, paths: RunPaths, *, target: str | None) -> Iterator[Run
         yield run
         run.record.end_attempt("completed", ExitCode.DONE, "")
     run.write()
+    if ranks.is_first:
+        give_room_back(paths.run_json)
 
 
 def _record(job: Job, paths: RunPaths, target: str, launch: Launch) -> RunRecord:

@@ -1,0 +1,140 @@
+"""The parts of the Docker target that need no engine: errors, ends, output, processes, the launch file."""
+
+from __future__ import annotations
+
+import inspect
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import docker.errors
+import pytest
+
+from innereye_runtime.errors import DataError, ImageError, InnerEyeError, PreflightError
+from innereye_runtime.job.launch import Launch
+from innereye_runtime.job.paths import RunPaths
+from innereye_runtime.job.provenance import Code
+from innereye_runtime.job.record import RunRecord
+from innereye_runtime.manifest.units import Memory
+from innereye_runtime.targets.docker_end import End, close_record, end_of
+from innereye_runtime.targets.docker_engine import own_error
+from innereye_runtime.targets.docker_output import OutputCopy
+from innereye_runtime.targets.processes import is_alive, this_process
+
+LIMITS = {"memory": Memory.parse("2g"), "shared_memory": Memory.parse("64m")}
+
+
+def foreign_errors() -> list[type[Exception]]:
+    found = inspect.getmembers(docker.errors, inspect.isclass)
+    return [one for _, one in found if issubclass(one, Exception) and one.__module__ == "docker.errors"]
+
+
+@pytest.mark.parametrize("kind", foreign_errors(), ids=lambda kind: kind.__name__)
+def test_every_error_of_the_sdk_becomes_our_own(kind: type[Exception]) -> None:
+    needed = 1
+    if "__init__" in vars(kind):
+        parameters = list(inspect.signature(kind).parameters.values())
+        needed = len([one for one in parameters if one.default is one.empty])
+    own = own_error(kind(*["something"] * needed), image="innereye-runtime:gpu")
+    assert isinstance(own, InnerEyeError)
+    assert own.hint
+
+
+@pytest.mark.parametrize(
+    ("said", "kind", "told"),
+    [
+        ('could not select device driver "" with capabilities: [[gpu]]', PreflightError, "NVIDIA's runtime"),
+        ('invalid mount config for type "bind": bind source path does not exist: /data/x', DataError, "/data/x is not"),
+        ("write /var/lib/docker/x: no space left on device", PreflightError, "disk full"),
+        ("No such image: innereye-runtime:gpu", ImageError, "no image innereye-runtime:gpu"),
+        ('OCI runtime create failed: exec: "x": executable file not found in $PATH', ImageError, "no innereye-runtime"),
+        ("Minimum memory limit allowed is 6MB", PreflightError, "refuses the limits"),
+    ],
+)
+def test_what_the_engine_says_is_told_with_a_remedy(said: str, kind: type[InnerEyeError], told: str) -> None:
+    own = own_error(docker.errors.APIError("500", explanation=said), image="innereye-runtime:gpu")
+    assert type(own) is kind
+    assert told in str(own)
+    assert own.hint
+
+
+@pytest.mark.parametrize(
+    ("state", "stopped_by", "code", "told"),
+    [
+        ({"ExitCode": 0}, None, 0, ""),
+        ({"ExitCode": 42}, None, 42, ""),
+        ({"ExitCode": 137, "OOMKilled": True}, None, 137, "out of memory: the job needed more than its 2g"),
+        ({"ExitCode": 137, "OOMKilled": False}, None, 137, "killed from outside"),
+        ({"ExitCode": 135}, None, 135, "out of shared memory: the job needed more than its 64m"),
+        ({"ExitCode": 139}, None, 139, "SIGSEGV"),
+        ({"ExitCode": 255}, None, 255, "signal 127"),
+        ({"ExitCode": 137}, signal.SIGINT, 130, "did not end in time after SIGINT"),
+        ({"ExitCode": 143}, signal.SIGTERM, 143, "before training began"),
+        ({"ExitCode": 0}, signal.SIGTERM, 0, ""),
+    ],
+)
+def test_an_end_has_a_code_and_a_reason(state: dict[str, object], stopped_by: int | None, code: int, told: str) -> None:
+    end = end_of(state, stopped_by=stopped_by, **LIMITS)
+    assert end.exit_code == code
+    assert told in end.reason
+    assert bool(end.reason) == bool(told)
+
+
+def test_the_end_of_a_killed_container_is_written_and_a_told_one_is_left(tmp_path: Path) -> None:
+    paths = RunPaths(tmp_path)
+    record = RunRecord(id="run", model="Tiny", target="docker")
+    record.begin_attempt("host")
+    record.write(paths)
+    assert close_record(paths, End(exit_code=137, reason="out of memory"), model="Tiny") == "out of memory"
+    assert close_record(paths, End(exit_code=0, reason=""), model="Tiny") == ""
+    record = RunRecord.read(paths)
+    assert (record.state, record.exit_code, record.reason) == ("failed", 137, "out of memory")
+
+
+def test_a_container_that_never_got_to_its_record_gets_one(tmp_path: Path) -> None:
+    close_record(RunPaths(tmp_path), End(exit_code=130, reason="ended by SIGINT"), model="Tiny")
+    assert RunRecord.read(RunPaths(tmp_path)).state == "interrupted"
+
+
+def test_output_is_copied_byte_for_byte_and_a_reader_that_has_gone_stops_nothing(tmp_path: Path) -> None:
+    pieces = [(b"50%\r", None), (b"caf\xc3", None), (None, b"\xff"), (b"\xa9", None)]
+    out, err = (os.open(tmp_path / name, os.O_RDWR | os.O_CREAT) for name in ("out", "err"))
+    OutputCopy(pieces, stdout=out, stderr=err).finish()
+    assert (tmp_path / "out").read_bytes() == "50%\rcafé".encode()
+    assert (tmp_path / "err").read_bytes() == b"\xff"
+    reader, writer = os.pipe()
+    os.close(reader)
+    taken = []
+    OutputCopy((taken.append(piece) or piece for piece in pieces), stdout=writer, stderr=err).finish()
+    assert len(taken) == len(pieces)
+    for descriptor in (out, err, writer):
+        os.close(descriptor)
+
+
+def test_a_launcher_is_known_from_a_later_process_with_its_number() -> None:
+    assert is_alive(this_process())
+    number, start, boot = this_process().split("-", 2)
+    assert not is_alive(f"{number}-{int(start) + 1}-{boot}")
+    child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
+    from innereye_runtime.targets.processes import _identity
+
+    identity = _identity(child.pid)
+    assert identity is not None and is_alive(identity)
+    child.kill()
+    child.wait()
+    assert not is_alive(identity)
+
+
+def test_the_launch_file_is_private_and_reads_back(tmp_path: Path) -> None:
+    launch = Launch(
+        code=Code(root="/code", commit="abc", dirty=True, diff="-x"),
+        image={"reference": "innereye-runtime:cpu", "digest": "sha256:1"},
+        secrets={"API_KEY": "hunter2"},
+    )
+    launch.write(tmp_path / "launch.json")
+    assert (tmp_path / "launch.json").stat().st_mode & 0o777 == 0o400
+    assert Launch.read(tmp_path / "launch.json") == launch
+    assert "hunter2" not in repr(launch)
+    assert Launch.read(tmp_path / "none") == Launch()
