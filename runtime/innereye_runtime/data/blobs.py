@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from obstore.store import AzureStore
 
 T = TypeVar("T")
+Items = list[Item]  # in the class, `list` is the method
+Names = list[str]
 
 _URL = re.compile(r"azure://(?P<account>[a-z0-9]{3,24})/(?P<container>\$?[a-z0-9-]{3,63})(?:/(?P<path>.*))?")
 _STATUS = re.compile(r"status code: (\d{3})([\w ]*)")
@@ -86,8 +88,8 @@ class BlobSource:
     def access(self) -> Access:
         return self._access
 
-    def list(self) -> list[Item]:
-        def pages() -> list[Item]:
+    def list(self) -> Items:
+        def pages() -> Items:
             import obstore
 
             return [
@@ -103,6 +105,20 @@ class BlobSource:
                 hint="look at the path: case matters, and it is a whole folder name",
             )
         return items
+
+    def folders(self) -> Names:
+        """The names of the folders right below, sorted.
+
+        Raises:
+            DataError: as `list`.
+        """
+
+        def page() -> Names:
+            import obstore
+
+            return [*obstore.list_with_delimiter(self._store())["common_prefixes"]]
+
+        return sorted(self._tried(page, self.url))
 
     def read(self, item: Item, start: int, length: int) -> Buffer:
         def ranged() -> Buffer:

@@ -23,7 +23,7 @@ from innereye_runtime.data.places import cache_home
 from innereye_runtime.data.progress import Progress
 from innereye_runtime.data.source import ChangedError, FolderSource, Item, Source, version_of
 from innereye_runtime.data.tree import walk
-from innereye_runtime.errors import DataError
+from innereye_runtime.errors import DataError, UsageError
 
 log = logging.getLogger("innereye_runtime")
 
@@ -53,8 +53,21 @@ def source_of(text: str) -> BlobSource | None:
     """
     if text.startswith("azure://"):
         return BlobSource(BlobUrl.parse(text))
-    datastore = os.environ.get("INNEREYE_DATASTORE", "")
-    return BlobSource(BlobUrl.parse(f"{datastore.rstrip('/')}/{text}")) if datastore and text else None
+    place = os.environ.get("INNEREYE_DATASTORE", "")
+    return BlobSource(BlobUrl.parse(f"{place.rstrip('/')}/{text}")) if place and text else None
+
+
+def datastore() -> BlobSource:
+    """The datastore that `INNEREYE_DATASTORE` names.
+
+    Raises:
+        UsageError: the variable is not set.
+        DataError: it is no URL.
+    """
+    place = os.environ.get("INNEREYE_DATASTORE", "")
+    if not place:
+        raise UsageError("no datastore is named", hint="set INNEREYE_DATASTORE to azure://ACCOUNT/CONTAINER/PATH")
+    return BlobSource(BlobUrl.parse(place))
 
 
 def bring(where: Path | BlobSource, mode: str, *, strict: bool, progress: Progress) -> Brought:

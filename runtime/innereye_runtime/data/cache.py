@@ -19,6 +19,7 @@ import shutil
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -54,6 +55,15 @@ class Entry:
     """Seconds since the epoch."""
     path: Path
 
+    def describe(self) -> dict[str, Any]:
+        return {
+            "source": self.source,
+            "path": str(self.path / "data"),
+            "sha256": self.fingerprint.sha256 if self.fingerprint else None,
+            "size": self.size,
+            "used": datetime.fromtimestamp(self.used, UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+        }
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Copy:
@@ -68,7 +78,7 @@ class Copy:
 
 class Cache:
     def __init__(self, root: Path | None = None, *, limit: int | None = None) -> None:
-        self._root = root or cache_home() / "datasets"
+        self.root = root or cache_home() / "datasets"
         self._limit = limit
 
     def obtain(self, source: Source, items: Sequence[Item], progress: Progress) -> Copy:
@@ -80,7 +90,7 @@ class Cache:
             DataError: the source fails, or the disk is full.
             ChangedError: an item changed since it was listed.
         """
-        place = self._root / version_of(source, items)
+        place = self.root / version_of(source, items)
 
         def waiting() -> None:
             log.info("waiting for another process, which fetches or uses %s", source.url)
@@ -89,7 +99,7 @@ class Cache:
             try:
                 lock = Lock.shared(self._lock(place), waiting=waiting)
             except OSError as error:
-                raise disk_error(error, self._root, 0) from error
+                raise disk_error(error, self.root, 0) from error
             if (found := _whole(place)) is not None:
                 os.utime(place / _MARKER)
                 return Copy(path=place / "data", fingerprint=found, seconds=0.0, lock=lock)
@@ -110,22 +120,22 @@ class Cache:
 
     def holds(self, source: Source, items: Sequence[Item]) -> bool:
         """Whether the cache has these items, whole."""
-        return (self._root / version_of(source, items) / _MARKER).exists()
+        return (self.root / version_of(source, items) / _MARKER).exists()
 
     def room(self) -> int:
         """How many bytes a new dataset may have: within the limit, and with what could be deleted for it."""
         deletable = sum(entry.size for entry in self.entries())
-        return min(self.limit, shutil.disk_usage(_existing(self._root)).free + deletable)
+        return min(self.limit, shutil.disk_usage(_existing(self.root)).free + deletable)
 
     @property
     def limit(self) -> int:
-        return cache_limit(self._root) if self._limit is None else self._limit
+        return cache_limit(self.root) if self._limit is None else self._limit
 
     def entries(self) -> list[Entry]:
         """What is in the cache, the last used first."""
-        if not self._root.is_dir():
+        if not self.root.is_dir():
             return []
-        places = [place for place in self._root.iterdir() if place.name != "locks"]
+        places = [place for place in self.root.iterdir() if place.name != "locks"]
         return sorted((_describe(place) for place in places), key=lambda entry: -entry.used)
 
     def clear(self, older_than: float = 0.0) -> list[Entry]:
@@ -162,7 +172,7 @@ class Cache:
             PreflightError: they would not.
         """
         need = _need(items)
-        free = shutil.disk_usage(_existing(self._root)).free + sum(entry.size for entry in self.entries())
+        free = shutil.disk_usage(_existing(self.root)).free + sum(entry.size for entry in self.entries())
         self._require(source, need, kept=0, free=free)
 
     def _make_room(self, source: Source, items: Sequence[Item], place: Path) -> None:
@@ -176,24 +186,24 @@ class Cache:
         need = _need(items) - sum(entry.size for entry in entries if entry.path == place)
         kept = sum(entry.size for entry in others)
         unused = self._delete(reversed(others))
-        while kept + need > self.limit or need > shutil.disk_usage(_existing(self._root)).free:
+        while kept + need > self.limit or need > shutil.disk_usage(_existing(self.root)).free:
             gone = next(unused, None)
             if gone is None:
                 break
             log.info("deleted from the cache, to make room: %s (%s)", gone.source, amount(gone.size))
             kept -= gone.size
-        self._require(source, need, kept=kept, free=shutil.disk_usage(_existing(self._root)).free)
+        self._require(source, need, kept=kept, free=shutil.disk_usage(_existing(self.root)).free)
 
     def _require(self, source: Source, need: int, *, kept: int, free: int) -> None:
         if kept + need > self.limit:
             raise PreflightError(
-                f"{source.url} needs {amount(need)}, and the cache in {self._root} may hold {amount(self.limit)}"
+                f"{source.url} needs {amount(need)}, and the cache in {self.root} may hold {amount(self.limit)}"
                 + (f", of which runs use {amount(kept)}" if kept else ""),
                 hint="raise INNEREYE_CACHE_LIMIT (as in 500g), or use mode: mount",
             )
         if need > free:
             raise PreflightError(
-                f"{source.url} needs {amount(need)} on the disk of {self._root}, and {amount(free)} are free",
+                f"{source.url} needs {amount(need)} on the disk of {self.root}, and {amount(free)} are free",
                 hint="free some space, set XDG_CACHE_HOME to a folder on a larger disk, or use mode: mount",
             )
 
@@ -211,7 +221,7 @@ class Cache:
             yield entry
 
     def _lock(self, place: Path) -> Path:
-        return self._root / "locks" / place.name
+        return self.root / "locks" / place.name
 
 
 def _whole(place: Path) -> Fingerprint | None:

@@ -173,6 +173,15 @@ def _where(dataset: Dataset, key: str) -> Path | BlobSource:
     )
 
 
+def resolve_source(id: str, where: Path | BlobSource, mode: str, *, progress: Progress) -> ResolvedDataset:
+    """The dataset at `where` as a folder of this machine, without a manifest.
+
+    Raises:
+        DataError, PreflightError: as `resolve`.
+    """
+    return _resolve(_Wanted(key="", id=id, mode=mode, where=where), progress)
+
+
 def _resolve(wanted: _Wanted, progress: Progress) -> ResolvedDataset:
     with _named(wanted.key):
         brought = bring(wanted.where, wanted.mode, strict=wanted.strict, progress=progress)
@@ -197,8 +206,10 @@ def _resolve(wanted: _Wanted, progress: Progress) -> ResolvedDataset:
 
 @contextmanager
 def _named(key: str) -> Iterator[None]:
-    """Puts the key of the manifest before the message of an error."""
+    """Puts the key of the manifest, where there is one, before the message of an error."""
     try:
         yield
     except InnerEyeError as error:
+        if not key:
+            raise
         raise type(error)(f"{key}: {error}", hint=error.hint) from error

@@ -1,43 +1,47 @@
-"""Runs as a process of its own, started by `mounting`: `guardian.py MOUNTPOINT COMMAND...`.
+"""Runs as a process of its own, started by `mounting`: `guardian.py FOLDER COMMAND...`.
 
-Starts the command, which mounts and stays, and waits until its standard input closes: then it unmounts and ends the
-command. Uses nothing but the standard library, so that it starts at once.
+Starts the command, which mounts FOLDER/data and stays, and waits until its standard input closes: then it ends the
+command, unmounts and deletes FOLDER. Uses nothing but the standard library, so that it starts at once.
 """
 
 from __future__ import annotations
 
 import os
+import select
+import shutil
 import signal
 import subprocess
 import sys
-import threading
 
 PATIENCE = 10.0
 
 
-def main(mountpoint: str, command: list[str]) -> int:
-    """The exit code of the command, which is not running any more."""
+def main(folder: str, command: list[str]) -> int:
+    """0 after the pipe's end; the exit code of the command where that comes first."""
     for signum in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(signum, signal.SIG_IGN)  # the end of the pipe is the one sign that counts
     child = subprocess.Popen(command, stdin=subprocess.DEVNULL, preexec_fn=_default_signals)
-    threading.Thread(target=_end_with_the_pipe, args=(mountpoint, child), daemon=True).start()
-    return child.wait()
-
-
-def _default_signals() -> None:
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
-
-
-def _end_with_the_pipe(mountpoint: str, child: subprocess.Popen[bytes]) -> None:
-    while os.read(0, 4096):
-        pass
+    while child.poll() is None:
+        readable, _, _ = select.select([0], [], [], 0.5)
+        if readable and not os.read(0, 4096):
+            break
+    ended = child.returncode
     child.terminate()  # rclone unmounts, where no file is open
     try:
         child.wait(PATIENCE)
     except subprocess.TimeoutExpired:
         child.kill()
+        child.wait()
+    mountpoint = f"{folder}/data"
     subprocess.run(["fusermount3", "-u", "-z", mountpoint], capture_output=True, check=False)
+    if ended is None and not os.path.ismount(mountpoint):
+        shutil.rmtree(folder, ignore_errors=True)
+    return ended or 0
+
+
+def _default_signals() -> None:
+    for signum in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(signum, signal.SIG_DFL)
 
 
 if __name__ == "__main__":

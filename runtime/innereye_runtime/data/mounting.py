@@ -75,14 +75,15 @@ def mount(source: BlobSource) -> Mount:
     path, log = folder / "data", folder / "rclone.log"
     path.mkdir()
     command = [str(rclone()), *_arguments(source, path, folder)]
-    process = subprocess.Popen(
-        [sys.executable, "-I", guardian.__file__, os.fspath(path), *command],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.DEVNULL,
-        stderr=log.open("wb"),
-        env={**os.environ, **_remote(source)},
-        start_new_session=True,  # Ctrl-C in the terminal is for this process, which unmounts when it is done
-    )
+    with log.open("wb") as said:
+        process = subprocess.Popen(
+            [sys.executable, "-I", guardian.__file__, os.fspath(folder), *command],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            stderr=said,
+            env={**os.environ, **_remote(source)},
+            start_new_session=True,  # Ctrl-C in the terminal is for this process, which unmounts when it is done
+        )
     mounted = Mount(path, process, folder)
     deadline = time.monotonic() + READY_WITHIN
     while not os.path.ismount(path):

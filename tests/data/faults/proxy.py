@@ -18,7 +18,7 @@ STALL = 2.0
 
 
 class Proxy:
-    """Forwards to the store on `port`. `plan` is asked for each request, by its number and path, what is to go wrong."""
+    """Forwards to the store on `port`. `plan` says for each request, by its number and path, what is to go wrong."""
 
     def __init__(self, port: int, plan: Callable[[int, str], Fault | None]) -> None:
         self.count = 0

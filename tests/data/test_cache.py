@@ -1,0 +1,315 @@
+from __future__ import annotations
+
+import json
+import logging
+import os
+import shutil
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from innereye_runtime.data import cache as module
+from innereye_runtime.data import journal
+from innereye_runtime.data.cache import Cache, Copy
+from innereye_runtime.data.fingerprint import fingerprint
+from innereye_runtime.data.lock import Lock
+from innereye_runtime.data.places import cache_limit
+from innereye_runtime.data.progress import Quiet
+from innereye_runtime.data.source import Buffer, ChangedError, FolderSource, Item
+from innereye_runtime.errors import DataError, PreflightError, UsageError
+
+
+class Counted(FolderSource):
+    """Counts what is read."""
+
+    def __init__(self, root: Path) -> None:
+        super().__init__(root)
+        self.reads: list[str] = []
+
+    def read(self, item: Item, start: int, length: int) -> Buffer:
+        self.reads.append(item.name)
+        return super().read(item, start, length)
+
+
+def obtain(cache: Cache, source: FolderSource) -> Copy:
+    copy = cache.obtain(source, source.list(), Quiet())
+    copy.lock.release()
+    return copy
+
+
+def make(root: Path, size: int = 1000) -> Counted:
+    root.mkdir()
+    (root / "file").write_bytes(os.urandom(size))
+    return Counted(root)
+
+
+def test_what_is_copied_is_equal_and_has_the_same_fingerprint(dataset: Path) -> None:
+    copy = obtain(Cache(), FolderSource(dataset))
+    assert copy.fingerprint == fingerprint(dataset) == fingerprint(copy.path)
+    assert sorted(path.name for path in copy.path.parent.iterdir()) == ["complete.json", "data", "source"]
+
+
+def test_an_empty_folder_is_a_dataset(tmp_path: Path) -> None:
+    (tmp_path / "nothing").mkdir()
+    assert obtain(Cache(), FolderSource(tmp_path / "nothing")).fingerprint.files == 0
+
+
+def test_the_second_time_nothing_is_read(dataset: Path) -> None:
+    source = Counted(dataset)
+    first = obtain(Cache(), source)
+    source.reads.clear()
+    assert obtain(Cache(), source).path == first.path
+    assert source.reads == []
+
+
+def test_another_state_of_the_source_is_another_folder(dataset: Path) -> None:
+    first = obtain(Cache(), FolderSource(dataset))
+    (dataset / "scans" / "one.nii").write_bytes(b"new")
+    second = obtain(Cache(), FolderSource(dataset))
+    assert second.path != first.path
+    assert (first.path / "scans" / "one.nii").read_bytes() == b"one" * 1000
+    assert (second.path / "scans" / "one.nii").read_bytes() == b"new"
+
+
+@pytest.mark.parametrize("damage", ["content", "missing", "more", "all", "marker"])
+def test_a_damaged_copy_is_fetched_again(dataset: Path, damage: str, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
+    source = Counted(dataset)
+    copy = obtain(Cache(), source)
+    one = copy.path / "scans" / "one.nii"
+    match damage:
+        case "content":
+            one.chmod(0o644)
+            one.write_bytes(b"eno" * 1000)
+        case "missing":
+            one.unlink()
+        case "more":
+            (copy.path / "more").touch()
+        case "all":
+            shutil.rmtree(copy.path)
+        case "marker":
+            (copy.path.parent / "complete.json").write_text("{")
+    again = obtain(Cache(), source)
+    assert fingerprint(again.path) == copy.fingerprint
+    assert one.read_bytes() == b"one" * 1000
+    assert "it is fetched again" in caplog.text
+
+
+def test_after_a_boot_the_files_are_read_once(dataset: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The machine may have gone down before they were on disk; stat alone would not tell."""
+    copy = obtain(Cache(), FolderSource(dataset))
+    read: list[Path] = []
+    whole = module.fingerprint
+    monkeypatch.setattr(module, "boot_id", lambda: "another boot")
+    monkeypatch.setattr(module.stat_cache, "forget", lambda root: read.append(root))
+    for _ in range(3):
+        assert obtain(Cache(), FolderSource(dataset)).seconds == 0
+    assert read == [copy.path]
+    assert whole(copy.path) == copy.fingerprint
+
+
+def test_a_torn_journal_counts_as_far_as_it_goes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "journal"
+    with closing(journal.Journal.open(path)) as first:
+        first.add("a\nb", 0, b"\1" * 32)
+        first.add("c", 1, b"\2" * 32)
+    path.write_text(path.read_text()[:-9])
+    with closing(journal.Journal.open(path)) as again:
+        assert again.done == {("a\nb", 0): b"\1" * 32}
+        again.add("d", 0, b"\3" * 32)
+    with closing(journal.Journal.open(path)) as third:
+        assert third.done == {("a\nb", 0): b"\1" * 32, ("d", 0): b"\3" * 32}
+    monkeypatch.setattr(journal, "boot_id", lambda: "another boot")
+    with closing(journal.Journal.open(path)) as booted:
+        assert booted.done == {}
+
+
+def test_a_file_that_changes_between_list_and_read_is_told(dataset: Path) -> None:
+    source = FolderSource(dataset)
+    items = source.list()
+    (dataset / "scans" / "one.nii").write_bytes(b"eno" * 1000)
+    with pytest.raises(ChangedError):
+        Cache().obtain(source, items, Quiet())
+
+
+def test_two_threads_fetch_it_once(dataset: Path, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
+    started, go = threading.Event(), threading.Event()
+
+    class Held(Counted):
+        def read(self, item: Item, start: int, length: int) -> Buffer:
+            started.set()
+            assert go.wait(20)
+            return super().read(item, start, length)
+
+    source, copies = Held(dataset), []
+    threads = [threading.Thread(target=lambda: copies.append(obtain(Cache(), source))) for _ in range(2)]
+    threads[0].start()
+    assert started.wait(20)
+    threads[1].start()
+    deadline = time.monotonic() + 20
+    while "waiting for another process" not in caplog.text:
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    go.set()
+    for thread in threads:
+        thread.join(20)
+    assert copies[0].path == copies[1].path
+    assert sorted(source.reads) == ["scans/one.nii", "scans/two.nii"], "an empty file needs no read"
+
+
+def test_what_was_unused_for_longest_goes_first(tmp_path: Path) -> None:
+    sources = [make(tmp_path / name, 100_000) for name in "abc"]
+    cache = Cache(limit=250_000)
+    for at, source in enumerate(sources[:2]):
+        marker = obtain(cache, source).path.parent / "complete.json"
+        os.utime(marker, (1000 + at, 1000 + at))
+    obtain(cache, sources[0])  # used now
+    obtain(cache, sources[2])
+    assert {Path(entry.source).name for entry in cache.entries()} == {"a", "c"}
+
+
+def test_what_a_run_uses_is_never_deleted(tmp_path: Path) -> None:
+    used, other = make(tmp_path / "used", 100_000), make(tmp_path / "other", 100_000)
+    cache = Cache(limit=150_000)
+    copy = cache.obtain(used, used.list(), Quiet())
+    with pytest.raises(PreflightError, match="of which runs use 104 kB") as raised:
+        obtain(cache, other)
+    assert raised.value.exit_code == 3
+    assert "INNEREYE_CACHE_LIMIT" in raised.value.hint
+    assert cache.clear() == []
+    assert (copy.path / "file").exists()
+    copy.lock.release()
+    obtain(cache, other)
+    assert not copy.path.exists()
+
+
+def test_clear_deletes_what_is_whole_and_what_is_not(tmp_path: Path) -> None:
+    cache = Cache()
+    obtain(cache, make(tmp_path / "whole"))
+    broken = make(tmp_path / "broken")
+    items = broken.list()
+    (tmp_path / "broken" / "file").unlink()
+    with pytest.raises(ChangedError):
+        cache.obtain(broken, items, Quiet())
+    assert sorted(entry.fingerprint is None for entry in cache.entries()) == [False, True]
+    assert len(cache.clear()) == 2
+    assert cache.entries() == []
+    assert sorted(path.name for path in cache.root.iterdir()) == ["locks"]
+    assert list((cache.root / "locks").iterdir()) == []
+
+
+def test_more_than_the_limit_is_refused_before_anything_is_read(tmp_path: Path) -> None:
+    source = make(tmp_path / "large", 10_000)
+    with pytest.raises(PreflightError, match=r"needs 14\.1 kB, and the cache in .* may hold 5 kB"):
+        obtain(Cache(limit=5000), source)
+    assert source.reads == []
+
+
+def test_more_than_the_disk_has_is_refused_before_anything_is_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = make(tmp_path / "large", 10_000)
+
+    class Usage:
+        free = 9000
+
+    monkeypatch.setattr(module.shutil, "disk_usage", lambda path: Usage)
+    with pytest.raises(PreflightError, match=r"needs 14\.1 kB on the disk of .*, and 9 kB are free") as raised:
+        obtain(Cache(limit=10**9), source)
+    assert "XDG_CACHE_HOME" in raised.value.hint
+    assert source.reads == []
+
+
+@pytest.mark.parametrize(("text", "size"), [("1000", 1000), ("2k", 2048), ("1.5 GB", 3 << 29), ("500g", 500 << 30)])
+def test_the_limit_is_a_size(monkeypatch: pytest.MonkeyPatch, text: str, size: int) -> None:
+    monkeypatch.setenv("INNEREYE_CACHE_LIMIT", text)
+    assert cache_limit(Path("/")) == size
+
+
+def test_a_limit_that_is_no_size_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("INNEREYE_CACHE_LIMIT", "much")
+    with pytest.raises(UsageError, match="INNEREYE_CACHE_LIMIT: 'much' is not a size"):
+        cache_limit(Path("/"))
+
+
+def test_a_lock_ends_with_its_process(tmp_path: Path) -> None:
+    path = tmp_path / "lock"
+    script = (
+        "import sys; from pathlib import Path; from innereye_runtime.data.lock import Lock\n"
+        "lock = Lock.alone(Path(sys.argv[1])); print('held', flush=True); sys.stdin.read()"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", script, str(path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == b"held\n"
+        assert Lock.alone(path) is None
+        process.kill()
+        process.wait()
+        lock = Lock.alone(path)
+        assert lock is not None
+        lock.release()
+
+
+def test_a_lock_whose_file_was_deleted_is_taken_anew(tmp_path: Path) -> None:
+    path = tmp_path / "lock"
+    first = Lock.alone(path)
+    assert first is not None
+    taken: list[Lock | None] = []
+    waiting = threading.Event()
+    thread = threading.Thread(target=lambda: taken.append(Lock.alone(path, waiting=waiting.set)))
+    thread.start()
+    assert waiting.wait(20)
+    first.remove()
+    thread.join(20)
+    assert taken[0] is not None
+    assert Lock.alone(path) is None, "the lock that was waited for guards the file that is there now"
+    taken[0].release()
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of 2 MB, where this user may mount one."""
+    place = tmp_path / "small"
+    place.mkdir()
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", str(place)], capture_output=True).returncode:
+        pytest.skip("needs the right to mount a tmpfs")
+    yield place
+    subprocess.run(["umount", "-l", str(place)], check=True)
+
+
+def test_a_disk_that_fills_while_fetching_is_an_error_and_what_is_there_is_kept(
+    tmp_path: Path, small_disk: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(small_disk))
+    root = tmp_path / "large"
+    root.mkdir()
+    for number in range(40):
+        (root / f"{number:02}").write_bytes(os.urandom(100_000))
+    monkeypatch.setattr(Cache, "_make_room", lambda self, source, items, place: None)  # others fill the disk meanwhile
+    source = Counted(root)
+    with pytest.raises(DataError, match=r"the disk is full: 4,000,000 bytes go to .*, and [\d,]+ are free") as raised:
+        obtain(Cache(), source)
+    assert raised.value.exit_code == 5
+    assert not list(small_disk.rglob("complete.json"))
+    assert not list(small_disk.rglob("data"))
+    subprocess.run(["mount", "-o", "remount,size=20m", str(small_disk)], check=True)
+    source.reads.clear()
+    assert obtain(Cache(), source).fingerprint == fingerprint(root)
+    assert len(source.reads) < 40
+
+
+def test_the_marker_says_where_the_dataset_is_from(dataset: Path) -> None:
+    copy = obtain(Cache(), FolderSource(dataset))
+    marker = json.loads((copy.path.parent / "complete.json").read_text())
+    assert marker["source"] == str(dataset)
+    assert marker["sha256"] == copy.fingerprint.sha256
+    (entry,) = Cache().entries()
+    assert entry.describe()["source"] == str(dataset)
