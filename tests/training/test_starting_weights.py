@@ -20,10 +20,14 @@ class Quiet(SimpleHTTPRequestHandler):
     def log_message(self, *arguments: Any) -> None:
         """Keeps requests out of the test's output."""
 
-    def end_headers(self) -> None:
-        if self.path.startswith("/cut"):
-            self.send_header("Content-Length", "1000")
-        super().end_headers()
+    def do_GET(self) -> None:
+        if self.path != "/cut.ckpt":
+            super().do_GET()
+            return
+        self.send_response(200)
+        self.send_header("Content-Length", "1000")
+        self.end_headers()
+        self.wfile.write(b"no more than this")
 
 
 @pytest.fixture
@@ -60,8 +64,15 @@ def test_a_download_is_kept_in_the_run_folder_and_not_fetched_twice(tmp_path: Pa
     assert path.read_bytes() == b"weights"
     (tmp_path / "served" / "a b.ckpt").unlink()
     assert starting_weights(asked, tmp_path / "run", tmp_path) == [path]
-    with pytest.raises(DataError, match="Not Found"):
+    with pytest.raises(DataError, match="File not found"):
         starting_weights(container(weights_url=[f"{url}/none.ckpt"]), tmp_path / "run", tmp_path)
+
+
+def test_a_download_that_was_cut_is_no_checkpoint(tmp_path: Path, url: str) -> None:
+    asked = container(weights_url=[f"{url}/cut.ckpt"])
+    for _ in range(2):
+        with pytest.raises(DataError, match="it ended after 17 of 1000 bytes"):
+            starting_weights(asked, tmp_path / "run", tmp_path)
 
 
 def test_the_checkpoint_of_another_run(tmp_path: Path) -> None:

@@ -55,15 +55,19 @@ class TerminalBar(Callback):
     bar.
     """
 
-    def __init__(self, terminal: IO[str]) -> None:
+    def __init__(self, terminal: IO[str], *, every_n_batches: int | None = None) -> None:
+        """Redraws at each `every_n_batches`-th batch; None: at most ten times a second."""
         self._terminal = terminal
+        self._every_n_batches = every_n_batches
         self._drawn = 0.0
 
     def on_train_batch_end(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
         now = time.monotonic()
-        if now - self._drawn < _SECONDS_BETWEEN_DRAWS:
+        if self._every_n_batches is None and now - self._drawn < _SECONDS_BETWEEN_DRAWS:
+            return
+        if self._every_n_batches is not None and (batch_idx + 1) % self._every_n_batches != 0:
             return
         self._drawn = now
         total = trainer.num_training_batches

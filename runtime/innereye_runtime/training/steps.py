@@ -5,6 +5,7 @@ them.
 from __future__ import annotations
 
 import logging
+import multiprocessing
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -13,6 +14,7 @@ from pathlib import Path
 from typing import IO
 
 import pytorch_lightning as pl
+from pytorch_lightning.callbacks import Callback, DeviceStatsMonitor
 
 from innereye_runtime.containers.arguments import apply, check
 from innereye_runtime.containers.container import LightningContainer
@@ -29,6 +31,7 @@ from innereye_runtime.manifest.model import Dataset
 from innereye_runtime.training.evaluation import evaluate
 from innereye_runtime.training.lightning1 import adapt
 from innereye_runtime.training.metrics import SPLITS
+from innereye_runtime.training.monitoring import LoadingTime, recorded_load
 from innereye_runtime.training.progress import EpochLines, TerminalBar
 from innereye_runtime.training.recovery import LAST, MONITORS, Progress, Recovery, newest_checkpoint
 from innereye_runtime.training.regression import check_regression
@@ -110,6 +113,7 @@ def train(run: Run, container: LightningContainer, terminal: IO[str] | None) -> 
     job, paths, record = run.job, run.paths, run.record
     seed = record.seed = container.effective_random_seed
     seed_run(seed)
+    multiprocessing.set_start_method(container.multiprocessing_start_method.value, force=True)
     container.setup()
     container.create_lightning_module_and_store()
     model = adapt(container.model)
@@ -131,7 +135,7 @@ def train(run: Run, container: LightningContainer, terminal: IO[str] | None) -> 
         nodes=job.manifest.compute.nodes,
         smoke=job.smoke,
         manifest_arguments=job.manifest.trainer.arguments,
-        callbacks=[recovery, EpochLines(), *([TerminalBar(terminal)] if terminal is not None else [])],
+        callbacks=[recovery, *_watchers(container, terminal)],
         loggers=make_loggers(paths, resumed_step=resumed.step if resumed else None),
     )
     if resumed is not None:
@@ -153,8 +157,23 @@ def train(run: Run, container: LightningContainer, terminal: IO[str] | None) -> 
     whole_state = resumed is not None or container.resume_training
     if start and not whole_state:
         model.load_state_dict(read_checkpoint(start[0])["state_dict"])
-    trainer.fit(model, datamodule=data, ckpt_path=str(start[0]) if start and whole_state else None, weights_only=False)
+    checkpoint = str(start[0]) if start and whole_state else None
+    with recorded_load(paths.logs / "load.csv", container.monitoring_interval_seconds):
+        trainer.fit(model, datamodule=data, ckpt_path=checkpoint, weights_only=False)
     return Trained(trainer=trainer, data=data, progress=recovery.progress)
+
+
+def _watchers(container: LightningContainer, terminal: IO[str] | None) -> list[Callback]:
+    """The callbacks that only look on."""
+    watchers: list[Callback] = [EpochLines()]
+    every = container.pl_progress_bar_refresh_rate
+    if terminal is not None and every != 0:
+        watchers.append(TerminalBar(terminal, every_n_batches=every))
+    if container.monitor_loading:
+        watchers.append(LoadingTime())
+    if container.monitor_gpu:
+        watchers.append(DeviceStatsMonitor())
+    return watchers
 
 
 def evaluate_best(run: Run, container: LightningContainer, trained: Trained) -> None:
