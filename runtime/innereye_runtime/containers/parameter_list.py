@@ -13,6 +13,7 @@ import param
 
 from innereye_runtime.containers.parameter import Kind, Parameter, resolved
 from innereye_runtime.containers.parameter_types import Alias, FirstAndRest, IntTuple, PathList, PathParameter
+from innereye_runtime.containers.spellings import CONVERTING
 
 _BY_TYPE: tuple[tuple[type, Kind], ...] = (
     (bool, "boolean"),
@@ -82,6 +83,8 @@ def _describe(name: str, parameter: param.Parameter[Any], cls: type) -> Paramete
 
 def _type(parameter: param.Parameter[Any]) -> tuple[Kind, Kind, tuple[Any, ...]]:
     """The kind, the kind of the items, and the choices."""
+    if _converts(type(parameter)):
+        return "any", "any", ()
     match parameter:
         case param.Boolean():
             return "boolean", "any", ()
@@ -113,6 +116,12 @@ def _type(parameter: param.Parameter[Any]) -> tuple[Kind, Kind, tuple[Any, ...]]
             return "enum" if enum else _kind_of(parameter.class_), "any", _choices(enum)
         case _:
             return "any", "any", ()
+
+
+def _converts(cls: type) -> bool:
+    """Whether a subclass of the user's decides by itself which values it takes."""
+    own = [base for base in cls.__mro__ if not base.__module__.startswith(("param.", "innereye_runtime.", "builtins"))]
+    return any(not CONVERTING.isdisjoint(vars(base)) for base in own)
 
 
 def _tuple_item(parameter: param.Tuple[Any]) -> Kind:

@@ -9,17 +9,15 @@ import ast
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 from innereye_runtime.containers.discovery import Location
 from innereye_runtime.containers.parameter import UNKNOWN, Parameter, resolved
 from innereye_runtime.containers.source_declarations import Declarations
 from innereye_runtime.containers.source_init import Initialiser
-from innereye_runtime.containers.source_modules import External, SourceClass, SourceModules, statements
+from innereye_runtime.containers.source_modules import OPAQUE, External, Meaning, SourceClass, SourceModules, statements
 from innereye_runtime.containers.source_values import Evaluator, plain
 from innereye_runtime.containers.values import ValueProblemError, accept
-
-_WITHOUT_PARAMETERS: Final = ("builtins.", "abc.", "typing.", "enum.", "torch.", "pytorch_lightning.", "lightning.")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,7 +67,7 @@ class _Reader:
                 bases.append(meaning)
             elif isinstance(meaning, External):
                 bases.append(meaning)
-                if not meaning.name.startswith((*_WITHOUT_PARAMETERS, "param.")):
+                if meaning.name.partition(".")[0] not in OPAQUE:
                     self._say(cls, f"its base {ast.unparse(node)} can't be read")
             else:
                 self._say(cls, f"its base {ast.unparse(node)} can't be read")
@@ -99,8 +97,14 @@ class _Reader:
             parameters[name] = declared
         elif inherited is not None:
             parameters[name] = self._changed(inherited, plain(self.evaluator.value(cls.module, node)))
-        elif isinstance(node, ast.Call) and self.modules.meaning(cls.module, node.func) is None:
+        elif isinstance(node, ast.Call) and self._may_make_parameters(self.modules.meaning(cls.module, node.func)):
             self._say(cls, f"what {name} = {ast.unparse(node.func)}(...) is can't be read")
+
+    def _may_make_parameters(self, called: Meaning | None) -> bool:
+        """Whether a call in a class body may give a parameter, for all that the source tells."""
+        if isinstance(called, External):
+            return called.name.partition(".")[0] not in OPAQUE
+        return not isinstance(called, SourceClass)
 
     def _after_init(
         self, mro: Sequence[SourceClass | External], parameters: dict[str, Parameter]

@@ -9,7 +9,7 @@ from typing import Any, Final
 from innereye_runtime.containers.parameter import UNKNOWN, Kind, Parameter
 from innereye_runtime.containers.source_modules import External, Meaning, SourceClass, SourceModule
 from innereye_runtime.containers.source_values import Evaluator, plain
-from innereye_runtime.containers.spellings import modern
+from innereye_runtime.containers.spellings import CONVERTING, modern
 
 KINDS: Final[dict[str, Kind]] = {
     "Parameter": "any",
@@ -69,7 +69,6 @@ _TYPES: Final[dict[str, Kind]] = {
     "pathlib.Path": "path",
 }
 _OWN_MODULE: Final = "innereye_runtime.containers."
-_CONVERTING: Final = frozenset(("__set__", "_validate", "_validate_value", "__get__"))
 
 
 class Declarations:
@@ -97,7 +96,8 @@ class Declarations:
             # Keywords that the source does not show may say anything.
             return Parameter(name=name, kind="any", optional=True, settable=not name.startswith("_"), owner=owner)
         parameter = self._declared(module, kind, name, owner, values, nodes, inherited)
-        return replace(parameter, kind="any", item="any", choices=()) if converts else parameter
+        free = {"kind": "any", "item": "any", "choices": (), "bounds": (None, None), "length": None}
+        return replace(parameter, **free) if converts else parameter
 
     def _kind(self, meaning: Meaning | None) -> tuple[str | None, bool]:
         """The type of `param` (or of ours) that is made, and whether a subclass of the user's converts values
@@ -114,7 +114,7 @@ class Declarations:
             if own and meaning.name in KINDS:
                 return meaning.name, converts
             methods = {node.name for node in meaning.node.body if isinstance(node, ast.FunctionDef)}
-            converts = converts or not methods.isdisjoint(_CONVERTING)
+            converts = converts or not methods.isdisjoint(CONVERTING)
             base = meaning.node.bases[0]
             meaning = self.evaluator.modules.meaning(
                 meaning.module, base.value if isinstance(base, ast.Subscript) else base

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import builtins
+import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,9 +12,15 @@ from typing import Final
 
 from innereye_runtime.containers.modules import Place, locate
 
-OPAQUE: Final = frozenset(
-    ("abc", "enum", "lightning", "numpy", "param", "pathlib", "pytorch_lightning", "torch", "torchmetrics", "typing")
-)
+OPAQUE: Final = sys.stdlib_module_names | {
+    "lightning",
+    "numpy",
+    "pandas",
+    "param",
+    "pytorch_lightning",
+    "sklearn",
+    "torch",
+}
 """Packages whose modules are not opened: what matters of them is known by name."""
 
 
@@ -79,6 +86,11 @@ class SourceModules:
     def __init__(self, search_path: Sequence[Path]) -> None:
         self._search_path = tuple(search_path)
         self._modules: dict[str, SourceModule | None] = {}
+
+    @property
+    def code_root(self) -> Path | None:
+        """The root of the user's code: what is searched first."""
+        return self._search_path[0] if self._search_path else None
 
     def module(self, name: str, file: Path | None = None) -> SourceModule | None:
         """The module, or None where it has no source here. `file`: where it is, if that is known."""
@@ -169,6 +181,8 @@ def _bind(module: SourceModule, statement: ast.stmt) -> None:
     match statement:
         case ast.ClassDef():
             module.names[statement.name] = SourceClass(module, statement)
+        case ast.FunctionDef():
+            module.names[statement.name] = External(f"{module.place.name}.{statement.name}")
         case ast.Import():
             for alias in statement.names:
                 name = alias.asname or alias.name.partition(".")[0]

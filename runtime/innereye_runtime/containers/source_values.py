@@ -22,11 +22,11 @@ from innereye_runtime.containers.source_modules import (
 _OPERATORS: Final[dict[type, Callable[[Any, Any], Any]]] = {
     ast.Add: operator.add,
     ast.Sub: operator.sub,
-    ast.Mult: operator.mul,
+    ast.Mult: lambda left, right: _product(left, right),
     ast.Div: operator.truediv,
     ast.FloorDiv: operator.floordiv,
     ast.Mod: operator.mod,
-    ast.Pow: lambda base, exponent: base**exponent if abs(exponent) < 100 else UNKNOWN,
+    ast.Pow: lambda base, exponent: base**exponent if abs(base) < 1e6 and abs(exponent) < 100 else UNKNOWN,
 }
 _COMPARISONS: Final[dict[type, Callable[[Any, Any], bool]]] = {
     ast.Eq: operator.eq,
@@ -52,7 +52,9 @@ _CALLS: Final[dict[str, Callable[..., Any]]] = {
     "builtins.sorted": sorted,
     "pathlib.Path": Path,
 }
+_CODE_ROOT: Final = "innereye_runtime.containers.paths.repository_root_directory"
 _DEEPEST: Final = 30
+_LONGEST: Final = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,6 +164,8 @@ class Evaluator:
         arguments = [self.value(module, argument, names) for argument in node.args]
         if any(plain(argument) is UNKNOWN for argument in arguments):
             return UNKNOWN
+        if isinstance(meaning, External) and meaning.name == _CODE_ROOT and self.modules.code_root is not None:
+            return Path(self.modules.code_root, *arguments)
         if isinstance(meaning, External) and meaning.name in _CALLS and not node.keywords:
             return _CALLS[meaning.name](*arguments)
         if isinstance(node.func, ast.Attribute) and node.func.attr in ("resolve", "absolute") and not arguments:
@@ -222,6 +226,13 @@ def _unary(op: ast.unaryop, value: Any) -> Any:
             return not value
         case _:
             return ~value
+
+
+def _product(left: Any, right: Any) -> Any:
+    """The product; of text and lists no more than anyone means."""
+    size = max((len(side) for side in (left, right) if hasattr(side, "__len__")), default=0)
+    count = max((side for side in (left, right) if isinstance(side, int)), default=0)
+    return UNKNOWN if size * count > _LONGEST else left * right
 
 
 def _known(function: Callable[[Any, Any], Any] | None, left: Any, right: Any) -> Any:

@@ -29,6 +29,9 @@ RENAMED: Final[dict[str, dict[str, str | None]]] = {
 }
 """Keywords of `param` 1 and what they are called today; None where nothing is needed any more."""
 
+CONVERTING: Final = frozenset(("__set__", "__get__", "_validate", "_validate_value"))
+"""Methods by which a parameter class of the user's may take other values than its base does."""
+
 
 def modern(kind: str, positional: tuple[Any, ...], keywords: dict[str, Any]) -> dict[str, Any]:
     """The keywords of `param` 2 for a declaration `param.<kind>(*positional, **keywords)` of either generation."""

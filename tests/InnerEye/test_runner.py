@@ -1,0 +1,82 @@
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from InnerEye.ML import runner
+from innereye_runtime.containers.old_command_line import translate
+from innereye_runtime.errors import UsageError
+from innereye_runtime.manifest.loading import parse
+
+LOCAL = {"target": "process"}
+CASES: dict[str, tuple[dict[str, Any], dict[str, Any], list[str], str | None]] = {
+    "--model=X": ({"class": "X"}, LOCAL, [], None),
+    "--model X --model_configs_namespace My.Own.configs": (
+        {"class": "X", "namespaces": ["My.Own.configs"]},
+        LOCAL,
+        [],
+        None,
+    ),
+    "--model=X --l_rate=1e-2 --num_layers 7": ({"class": "X"}, LOCAL, ["--l_rate=1e-2", "--num_layers=7"], None),
+    "--model=X --azureml=True": ({"class": "X"}, {"target": "azureml", "gpus": "all"}, [], "azureml"),
+    "--azureml --model=X": ({"class": "X"}, {"target": "azureml", "gpus": "all"}, [], "azureml"),
+    "--model=X --azureml=False": ({"class": "X"}, LOCAL, [], None),
+    "--model=X --train=False": ({"class": "X"}, LOCAL, ["--run_inference_only=true"], None),
+    "--model=X --use_gpu=True --num_nodes=2": (
+        {"class": "X"},
+        {"target": "process", "gpus": "all", "nodes": 2},
+        [],
+        None,
+    ),
+    "--model=X --azureml=True --cluster=gpu --experiment_name=e --max_run_duration=2h": (
+        {"class": "X"},
+        {"target": "azureml", "gpus": "all", "max_duration": "2h", "azureml": {"cluster": "gpu", "experiment": "e"}},
+        [],
+        "azureml",
+    ),
+}
+
+
+@pytest.mark.parametrize("line", CASES)
+def test_the_old_command_line_becomes_a_manifest(line: str) -> None:
+    container, compute, overrides, target = CASES[line]
+    command = translate(line.split())
+    assert json.loads(command.text) == {"schema": 1, "container": container, "compute": compute}
+    assert (command.overrides, command.target) == (overrides, target)
+
+
+def test_the_manifest_is_one_that_loads() -> None:
+    command = translate(["--model=X", "--model_configs_namespace=a.b", "--use_gpu=True", "--max_run_duration=2h"])
+    loaded = parse(command.text.encode(), path=None, source="<command line>")
+    assert loaded.diagnostics == ()
+    assert loaded.manifest is not None
+    assert loaded.manifest.container.namespaces == ("a.b",)
+
+
+@pytest.mark.parametrize(
+    ("line", "sentence"),
+    [
+        ("", "no model"),
+        ("--model=", "no model"),
+        ("X", "'X' is no option"),
+        ("--model=X --azureml=maybe", "true or false"),
+        ("--model=X --num_nodes=two", "whole number"),
+    ],
+)
+def test_a_wrong_command_line_is_told(line: str, sentence: str) -> None:
+    with pytest.raises(UsageError, match=sentence):
+        translate(line.split())
+
+
+def test_the_runner_hands_over_to_the_command_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    called: list[Any] = []
+
+    def run_manifest_text(text: str, overrides: list[str], target: str | None) -> int:
+        called.append((json.loads(text)["container"], overrides, target))
+        return 4
+
+    monkeypatch.setattr("innereye_runtime.cli.run.run_manifest_text", run_manifest_text)
+    assert runner.main(["--model=X", "--l_rate=1e-2"]) == 4
+    assert called == [({"class": "X"}, ["--l_rate=1e-2"], None)]

@@ -1,0 +1,223 @@
+"""What the source reader says of a class is what the imported class says of itself, or nothing."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import innereye_runtime.examples
+from innereye_runtime.containers.discovery import find, load
+from innereye_runtime.containers.parameter import UNKNOWN
+from innereye_runtime.containers.parameter_list import parameters_of
+from innereye_runtime.containers.source import ClassSource, read
+
+HERE = Path(__file__).parent
+LISTINGS = re.findall(
+    r"^class (\w+)\((?:\w*Container|With\w+|AllParameters)\b",
+    "\n".join(file.read_text() for file in sorted((HERE / "listings").glob("*.py"))),
+    re.MULTILINE,
+)
+_EXAMPLES = [
+    (file.stem, name)
+    for file in sorted(Path(innereye_runtime.examples.__path__[0]).glob("*.py"))
+    for name in re.findall(r"^class (\w+)\(\w*Container\b", file.read_text(), re.MULTILINE)
+]
+OWN = {
+    "container": ["LightningContainer"],
+    "workflow_parameters": ["WorkflowParams"],
+    "dataset_parameters": ["DatasetParams"],
+    "output_parameters": ["OutputParams"],
+    "trainer_parameters": ["TrainerParams"],
+    "optimizer_parameters": ["OptimizerParams"],
+    "generic": ["GenericConfig", "CudaAwareConfig"],
+}
+
+
+def source_of(folder: Path, name: str = "mine:Mine") -> ClassSource:
+    return read(find(name, [], [folder]), [folder])
+
+
+@pytest.mark.parametrize(("module", "name"), [(module, name) for module, names in OWN.items() for name in names])
+def test_our_own_classes_are_read_as_they_are(module: str, name: str) -> None:
+    location = find(f"innereye_runtime.containers.{module}:{name}", [], [])
+    found = read(location, [])
+    assert found.parameters == parameters_of(load(location))
+    assert found.unread == ()
+
+
+def test_there_are_listings() -> None:
+    assert len(LISTINGS) >= 9
+
+
+@pytest.mark.parametrize("name", LISTINGS)
+def test_a_listing_is_read_as_an_instance_of_it_is(name: str, needs: Any) -> None:
+    needs("torch")
+    location = find(name, ["listings"], [HERE])
+    found = read(location, [HERE])
+    assert found.parameters == parameters_of(load(location, [HERE])())
+    assert found.unread == ()
+
+
+@pytest.mark.parametrize(("module", "name"), _EXAMPLES)
+def test_an_example_is_read_as_an_instance_of_it_is(module: str, name: str, needs: Any) -> None:
+    needs("torch")
+    location = find(f"innereye_runtime.examples.{module}:{name}", [], [])
+    found = read(location, [])
+    assert found.parameters == parameters_of(load(location)())
+    assert found.unread == ()
+
+
+def test_nothing_is_imported() -> None:
+    script = (
+        "import sys; from pathlib import Path; before = set(sys.modules)\n"
+        "from innereye_runtime.containers.discovery import find\n"
+        "from innereye_runtime.containers.source import read\n"
+        f"place = [Path({str(HERE)!r})]\n"
+        "assert read(find('AllParameters', ['listings'], place), place).parameters['crop'].default == (64, 224, 224)\n"
+        "heavy = ('torch', 'param', 'listings', 'pytorch_lightning', 'InnerEye')\n"
+        "print(*(name for name in heavy if name in sys.modules))"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True, timeout=60)
+    assert done.stdout.strip() == ""
+
+
+BASE = "class Base(param.Parameterized):\n    a = param.Integer(LIMIT)\n"
+BODIES: dict[str, tuple[str, dict[str, Any]]] = {
+    "bases in other modules": (
+        "from base import Base\nclass Mine(Base):\n    b = param.Integer(2)\n",
+        {"a": 1, "b": 2},
+    ),
+    "a base by its module": ("import base\nclass Mine(base.Base):\n    pass\n", {"a": 1}),
+    "a star import": ("from base import *\nclass Mine(Base):\n    pass\n", {"a": 1}),
+    "a name for a value": ("N = 3\nclass Mine(param.Parameterized):\n    a = param.Integer(N + 1)\n", {"a": 4}),
+    "a name of another module": (
+        "from base import LIMIT\nclass Mine(param.Parameterized):\n    a = param.Integer(LIMIT)\n",
+        {"a": 9},
+    ),
+    "a value that is computed": (
+        "class Mine(param.Parameterized):\n    a = param.Integer(int(input()))\n",
+        {"a": UNKNOWN},
+    ),
+    "an enum of another module": (
+        "from base import Colour\nclass Mine(param.Parameterized):\n"
+        "    a = param.ClassSelector(class_=Colour, default=Colour.RED)\n",
+        {"a": "r"},
+    ),
+    "a branch that is not known": (
+        "import os\nfrom base import Base\nclass Mine(Base):\n    def __init__(self):\n        super().__init__()\n"
+        "        if os.environ.get('X'):\n            self.a = 5\n",
+        {"a": UNKNOWN},
+    ),
+    "a branch that is known": (
+        "FAST = False\nfrom base import Base\nclass Mine(Base):\n    def __init__(self):\n"
+        "        super().__init__(a=3)\n        if FAST:\n            self.a = 5\n",
+        {"a": 3},
+    ),
+    "a value that is added to": (
+        "from base import Base\nclass Mine(Base):\n    def __init__(self):\n        super().__init__()\n"
+        "        self.a += 1\n",
+        {"a": UNKNOWN},
+    ),
+    "a loop": (
+        "from base import Base\nclass Mine(Base):\n    def __init__(self):\n        super().__init__()\n"
+        "        for n in range(3):\n            self.a = n\n",
+        {"a": UNKNOWN},
+    ),
+    "arguments handed on": (
+        "from base import Base\nclass Middle(Base):\n    def __init__(self, size=2, **kwargs):\n"
+        "        super().__init__(a=size, **kwargs)\n"
+        "class Mine(Middle):\n    def __init__(self):\n        super().__init__(size=7)\n",
+        {"a": 7},
+    ),
+    "setattr": (
+        "from base import Base\nclass Mine(Base):\n    def __init__(self):\n        super().__init__()\n"
+        "        setattr(self, 'a', 8)\n",
+        {"a": 8},
+    ),
+    "a parameter that a method hides": (
+        "from base import Base\nclass Mine(Base):\n    @property\n    def a(self):\n        return 3\n",
+        {},
+    ),
+}
+
+
+@pytest.mark.parametrize("case", BODIES)
+def test_values_are_followed_or_unknown(case: str, write: Any) -> None:
+    write(
+        "base.py",
+        "import param\nfrom enum import Enum\nLIMIT = 9\nclass Colour(Enum):\n    RED = 'r'\n"
+        "class Base(param.Parameterized):\n    a = param.Integer(1)\n",
+    )
+    text, expected = BODIES[case]
+    found = source_of(write("mine.py", "import param\n" + text))
+    assert {name: parameter.default for name, parameter in found.parameters.items()} == expected
+    assert found.unread == ()
+
+
+UNREAD = {
+    "a base that is made": "class Mine(make()):\n    pass\n",
+    "a base that is not there": "from nowhere import Base\nclass Mine(Base):\n    pass\n",
+    "a decorator": "@wrapped\nclass Mine:\n    pass\n",
+    "a parameter that a function makes": "def layers():\n    ...\nclass Mine:\n    a = layers()\n",
+    "a loop in the body": "class Mine:\n    for n in range(3):\n        locals()[f'a{n}'] = n\n",
+    "a class that is made": "Mine = type('Mine', (), {})\n",
+    "a syntax error": "class Mine(:\n",
+}
+
+
+@pytest.mark.parametrize("case", UNREAD)
+def test_what_can_not_be_read_is_said(case: str, write: Any) -> None:
+    found = source_of(write("mine.py", UNREAD[case]))
+    assert len(found.unread) == 1
+    assert "mine.py" in found.unread[0]
+
+
+HEAD = "import param\nclass Mine(param.Parameterized):\n"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "class Mine(Mine):\n    pass\n",
+        "class A(B):\n    pass\nclass B(A):\n    pass\nclass Mine(A):\n    pass\n",
+        "import param\nX = X\nclass Mine(param.Parameterized):\n    a = param.Integer(X)\n",
+        "import param\nX = Y\nY = X\nclass Mine(param.Parameterized):\n    a = param.Integer(X + 1)\n",
+        "from mine import Mine\nclass Other(Mine):\n    pass\n",
+        HEAD + "    a = param.Number(10 ** 10 ** 10, bounds=[1], length='x')\n",
+        HEAD + "    a = param.List('abc', item_type=3)\n    b = param.Selector(3)\n",
+        HEAD + "    a = param.Integer('x' * 10 ** 9)\n",
+        "class Mine:\n    def __init__(self):\n        self.f()\n    def f(self):\n        self.f()\n",
+    ],
+)
+def test_odd_source_ends_in_an_answer(text: str, write: Any) -> None:
+    assert isinstance(source_of(write("mine.py", text)), ClassSource)
+
+
+def test_a_type_of_parameter_that_converts_by_itself_takes_anything(write: Any) -> None:
+    text = (
+        "import param\nclass Odd(param.Integer):\n"
+        "    def __set__(self, obj, value):\n        super().__set__(obj, int(value))\n"
+        "class Plain(param.Integer):\n    pass\n"
+        "class Mine(param.Parameterized):\n    a = Odd(3)\n    b = Plain(3)\n"
+    )
+    folder = write("mine.py", text)
+    found = source_of(folder).parameters
+    assert (found["a"].kind, found["b"].kind) == ("any", "integer")
+    assert found == parameters_of(load(find("mine:Mine", [], [folder]), [folder]))
+
+
+def test_relative_imports_are_followed(write: Any) -> None:
+    write("pack/__init__.py", "from .inner.deep import Base\n")
+    write("pack/inner/__init__.py", "")
+    write(
+        "pack/inner/deep.py",
+        "import param\nfrom ..limits import LIMIT\nclass Base(param.Parameterized):\n    a = param.Integer(LIMIT)\n",
+    )
+    write("pack/limits.py", "LIMIT = 6\n")
+    folder = write("pack/mine.py", "from . import Base\nclass Mine(Base):\n    pass\n")
+    assert source_of(folder, "pack.mine:Mine").parameters["a"].default == 6
