@@ -14,7 +14,7 @@ from innereye_runtime.manifest.schema import manifest_schema
 
 IDENTIFIERS = st.from_regex(r"[A-Za-z_][A-Za-z0-9_]{0,8}", fullmatch=True)
 MODULES = st.lists(IDENTIFIERS, min_size=1, max_size=3).map(".".join)
-TEXTS = st.text(st.characters(exclude_categories=("Cs",)), max_size=20)
+TEXTS = st.text(st.characters(codec="utf-8"), max_size=20)
 FINITE = st.floats(allow_nan=False, allow_infinity=False)
 FREE = st.recursive(
     st.none() | st.booleans() | st.integers(-(10**9), 10**9) | FINITE | TEXTS,

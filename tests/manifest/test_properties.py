@@ -65,7 +65,8 @@ def standard(value: Any) -> set[str]:
     checker = jsonschema.Draft202012Validator.TYPE_CHECKER.redefine(
         "integer", lambda _, item: isinstance(item, int) and not isinstance(item, bool)
     )
-    validator = jsonschema.validators.extend(jsonschema.Draft202012Validator, type_checker=checker)
+    extend: Any = jsonschema.validators.extend
+    validator = extend(jsonschema.Draft202012Validator, type_checker=checker)
     names = {"additionalProperties": "unknown", "unevaluatedProperties": "unknown", "const": "const"}
     return {names.get(str(e.validator), str(e.validator)) for e in validator(manifest_schema()).iter_errors(value)}
 
