@@ -3,16 +3,14 @@ needed."""
 
 from __future__ import annotations
 
-import difflib
 import re
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
 from typing import Final
 
-from innereye_runtime.containers import old_lightning
 from innereye_runtime.containers.modules import Place, locate
 from innereye_runtime.errors import UsageError
 
@@ -98,6 +96,8 @@ def load(location: Location, search_path: Sequence[Path] = ()) -> type:
     Raises:
         DiscoveryError: the module has no such class.
     """
+    from innereye_runtime.containers import old_lightning
+
     old_lightning.install()
     if search_path:
         _loaded_from[:] = [search_path[0]]
@@ -107,9 +107,7 @@ def load(location: Location, search_path: Sequence[Path] = ()) -> type:
     module = import_module(location.module)
     found = getattr(module, location.class_name, None)
     if not isinstance(found, type):
-        near = difflib.get_close_matches(
-            location.class_name, [n for n, v in vars(module).items() if isinstance(v, type)], 1
-        )
+        near = _near(location.class_name, [name for name, value in vars(module).items() if isinstance(value, type)], 1)
         raise DiscoveryError(
             f"the module {location.module} has no class '{location.class_name}'",
             hint=f"did you mean '{near[0]}'?" if near else f"it is the file {location.file}",
@@ -182,7 +180,7 @@ def _unknown(
     message = f"there is no class '{class_name}' in {_listed(searched)}"
     if missing:
         message += f"; there is no module {_listed(missing)} in {_listed([str(folder) for folder in search_path])}"
-    near = difflib.get_close_matches(class_name, known, 3)
+    near = _near(class_name, known, 3)
     if near:
         return DiscoveryError(message, hint=f"did you mean {' or '.join(repr(name) for name in near)}?")
     return DiscoveryError(message, hint=_elsewhere(class_name, search_path))
@@ -199,6 +197,12 @@ def _elsewhere(class_name: str, search_path: Sequence[Path]) -> str:
             if all(part.isidentifier() for part in parts) and wanted.search(file.read_bytes()):
                 return f"it stands in {file}: write 'namespaces: [{'.'.join(parts)}]'"
     return "name the module that holds it in container.namespaces, or write package.module:ClassName"
+
+
+def _near(name: str, names: Iterable[str], count: int) -> list[str]:
+    from difflib import get_close_matches
+
+    return get_close_matches(name, list(names), count)
 
 
 def _listed(names: Sequence[str]) -> str:

@@ -10,7 +10,6 @@ path, string     the text itself
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Self
@@ -119,6 +118,8 @@ def _converted(convert: type[int] | type[float], word: str, text: str) -> Any:
 def _from_json(text: str) -> Any:
     if not text.lstrip().startswith(("{", "[")):
         return text
+    import json
+
     try:
         return json.loads(text)
     except ValueError:

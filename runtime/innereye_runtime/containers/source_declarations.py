@@ -96,8 +96,9 @@ class Declarations:
             # Keywords that the source does not show may say anything.
             return Parameter(name=name, kind="any", optional=True, settable=not name.startswith("_"), owner=owner)
         parameter = self._declared(module, kind, name, owner, values, nodes, inherited)
-        free = {"kind": "any", "item": "any", "choices": (), "bounds": (None, None), "length": None}
-        return replace(parameter, **free) if converts else parameter
+        if not converts:
+            return parameter
+        return replace(parameter, kind="any", item="any", choices=(), bounds=(None, None), length=None)
 
     def _kind(self, meaning: Meaning | None) -> tuple[str | None, bool]:
         """The type of `param` (or of ours) that is made, and whether a subclass of the user's converts values
