@@ -196,6 +196,7 @@ def test_a_kill_in_the_middle_leaves_a_whole_index_and_the_next_start_cleans_up(
     assert killed.returncode == -signal.SIGKILL
     assert [entry["title"] for entry in index(run_folder)] == ["whole"]
     assert (run_folder / "figures" / ".figures.json.tmp").exists()
+    (run_folder / "figures" / ".half.png.tmp").write_bytes(b"half")
     restart()
     add_figure(GREY, "killed")
     assert [entry["title"] for entry in index(run_folder)] == ["whole", "killed"]
@@ -204,6 +205,15 @@ def test_a_kill_in_the_middle_leaves_a_whole_index_and_the_next_start_cleans_up(
         "killed.png",
         "whole.png",
     ]
+
+
+def test_a_reader_of_the_index_has_the_old_or_the_new_one(run_folder: Path) -> None:
+    add_figure(GREY, "first")
+    old = (run_folder / "figures" / "figures.json").read_text()
+    with (run_folder / "figures" / "figures.json").open() as reader:
+        add_figure(GREY, "second")
+        assert reader.read() == old
+    assert len(index(run_folder)) == 2
 
 
 def test_a_curve_keeps_its_points_and_is_a_drawing_of_its_own(run_folder: Path) -> None:

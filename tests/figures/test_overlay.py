@@ -39,6 +39,7 @@ def test_with_a_reference_the_outline_is_the_reference_s() -> None:
     drawn = pixels(IMAGE, square(20, 40), square(24, 48), ["tumour"])
     at = [24 * 10, 24 * 10 + 100]
     assert drawn[at[0], at[1]].tolist() == list(PALETTE[0])
+    assert drawn[48 * 10 - 1, 300].tolist() == list(PALETTE[0])
     assert drawn[20 * 10, 300].tolist() != list(PALETTE[0])
 
 
@@ -69,7 +70,7 @@ def test_the_legend_is_below_and_grows_with_the_names() -> None:
         ([[False, True], [True, False]], [0, 1, 1, 0]),
         ([[0.0, 2.0], [1.0, 0.0]], [0, 2, 1, 0]),
         ([[0.2, 0.7], [0.5, 0.51]], [0, 1, 0, 1]),
-        ([[[0.2, 0.7], [0.6, 0.1]], [[0.3, 0.2], [0.7, 0.4]]], [0, 1, 2, 0]),
+        ([[[0.2, 0.7], [0.6, 0.1]], [[0.3, 0.2], [0.7, 0.45]]], [0, 1, 2, 0]),
         ([[[[0, 2], [1, 0]]]], [0, 2, 1, 0]),
     ],
     ids=["labels", "booleans", "labels as floats", "probabilities", "channels", "batch of one"],
