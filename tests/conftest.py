@@ -58,6 +58,11 @@ NEEDS = {
         remedy="pip install '.[examples]' -c constraints.txt",
         met=lambda: find_spec("nilearn") is not None,
     ),
+    "azure": Need(
+        what="azure-ai-ml",
+        remedy="pip install '.[azureml]' -c constraints.txt",
+        met=lambda: find_spec("azure") is not None and find_spec("azure.ai.ml") is not None,
+    ),
     "docker": Need(
         what="a Docker engine",
         remedy="start dockerd, or run tests/engine/start as root on Debian",

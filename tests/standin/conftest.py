@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from innereye_runtime.standin.cloud import find_description
-from innereye_runtime.standin.description import Description
+from innereye_runtime.standin.description import Description, find_description
 from innereye_runtime.standin.fixtures import cloud
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -17,15 +17,13 @@ __all__ = ["cloud"]
 
 
 @pytest.fixture(scope="session", autouse=True)
-def _azure_packages() -> None:
-    pytest.importorskip("azure.ai.ml", reason="needs azure-ai-ml (pip install '.[azureml]' -c constraints.txt)")
+def _azure_packages(needs: Callable[..., None]) -> None:
+    needs("azure")
 
 
 @pytest.fixture(scope="session")
 def description() -> Description:
     """Microsoft's published description; a test that needs it is left out where it is not at hand, in CI too."""
-    import os
-
     found = find_description([ROOT], os.environ)
     if found is None:
         pytest.skip("needs Microsoft's published description (set INNEREYE_AZUREML_SPEC to a folder with it)")

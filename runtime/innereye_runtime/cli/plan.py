@@ -46,15 +46,18 @@ def run(argv: Sequence[str]) -> int:
     options = parser()
     arguments, overrides = options.read(argv, Arguments())
     from innereye_runtime.job.resolve import resolve
-    from innereye_runtime.targets.base import get_target
+    from innereye_runtime.targets.base import WrittenPlan, get_target
 
     with name_options(options):
         job = resolve(
             arguments.manifest, cwd=Path.cwd(), overrides=overrides, target=arguments.target, smoke=arguments.smoke
         )
     show_diagnostics(job.remarks)
-    plan = get_target(job.manifest.compute.target).plan(job).describe()
-    print(json.dumps(plan, indent=2, ensure_ascii=False) if arguments.json else as_text(plan))
+    plan = get_target(job.manifest.compute.target).plan(job)
+    if arguments.json:
+        print(json.dumps(plan.describe(), indent=2, ensure_ascii=False))
+    else:
+        print(plan.job_file().rstrip("\n") if isinstance(plan, WrittenPlan) else as_text(plan.describe()))
     return ExitCode.DONE
 
 

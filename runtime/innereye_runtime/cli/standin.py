@@ -164,7 +164,7 @@ def _sum_up(cloud: Cloud) -> None:
     for kind, request in cloud.faults.done:
         say(f"  fault: {kind} for {request}")
     for job in cloud.workspace.jobs.values():
-        say(f"  job {job.name}: {' > '.join(job.history)}")
+        say(f"  job {job.name}: {' > '.join(job.history)}" + (f": {job.error}" if job.error else ""))
     violations = cloud.violations
     say(f"  violations of the description: {len(violations) or 'none'}")
     for call in violations:

@@ -9,6 +9,7 @@ from pathlib import Path
 from innereye_runtime.containers.arguments import Argument, check
 from innereye_runtime.containers.discovery import DiscoveryError, Location, code_root, find, search_path
 from innereye_runtime.containers.overrides import Override
+from innereye_runtime.containers.parameter import Parameter
 from innereye_runtime.containers.source import read
 from innereye_runtime.containers.values import plain
 from innereye_runtime.errors import ManifestError, UsageError
@@ -96,7 +97,7 @@ def resolve(
     if location is None or loaded.manifest is None or any(diagnostic.severity == "error" for diagnostic in diagnostics):
         raise ManifestError(diagnostics)
     return Job(
-        manifest=_with_overrides(loaded.manifest, arguments),
+        manifest=_with_overrides(loaded.manifest, arguments, found.parameters),
         loaded=loaded,
         text=None if path is not None else str(source),
         location=location,
@@ -129,9 +130,18 @@ def _not_found(error: DiscoveryError, loaded: Loaded) -> Diagnostic:
     return loaded.document.diagnostic("E300", span, str(error), hint=error.hint)
 
 
-def _with_overrides(manifest: Manifest, arguments: Mapping[str, Argument]) -> Manifest:
-    """The manifest that says what the command line said."""
-    given = {name: plain(each.value) for name, each in arguments.items() if each.origin == "command line"}
+def _with_overrides(
+    manifest: Manifest, arguments: Mapping[str, Argument], parameters: Mapping[str, Parameter]
+) -> Manifest:
+    """The manifest that says what the command line said, of parameters with two names by the one that holds the
+    value.
+    """
+    second_names = {name for name, parameter in parameters.items() if parameter.alias_of or parameter.joins}
+    given = {
+        name: plain(each.value)
+        for name, each in arguments.items()
+        if each.origin == "command line" and name not in second_names
+    }
     trainer = manifest.trainer
     if "num_epochs" in given and trainer.num_epochs is not None:
         trainer = replace(trainer, num_epochs=given.pop("num_epochs"))

@@ -5,18 +5,17 @@ from __future__ import annotations
 import os
 import secrets
 import tempfile
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
 from azure.storage.blob import BlobServiceClient
 
-from innereye_runtime.errors import PreflightError
 from innereye_runtime.standin.azurite import Azurite, find_azurite
 from innereye_runtime.standin.certificates import make_certificates
 from innereye_runtime.standin.control import ControlPlane
-from innereye_runtime.standin.description import Description
+from innereye_runtime.standin.description import Description, find_description
 from innereye_runtime.standin.faults import Fault, FaultPlan
 from innereye_runtime.standin.gate import BlobGate
 from innereye_runtime.standin.history import History
@@ -26,7 +25,6 @@ from innereye_runtime.standin.server import Call, Server, Services
 from innereye_runtime.standin.tokens import CLIENT, TENANT, Tokens
 from innereye_runtime.standin.workspace import Workspace
 
-SPEC_VARIABLE = "INNEREYE_AZUREML_SPEC"
 _LOCAL = "127.0.0.1,localhost"
 
 
@@ -156,25 +154,6 @@ class Cloud:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
-
-
-def find_description(places: Sequence[Path], environment: Mapping[str, str]) -> Description | None:
-    """Microsoft's published description where it is at hand: in the folder that `INNEREYE_AZUREML_SPEC` names, else in
-    `shared/azureml/spec` beside one of `places`; None where it isn't.
-
-    Raises:
-        PreflightError: the variable names a folder that does not hold it.
-    """
-    named = environment.get(SPEC_VARIABLE)
-    if named:
-        if not (Path(named) / "swagger").is_dir():
-            raise PreflightError(f"{SPEC_VARIABLE} is {named}, which has no folder 'swagger'")
-        return Description(Path(named))
-    for place in places:
-        root = place.parent / "shared" / "azureml" / "spec"
-        if (root / "swagger").is_dir():
-            return Description(root)
-    return None
 
 
 def open_cloud(

@@ -12,15 +12,17 @@ that is told with each request says so.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
 
+from innereye_runtime.errors import PreflightError
 from innereye_runtime.standin.arm_schema import ArmSchema
 from innereye_runtime.standin.swagger import Operation, Swagger
 
+SPEC_VARIABLE = "INNEREYE_AZUREML_SPEC"
 NEIGHBOUR = "2024-04-01-preview"
 _SERVICES = "swagger/specification/machinelearningservices/resource-manager/Microsoft.MachineLearningServices"
 _ARM = "Microsoft.MachineLearningServices.json"
@@ -103,6 +105,25 @@ class Description:
     def _read_arm(self, version: str) -> ArmSchema | None:
         file = self.root / "arm-json-schema" / version / _ARM
         return ArmSchema(file) if version and file.exists() else None
+
+
+def find_description(places: Sequence[Path], environment: Mapping[str, str]) -> Description | None:
+    """Microsoft's published description where it is at hand: in the folder that `INNEREYE_AZUREML_SPEC` names, else in
+    `shared/azureml/spec` beside one of `places`; None where it isn't.
+
+    Raises:
+        PreflightError: the variable names a folder that does not hold it.
+    """
+    named = environment.get(SPEC_VARIABLE)
+    if named:
+        if not (Path(named) / "swagger").is_dir():
+            raise PreflightError(f"{SPEC_VARIABLE} is {named}, which has no folder 'swagger'")
+        return Description(Path(named))
+    for place in places:
+        root = place.parent / "shared" / "azureml" / "spec"
+        if (root / "swagger").is_dir():
+            return Description(root)
+    return None
 
 
 def _parameter_errors(swagger: Swagger, operation: Operation, values: Mapping[str, str], request: Request) -> list[str]:

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
-from innereye_runtime.standin.cloud import Cloud, open_cloud
+if TYPE_CHECKING:
+    from innereye_runtime.standin.cloud import Cloud
 
 
 @pytest.fixture(scope="session")
 def cloud() -> Iterator[Cloud]:
     """One stand-in for the whole session. Azurite is looked for below the working directory, then on PATH."""
+    from innereye_runtime.standin.cloud import open_cloud
+
     with open_cloud([Path.cwd()]) as opened:
         yield opened

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from importlib import import_module
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol, TypeVar, runtime_checkable
 
 from innereye_runtime.job.resolve import Job
 from innereye_runtime.manifest.model import TargetName
@@ -16,6 +16,14 @@ class Plan(Protocol):
 
     def describe(self) -> dict[str, Any]:
         """The request as plain data, for `innereye-run plan`. No secret's value is in it."""
+
+
+@runtime_checkable
+class WrittenPlan(Protocol):
+    """A plan that has a text of its own: a file that another tool takes."""
+
+    def job_file(self) -> str:
+        """The file's text."""
 
 
 class Handle(Protocol):

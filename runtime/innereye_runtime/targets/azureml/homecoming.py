@@ -1,0 +1,162 @@
+"""A run folder's way home: every file of it, checked against outputs.json."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import re
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from innereye_runtime.data.outputs import verify
+from innereye_runtime.errors import OutputError
+from innereye_runtime.job.paths import RunPaths
+from innereye_runtime.targets.azureml.session import Session
+
+PARALLEL = 8
+_PLACE = re.compile(r"azureml://(?:.*/)?datastores/(?P<datastore>[^/]+)/paths/(?P<path>.+)")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """A folder of blobs in a datastore."""
+
+    datastore: str
+    path: str
+
+    @classmethod
+    def parse(cls, uri: str) -> Place:
+        """The place that a job's output has.
+
+        Raises:
+            OutputError: it is in no datastore.
+        """
+        match = _PLACE.fullmatch(uri)
+        if match is None:
+            raise OutputError(f"the output {uri} is in no datastore, and can't be brought here")
+        return cls(datastore=match["datastore"], path=match["path"].rstrip("/"))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Blob:
+    name: str
+    size: int
+    target: Path
+
+
+def is_empty(session: Session, place: Place) -> bool:
+    container = session.container(place.datastore)
+    prefix = f"{place.path}/"
+    found = session.ask(
+        "looking for the run folder",
+        lambda client: next(iter(container.list_blob_names(name_starts_with=prefix)), None),
+    )
+    return found is None
+
+
+def bring_home(session: Session, place: Place, folder: Path) -> int:
+    """The number of files that are now in `folder` as they are at `place`; those that were there already are not
+    fetched.
+
+    outputs.json comes last, so that a folder that has it is whole.
+
+    Raises:
+        OutputError: a file can't be brought, or is not what outputs.json says.
+        PreflightError: the datastore can't be reached.
+    """
+    listed = RunPaths(folder).outputs_json
+    blobs = _list(session, place, folder)
+    last = [blob for blob in blobs if blob.target == listed]
+    expected = _expected(session, place.datastore, last)
+    listed.unlink(missing_ok=True)
+    wanted = [blob for blob in blobs if blob.target != listed and not _is_here(blob, folder, expected)]
+    with ThreadPoolExecutor(PARALLEL) as pool:
+        for _ in pool.map(lambda blob: _fetch(session, place.datastore, blob), wanted):
+            pass
+    for blob in last:
+        _fetch(session, place.datastore, blob)
+        problems = verify(folder)
+        if problems:
+            listed.unlink()
+            raise OutputError(f"the run folder came home damaged: {'; '.join(problems[:5])}", hint="download it again")
+    return len(blobs)
+
+
+def send_out(session: Session, folder: Path, place: Place) -> None:
+    """Puts the files of a run folder where a job will go on with it.
+
+    Raises:
+        PreflightError: the datastore can't be reached.
+    """
+    container = session.container(place.datastore)
+    for file in sorted(folder.rglob("*")):
+        if file.is_file():
+            name = f"{place.path}/{file.relative_to(folder).as_posix()}"
+
+            def upload(name: str = name, file: Path = file) -> None:
+                with file.open("rb") as data:
+                    container.upload_blob(name, data, overwrite=True)
+
+            session.ask(f"uploading {file.name}", lambda client, upload=upload: upload())  # type: ignore[misc]
+
+
+def _list(session: Session, place: Place, folder: Path) -> list[_Blob]:
+    container = session.container(place.datastore)
+    prefix = f"{place.path}/"
+    found: Iterable[Any] = session.ask(
+        "looking for the run folder", lambda client: list(container.list_blobs(name_starts_with=prefix))
+    )
+    blobs = []
+    for blob in found:
+        name = blob.name[len(prefix) :]
+        parts = name.split("/")
+        if (blob.metadata or {}).get("hdi_isfolder") or name.endswith("/"):
+            continue  # how a mount marks a folder
+        if not name or any(part in ("", ".", "..") for part in parts):
+            raise OutputError(f"the run folder holds '{blob.name}', which can't be a file here")
+        blobs.append(_Blob(name=blob.name, size=blob.size, target=folder / name))
+    return blobs
+
+
+def _expected(session: Session, datastore: str, listed: list[_Blob]) -> dict[str, str]:
+    """The sha256 of each file, by its path; nothing where the run is not complete."""
+    for blob in listed:
+        content = session.ask(
+            "downloading outputs.json",
+            lambda client, name=blob.name: _read(session, datastore, name),  # type: ignore[misc]
+        )
+        with contextlib.suppress(ValueError, KeyError, TypeError):
+            return {entry["path"]: entry["sha256"] for entry in json.loads(content)["files"]}
+    return {}
+
+
+def _is_here(blob: _Blob, folder: Path, expected: dict[str, str]) -> bool:
+    known = expected.get(blob.target.relative_to(folder).as_posix())
+    if known is None or not blob.target.is_file() or blob.target.stat().st_size != blob.size:
+        return False
+    with blob.target.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest() == known
+
+
+def _fetch(session: Session, datastore: str, blob: _Blob) -> None:
+    blob.target.parent.mkdir(parents=True, exist_ok=True)
+    part = blob.target.with_name(f".{blob.target.name}.part")
+
+    def fetch() -> None:
+        with part.open("wb") as file:
+            session.container(datastore).download_blob(blob.name).readinto(file)
+
+    try:
+        session.ask(f"downloading {blob.target.name}", lambda client: fetch())
+        part.replace(blob.target)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def _read(session: Session, datastore: str, name: str) -> bytes:
+    content: bytes = session.container(datastore).download_blob(name).readall()
+    return content

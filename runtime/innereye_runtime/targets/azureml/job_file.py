@@ -1,0 +1,89 @@
+"""A plan as the job file that `az ml job create --file` takes; submitting sends the very same."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from io import StringIO
+from typing import Any
+
+from innereye_runtime.targets.azureml.plan import DATASTORE, OUTPUT, RUN_PLACEHOLDER, AzureMLPlan
+
+SCHEMA = "https://azuremlschemas.azureedge.net/latest/commandJob.schema.json"
+BUILT = "built from this project when the job is submitted"
+
+
+def job_data(plan: AzureMLPlan, *, run: str | None = None) -> dict[str, Any]:
+    """The job in the words of the file. `run`: the run's name, once it has one."""
+    name = run or (plan.run_folder.name if plan.run_folder else RUN_PLACEHOLDER.format(model=plan.model_name))
+    data: dict[str, Any] = {
+        "$schema": SCHEMA,
+        "type": "command",
+        "display_name": plan.display_name,
+        "experiment_name": plan.experiment,
+        "compute": f"azureml:{plan.cluster}",
+        "environment": {"image": plan.image} if plan.image else {"build": {"path": BUILT}},
+        "code": str(plan.code),
+        "command": plan.command,
+        "inputs": {
+            one.name: {"type": "uri_folder", "path": asset_path(one.asset), "mode": one.mode} for one in plan.inputs
+        },
+        "outputs": {OUTPUT: {"type": "uri_folder", "path": output_path(plan.location, name), "mode": "rw_mount"}},
+        "resources": {"instance_count": plan.nodes, "shm_size": plan.shm_size},
+        "distribution": None,
+        "limits": {"timeout": plan.max_seconds},
+        "environment_variables": dict(plan.environment),
+        "tags": dict(plan.tags),
+    }
+    if plan.nodes > 1:
+        data["distribution"] = {"type": "pytorch", "process_count_per_instance": plan.processes}
+    return _without_unset(data)
+
+
+def job_text(plan: AzureMLPlan) -> str:
+    """The file's text, with what has to be known before it is sent by hand."""
+    from ruamel.yaml import YAML
+
+    data = job_data(plan)
+    output = StringIO()
+    yaml = YAML(typ="safe", pure=True)
+    yaml.default_flow_style = False
+    yaml.sort_base_mapping_type_on_output = False  # type: ignore[assignment]
+    yaml.width = 4096
+    yaml.dump(data, output)
+    return "".join(f"# {line}\n" for line in _remarks(plan)) + output.getvalue()
+
+
+def _remarks(plan: AzureMLPlan) -> list[str]:
+    workspace = plan.workspace
+    settings = (workspace.subscription_id, workspace.resource_group, workspace.workspace)
+    subscription, group, name = (setting.value if setting else "<not set>" for setting in settings)
+    lines = [
+        f"az ml job create --file THIS --subscription {subscription} --resource-group {group} --workspace-name {name}"
+    ]
+    if plan.run_folder is None:
+        lines.append("innereye-run puts the start of the run for <UTC start>; by hand, put any name")
+    if not plan.image:
+        lines.append("without compute.azureml.image, innereye-run builds the environment from this project")
+    if plan.secrets:
+        lines.append(f"innereye-run adds from its environment: {', '.join(plan.secrets)}")
+    return lines
+
+
+def asset_path(asset: str) -> str:
+    """The manifest's id as the reference to a data asset; without a version, the newest one."""
+    name, separator, version = asset.partition(":")
+    return f"azureml:{name}:{version}" if separator else f"azureml:{name}@latest"
+
+
+def output_path(location: str, run: str) -> str:
+    return f"azureml://datastores/{DATASTORE}/paths/{location}/{run}"
+
+
+def _without_unset(data: Mapping[str, Any]) -> dict[str, Any]:
+    """Without what is None, and without sections that are empty then."""
+    result = {}
+    for key, value in data.items():
+        kept = _without_unset(value) if isinstance(value, Mapping) else value
+        if kept is not None and kept != {}:
+            result[key] = kept
+    return result

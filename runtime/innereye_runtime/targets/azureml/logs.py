@@ -1,0 +1,50 @@
+"""The log of a job, from the blobs that AzureML keeps it in: of one that runs, of one that is over, with a key or
+without.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from innereye_runtime.targets.azureml.session import ARTIFACTS, Session
+
+STARTED_AGAIN = b"\n-- the job was started again --\n"
+_FIRST_RANK = re.compile(r".*/std_log(_process_0+)?\.txt")
+
+
+class LogReader:
+    """What the first process of a job prints. `read` gives what is new since it was last called."""
+
+    def __init__(self, session: Session, job: str) -> None:
+        self._session = session
+        self._prefix = f"ExperimentRun/dcid.{job}/user_logs/"
+        self._seen: dict[str, int] = {}
+
+    def read(self) -> Iterator[bytes]:
+        """The new pieces, in order. A log that is shorter than what was read of it is that of another attempt.
+
+        Raises:
+            PreflightError: the log can't be reached.
+        """
+        for name, size in self._listed():
+            seen = self._seen.get(name, 0)
+            if size < seen:
+                yield STARTED_AGAIN
+                seen = 0
+            if size > seen:
+                data = self._session.ask("reading the log", lambda client, at=seen, of=name: self._fetch(of, at))  # type: ignore[misc]
+                seen += len(data)
+                yield data
+            self._seen[name] = seen
+
+    def _listed(self) -> list[tuple[str, int]]:
+        container = self._session.container(ARTIFACTS)
+        blobs = self._session.ask(
+            "looking for the log", lambda client: list(container.list_blobs(name_starts_with=self._prefix))
+        )
+        return [(blob.name, blob.size) for blob in blobs if _FIRST_RANK.fullmatch(blob.name)]
+
+    def _fetch(self, name: str, start: int) -> bytes:
+        data: bytes = self._session.container(ARTIFACTS).download_blob(name, offset=start).readall()
+        return data

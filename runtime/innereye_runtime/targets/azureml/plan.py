@@ -1,0 +1,190 @@
+"""A job for Azure Machine Learning as a value: the whole request but for what only the moment of submitting can
+tell.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from innereye_runtime.errors import UsageError
+from innereye_runtime.job.handover import Handover
+from innereye_runtime.job.resolve import Job
+from innereye_runtime.manifest.model import Dataset, Manifest
+from innereye_runtime.manifest.writing import dump
+from innereye_runtime.targets.azureml.settings import WorkspaceSettings, find_workspace
+
+DATASTORE = "workspaceblobstore"
+OUTPUT = "run"
+"""The name of the job's output that is the run folder."""
+RUN_PLACEHOLDER = "<UTC start>_{model}"
+LOOSE_MANIFEST = "innereye-runtime-manifest.yaml"
+"""Where a manifest that is not below the code root lies in the job's code."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Input:
+    """A dataset of the job."""
+
+    name: str
+    asset: str
+    """The manifest's id: a data asset `name[:version]`, else a folder of the datastore."""
+    mode: str
+    """As AzureML has it: ro_mount or download."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AzureMLPlan:
+    workspace: WorkspaceSettings
+    cluster: str
+    experiment: str
+    display_name: str
+    image: str | None
+    """None: an environment is built from this project."""
+    command: str
+    code: Path
+    manifest_place: str
+    """In the job's code."""
+    manifest_text: str
+    """The effective manifest, which lies at `manifest_place` when the job runs."""
+    inputs: tuple[Input, ...]
+    location: str
+    """Of the run folders, in the datastore: the run's name comes below it."""
+    run_folder: Path | None
+    """Of the run to go on with; None: a new one."""
+    outputs_folder: Path
+    model_name: str
+    nodes: int
+    processes: int
+    """On each node."""
+    shm_size: str | None
+    max_seconds: int | None
+    environment: Mapping[str, str]
+    secrets: tuple[str, ...]
+    tags: Mapping[str, str]
+    manifest: Manifest = field(compare=False, repr=False)
+
+    def describe(self) -> dict[str, Any]:
+        from innereye_runtime.targets.azureml.job_file import job_data
+
+        workspace = {key: getattr(self.workspace, key) for key in ("subscription_id", "resource_group", "workspace")}
+        return {
+            "target": "azureml",
+            "workspace": {
+                key: f"{setting.value} ({setting.origin})" if setting else None for key, setting in workspace.items()
+            },
+            "secrets": list(self.secrets),
+            "job": job_data(self),
+        }
+
+    def job_file(self) -> str:
+        """The job as the YAML that `az ml job create --file` takes."""
+        from innereye_runtime.targets.azureml.job_file import job_text
+
+        return job_text(self)
+
+
+def plan_for(job: Job, environment: Mapping[str, str] | None = None) -> AzureMLPlan:
+    """The plan of `job`. Reads files of this machine only; `environment`: default, this process's.
+
+    Raises:
+        UsageError: what the manifest asks for can't be had in AzureML.
+    """
+    manifest = job.manifest
+    compute, settings = manifest.compute, manifest.compute.azureml
+    if not settings.cluster:
+        raise UsageError(
+            "compute.azureml.cluster is not set", hint="name the compute cluster of the workspace that runs the job"
+        )
+    inputs = tuple(_input(index, dataset) for index, dataset in enumerate(manifest.datasets))
+    place = _manifest_place(job)
+    experiment = settings.experiment or manifest.name
+    return AzureMLPlan(
+        workspace=find_workspace(settings, os.environ if environment is None else environment, job.code_root),
+        cluster=settings.cluster,
+        experiment=_safe(experiment),
+        display_name=manifest.name,
+        image=settings.image,
+        command=_command(job, place, inputs),
+        code=job.code_root,
+        manifest_place=place,
+        manifest_text=dump(manifest),
+        inputs=inputs,
+        location=f"innereye-runtime/{_safe(experiment)}",
+        run_folder=job.run_folder,
+        outputs_folder=job.outputs_folder,
+        model_name=job.model_name,
+        nodes=compute.nodes,
+        processes=_processes(job),
+        shm_size=_shared_memory(compute.shm_size.bytes) if compute.shm_size else None,
+        max_seconds=compute.max_duration.seconds if compute.max_duration else None,
+        environment=dict(manifest.environment),
+        secrets=manifest.secrets,
+        tags={"model": job.model_name, "manifest": manifest.path.name if manifest.path else place},
+        manifest=manifest,
+    )
+
+
+def _input(index: int, dataset: Dataset) -> Input:
+    mode = "download" if dataset.mode == "download" else "ro_mount"
+    return Input(name=f"dataset_{index}", asset=dataset.id, mode=mode)
+
+
+def _processes(job: Job) -> int:
+    gpus = job.manifest.compute.gpus
+    if job.manifest.compute.nodes == 1 or gpus == "none":
+        return 1
+    if gpus == "all":
+        raise UsageError(
+            "compute.gpus is 'all', and how many GPUs a node of the cluster has can't be told from here",
+            hint="for more than one node, set the number of GPUs that each has",
+        )
+    return len(gpus) if isinstance(gpus, tuple) else gpus
+
+
+def _shared_memory(size: int) -> str:
+    """The largest of AzureML's units that fits: its sizes end in b, k, m or g, and have no fractions."""
+    for unit, factor in (("g", 1 << 30), ("m", 1 << 20), ("k", 1 << 10)):
+        if size % factor == 0:
+            return f"{size // factor}{unit}"
+    return f"{size}b"
+
+
+def _manifest_place(job: Job) -> str:
+    path = job.manifest.path
+    if path is None or not path.is_relative_to(job.code_root):
+        return LOOSE_MANIFEST
+    return path.relative_to(job.code_root).as_posix()
+
+
+def _command(job: Job, place: str, inputs: tuple[Input, ...]) -> str:
+    """What bash runs in the working directory, which is a copy of the code."""
+    request = Handover(
+        manifest=Path(place),
+        overrides=job.overrides,
+        target="azureml",
+        smoke=job.smoke,
+        run_folder=Path(f"${{{{outputs.{OUTPUT}}}}}"),
+        code_root=Path("$PWD"),
+        datasets=tuple(Path(f"${{{{inputs.{one.name}}}}}") for one in inputs),
+    )
+    return " ".join(["innereye-runtime", *map(_word, request.argv())])
+
+
+def _word(word: str) -> str:
+    if re.fullmatch(r"--(run-folder|dataset)=\$\{\{[\w.]+\}\}", word):
+        return word  # AzureML puts a path there, before bash sees it
+    if word == "--code-root=$PWD":
+        return '--code-root="$PWD"'
+    # AzureML would also replace what looks like one of its placeholders in a user's own value.
+    return shlex.quote(word).replace("${{", "$''{{")
+
+
+def _safe(name: str) -> str:
+    """As AzureML has names of experiments: letters, digits, '-' and '_', no other first than a letter or a digit."""
+    return re.sub(r"^[^A-Za-z0-9]+", "", re.sub(r"[^A-Za-z0-9_-]+", "-", name))[:255] or "innereye-runtime"

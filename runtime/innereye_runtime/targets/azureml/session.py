@@ -1,0 +1,169 @@
+"""The way to one workspace: a client of azure-ai-ml, signed in, and the blobs behind its datastores."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from functools import cached_property
+from io import StringIO
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from innereye_runtime.errors import PreflightError
+from innereye_runtime.targets.azureml.translation import patiently, translated
+
+if TYPE_CHECKING:
+    from azure.ai.ml import MLClient
+    from azure.ai.ml.entities import Job
+    from azure.core.credentials import TokenCredential
+    from azure.storage.blob import ContainerClient
+
+T = TypeVar("T")
+
+STATES = (
+    *("NotStarted", "Starting", "Provisioning", "Preparing", "Queued", "Running", "Finalizing"),
+    *("CancelRequested", "Completed", "Failed", "Canceled", "NotResponding", "Paused", "Unknown"),
+)
+OVER = ("Completed", "Failed", "Canceled", "NotResponding")
+"""The states that a job doesn't leave."""
+ARTIFACTS = "workspaceartifactstore"
+
+
+class Session:
+    """Nothing is asked for before it is needed. A token that has expired is replaced, once for each request."""
+
+    def __init__(self, subscription_id: str, resource_group: str, workspace: str) -> None:
+        """
+        Raises:
+            PreflightError: the Azure packages are not installed.
+        """
+        try:
+            import azure.ai.ml
+            import azure.identity  # noqa: F401 - is it there?
+        except ImportError as error:
+            raise PreflightError(
+                f"target azureml needs the package that has {error.name}",
+                hint="pip install 'innereye-runtime[azureml]'",
+            ) from error
+        _quieten()
+        self.subscription_id = subscription_id
+        self.resource_group = resource_group
+        self.workspace = workspace
+        self._containers: dict[str, ContainerClient] = {}
+
+    @cached_property
+    def credential(self) -> TokenCredential:
+        return make_credential()
+
+    @cached_property
+    def client(self) -> MLClient:
+        from azure.ai.ml import MLClient
+
+        return MLClient(self.credential, self.subscription_id, self.resource_group, self.workspace, show_progress=False)
+
+    def ask(self, doing: str, action: Callable[[MLClient], T], *, hint: str = "") -> T:
+        """What `action` gives, which only reads or may be done more than once.
+
+        Raises:
+            PreflightError, UsageError: as `translated` has it.
+        """
+        from azure.core.exceptions import ClientAuthenticationError
+
+        def attempt() -> T:
+            try:
+                return action(self.client)
+            except ClientAuthenticationError:
+                self.sign_in_again()
+                raise
+
+        with translated(doing, hint=hint):
+            return patiently(attempt)
+
+    def sign_in_again(self) -> None:
+        """Forgets the token, and all that was opened with it."""
+        self.__dict__.pop("client", None)
+        self.__dict__.pop("credential", None)
+        self._containers.clear()
+
+    def job(self, name: str) -> Job:
+        """The job as it is now.
+
+        Raises:
+            PreflightError: it isn't there, or can't be asked for.
+        """
+        found: Job = self.ask(f"looking for job {name}", lambda client: client.jobs.get(name))
+        return found
+
+    def container(self, datastore: str) -> ContainerClient:
+        """The blobs of a datastore: opened with its own key where it holds one, else with this user's token.
+
+        Raises:
+            PreflightError: there is no such datastore, or no access to it.
+        """
+        if datastore not in self._containers:
+            store: Any = self.ask(
+                f"opening datastore {datastore}",
+                lambda client: client.datastores.get(datastore, include_secrets=True),
+            )
+            self._containers[datastore] = self._open(store)
+        return self._containers[datastore]
+
+    def _open(self, store: Any) -> ContainerClient:
+        from azure.storage.blob import ContainerClient, ExponentialRetry
+
+        account = f"{store.protocol}://{store.account_name}.blob.{store.endpoint}"
+        secret = getattr(store.credentials, "account_key", None) or getattr(store.credentials, "sas_token", None)
+        return ContainerClient(
+            account,
+            store.container_name,
+            credential=secret or self.credential,
+            retry_policy=ExponentialRetry(initial_backoff=1, increment_base=2, retry_total=5),
+            max_single_get_size=8 << 20,
+        )
+
+
+def state_of(job: Job) -> str:
+    """The state of a job in the service's words; the SDK makes a member of an enum of some of them."""
+    status: Any = job.status
+    word = str(getattr(status, "value", status) or "")
+    return next((known for known in STATES if known.lower() == word.lower().replace("_", "")), word)
+
+
+def make_credential() -> TokenCredential:
+    """What signs in: variables of the environment, a managed identity, `az login`; on a terminal, at last a device
+    code.
+    """
+    from azure.identity import ChainedTokenCredential, DefaultAzureCredential, DeviceCodeCredential
+
+    usual = DefaultAzureCredential(
+        exclude_interactive_browser_credential=True,
+        exclude_powershell_credential=True,
+        exclude_shared_token_cache_credential=True,
+        exclude_visual_studio_code_credential=True,
+    )
+    if not (os.isatty(0) and os.isatty(2)):
+        return usual
+    return ChainedTokenCredential(usual, DeviceCodeCredential(prompt_callback=_show_code))
+
+
+def _show_code(address: str, code: str, expires: object) -> None:
+    sys.stderr.write(f"to sign in to Azure, open {address} and enter the code {code}\n")
+    sys.stderr.flush()
+
+
+@contextmanager
+def quietly() -> Iterator[None]:
+    """Inside it, what the SDK prints by itself (a reset of colours after an upload) is dropped."""
+    with redirect_stderr(StringIO()), redirect_stdout(StringIO()):
+        yield
+
+
+def _quieten() -> None:
+    """Keeps the Azure packages' own remarks out of what a user reads: what matters comes as an error."""
+    for name in ("azure", "azure.ai.ml", "msrest"):
+        logging.getLogger(name).setLevel(logging.CRITICAL)
+    for module in ("azure", "marshmallow", "opentelemetry", "pydash", "strictyaml", "pkg_resources"):
+        warnings.filterwarnings("ignore", module=rf"{module}(\..*)?")

@@ -1,0 +1,128 @@
+"""Submitting a plan: once, whatever happens on the way to the service and back."""
+
+from __future__ import annotations
+
+import json
+import re
+import secrets
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from io import StringIO
+from pathlib import Path
+from typing import Any
+
+from innereye_runtime.errors import PreflightError
+from innereye_runtime.targets.azureml.address import Address
+from innereye_runtime.targets.azureml.assets import find_asset
+from innereye_runtime.targets.azureml.environment import build_context
+from innereye_runtime.targets.azureml.job_file import job_data
+from innereye_runtime.targets.azureml.plan import AzureMLPlan
+from innereye_runtime.targets.azureml.session import Session, quietly
+from innereye_runtime.targets.azureml.snapshot import Snapshot
+from innereye_runtime.targets.azureml.translation import UnreachableError, translated
+
+SUBMISSION_TAG = "innereye-runtime.submission"
+RUN_TAG = "innereye-runtime.run"
+TRIES = 4
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Submission:
+    """Everything of a job that is decided before the service is told of it. Sent twice, it is still one job."""
+
+    name: str
+    """Of the job; no other has it."""
+    run: str
+    """The run folder's name."""
+    token: str
+    """Tells this submission's job from one that took its name."""
+
+
+def new_submission(run: str) -> Submission:
+    token = secrets.token_hex(4)
+    # In lower case, as the SDK would make it in silence: what is asked for later is what was sent.
+    name = re.sub(r"[^a-z0-9_-]", "-", run.lower())
+    return Submission(name=f"{name}-{token}", run=run, token=token)
+
+
+def submit(
+    session: Session, plan: AzureMLPlan, submission: Submission, snapshot: Snapshot, values: Mapping[str, str]
+) -> Address:
+    """The address of the job, which is now the service's. `values`: of the secrets.
+
+    Raises:
+        DataError: a dataset is not in the workspace.
+        PreflightError: the service says no, or can't be asked; the job is not submitted, or the message names it.
+        UsageError: the SDK finds fault with the job.
+    """
+    data = job_data(plan, run=submission.run)
+    for one in plan.inputs:
+        data["inputs"][one.name]["path"] = find_asset(session, one)
+    with tempfile.TemporaryDirectory(prefix="innereye-runtime-") as folder:
+        code = Path(folder) / "code"
+        code.mkdir()
+        snapshot.copy_to(code)
+        manifest = code / plan.manifest_place
+        manifest.parent.mkdir(parents=True, exist_ok=True)
+        manifest.write_text(plan.manifest_text, encoding="utf-8")
+        if not plan.image:
+            data["environment"] = {"build": {"path": str(build_context(Path(folder) / "context"))}}
+        data["code"] = str(code)
+        data["name"] = submission.name
+        data["tags"] |= {SUBMISSION_TAG: submission.token, RUN_TAG: submission.run}
+        data["environment_variables"] = data.get("environment_variables", {}) | dict(values)
+        _send(session, data, submission)
+    return Address(
+        subscription_id=session.subscription_id,
+        resource_group=session.resource_group,
+        workspace=session.workspace,
+        job=submission.name,
+    )
+
+
+def _send(session: Session, data: Mapping[str, Any], submission: Submission) -> None:
+    """Sends the job until the service has it. After a failure that leaves open whether it has, it is asked first."""
+    from azure.ai.ml import load_job
+    from azure.core.exceptions import ClientAuthenticationError, ResourceExistsError
+
+    with translated("reading the job"), quietly():
+        job = load_job(StringIO(json.dumps(data)))
+    for number in range(1, TRIES + 1):
+        try:
+            with translated("submitting the job"), quietly():
+                session.client.jobs.create_or_update(job)
+            return
+        except PreflightError as error:
+            expired = isinstance(error.__cause__, ClientAuthenticationError)
+            open_question = isinstance(error, UnreachableError) or isinstance(error.__cause__, ResourceExistsError)
+            if not (expired or open_question):
+                raise
+            if expired:
+                session.sign_in_again()
+            if _is_there(session, submission):
+                return
+            if number == TRIES or (expired and number > 1) or isinstance(error.__cause__, ResourceExistsError):
+                raise
+
+
+def _is_there(session: Session, submission: Submission) -> bool:
+    """True where the service has this submission's job.
+
+    Raises:
+        UnreachableError: it can't be asked; names the job, so that the user can.
+    """
+    from azure.core.exceptions import ResourceNotFoundError
+
+    try:
+        found = session.job(submission.name)
+    except UnreachableError as error:
+        raise UnreachableError(
+            f"{error}; whether the job was submitted can't be told",
+            hint=f"look for job {submission.name} in workspace {session.workspace} before you submit again",
+        ) from error
+    except PreflightError as error:
+        if isinstance(error.__cause__, ResourceNotFoundError):
+            return False
+        raise
+    return (found.tags or {}).get(SUBMISSION_TAG) == submission.token

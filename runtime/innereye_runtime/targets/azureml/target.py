@@ -1,0 +1,164 @@
+"""The AzureML target: a job in a workspace, followed from here, its run folder brought home."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+
+from innereye_runtime.errors import ExitCode, InnerEyeError
+from innereye_runtime.job.paths import create_run_folder
+from innereye_runtime.job.resolve import Job
+from innereye_runtime.targets.azureml.address import Address
+from innereye_runtime.targets.azureml.following import DetachedError, follow
+from innereye_runtime.targets.azureml.history import failure_of
+from innereye_runtime.targets.azureml.homecoming import Place, bring_home, is_empty, send_out
+from innereye_runtime.targets.azureml.outcome import exit_code_of, has_record
+from innereye_runtime.targets.azureml.plan import DATASTORE, AzureMLPlan, plan_for
+from innereye_runtime.targets.azureml.session import Session
+from innereye_runtime.targets.azureml.snapshot import Snapshot, take_snapshot
+from innereye_runtime.targets.azureml.submission import new_submission, submit
+from innereye_runtime.targets.supervision import RetryBudget, secret_values
+
+
+class AzureMLHandle:
+    """A submitted job, and its successors where the manifest allows retries."""
+
+    def __init__(self, session: Session, plan: AzureMLPlan, folder: Path, snapshot: Snapshot, *, stdout: int) -> None:
+        self._session = session
+        self._plan = plan
+        self._folder = folder
+        self._snapshot = snapshot
+        self._stdout = stdout
+        self._is_home = False
+        self._address = self._submit()
+
+    @property
+    def run(self) -> str:
+        """The run folder once it is here, until then the address of the job."""
+        return str(self._folder if self._is_home else self._address)
+
+    @property
+    def place(self) -> Place:
+        return Place(datastore=DATASTORE, path=f"{self._plan.location}/{self._folder.name}")
+
+    def wait(self) -> int:
+        """The exit code, as if the job had run here, when it is over and its run folder has come home.
+
+        SIGINT and SIGTERM leave the job running and end the waiting; on a terminal, Ctrl-C asks first.
+
+        Raises:
+            OutputError: the run folder came home damaged.
+            PreflightError: the service has not answered for ten minutes.
+        """
+        budget = RetryBudget(self._plan.manifest.compute.retries)
+        try:
+            while True:
+                status = self._follow()
+                bring_home(self._session, self.place, self._folder)
+                exit_code = self._exit_code(status)
+                if status in ("Completed", "Canceled") or not budget.take(exit_code):
+                    self._is_home = True
+                    return exit_code
+                tell(f"{self._address.job} ended with {exit_code}; the manifest allows another try")
+                self._address = self._submit()
+        except DetachedError as detached:
+            tell(f"the job goes on; to follow it again: innereye-run logs -f '{self._address}'")
+            tell(f"and when it is done: innereye-run download '{self._address}'")
+            _remove_if_empty(self._folder)
+            return ExitCode.INTERRUPTED if detached.signum == signal.SIGINT else ExitCode.STOPPED
+        except InnerEyeError as error:
+            error.hint = f"{error.hint}; the job is {self._address}".removeprefix("; ")
+            _remove_if_empty(self._folder)
+            raise
+
+    def _exit_code(self, status: str) -> int:
+        failure = ""
+        if status == "Failed" and not has_record(self._folder):
+            # It never came to a run folder: what the service says is all that there is to say.
+            failure = failure_of(self._session, self._address.job)
+            tell(f"{self._address.job}: {failure or status}")
+        return exit_code_of(status, self._folder, failure)
+
+    def _follow(self) -> str:
+        while True:
+            try:
+                return follow(self._session, self._address.job, stdout=self._stdout, tell=tell)
+            except DetachedError as detached:
+                if detached.signum != signal.SIGINT or not (os.isatty(0) and os.isatty(2)):
+                    raise
+                match _ask("\n[d] leave the job running, [c] cancel it, or [Enter] go on following: "):
+                    case "c":
+                        tell(f"{self._address.job}: asked to save a checkpoint and end")
+                        cancel(self._session, self._address.job)
+                    case "d":
+                        raise
+
+    def _submit(self) -> Address:
+        values = secret_values(self._plan.secrets, os.environ)
+        address = submit(self._session, self._plan, new_submission(self._folder.name), self._snapshot, values)
+        tell(f"submitted {address}")
+        return address
+
+
+class AzureMLTarget:
+    def plan(self, job: Job) -> AzureMLPlan:
+        return plan_for(job)
+
+    def submit(self, plan: AzureMLPlan, *, stdout: int) -> AzureMLHandle:
+        """Checks what can be checked here, sends the code, and submits the job; exactly once, or not at all."""
+        secret_values(plan.secrets, os.environ)
+        settings = plan.workspace.complete()
+        snapshot = take_snapshot(plan.code, without=plan.outputs_folder)
+        snapshot.check_size()
+        for left_out in snapshot.left_out:
+            tell(f"not part of the job's code: {left_out}")
+        tell(f"code: {len(snapshot.files)} files, {snapshot.bytes / 1e6:.1f} MB, from {plan.code}")
+        session = Session(*settings)
+        if plan.run_folder is not None:
+            folder, is_new = plan.run_folder, False
+            place = Place(datastore=DATASTORE, path=f"{plan.location}/{folder.name}")
+            if is_empty(session, place):  # it ran elsewhere until now
+                send_out(session, folder, place)
+        else:
+            folder = create_run_folder(plan.outputs_folder, plan.model_name, datetime.now(UTC)).root
+            is_new = True
+        try:
+            return AzureMLHandle(session, plan, folder, snapshot, stdout=stdout)
+        except BaseException:
+            if is_new:
+                _remove_if_empty(folder)
+            raise
+
+
+def cancel(session: Session, job: str) -> None:
+    """Asks the service to end a job, and waits until it has.
+
+    Raises:
+        PreflightError: there is no such job, or the service can't be asked.
+    """
+    session.ask(f"cancelling job {job}", lambda client: client.jobs.begin_cancel(job).result())
+
+
+def tell(text: str) -> None:
+    """Writes a line about the job, which is none of its own log, to standard error."""
+    sys.stderr.write(f"{text}\n")
+    sys.stderr.flush()
+
+
+def _ask(question: str) -> str:
+    sys.stderr.write(question)
+    sys.stderr.flush()
+    try:
+        return sys.stdin.readline().strip().lower()[:1]
+    except KeyboardInterrupt:
+        return "d"
+
+
+def _remove_if_empty(folder: Path) -> None:
+    try:
+        folder.rmdir()
+    except OSError:
+        return  # something came home already

@@ -1,0 +1,46 @@
+"""What the tests of the AzureML target share: a tiny project that names a cluster and an image."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.projects import Project, tiny_project
+
+ROOT = Path(__file__).resolve().parents[3]
+IMAGE = os.environ.get("INNEREYE_TEST_IMAGE", "innereye-runtime:cpu")
+
+MANIFEST = f"""\
+schema: 1
+container: {{class: Tiny, namespaces: [tiny]}}
+compute:
+  retries: {{preempted: 0, infrastructure: 0}}
+  azureml: {{cluster: cpu, image: "{IMAGE}", experiment: trials}}
+environment: {{OMP_NUM_THREADS: "1"}}
+"""
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Project:
+    return tiny_project(tmp_path, MANIFEST)
+
+
+@pytest.fixture
+def cloud_for(needs: Callable[..., None]) -> Callable[..., Any]:
+    """Opens a stand-in with faults or preemptions of its own, for a `with` block."""
+    needs("azure", "azurite")
+
+    @contextmanager
+    def opened(**settings: Any) -> Iterator[Any]:
+        from innereye_runtime.standin.cloud import open_cloud
+
+        with open_cloud([ROOT], grace=15, **settings) as cloud:
+            yield cloud
+            assert [str(call) for call in cloud.violations] == []
+            assert cloud.proxy.refused == []
+
+    return opened

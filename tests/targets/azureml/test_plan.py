@@ -1,0 +1,182 @@
+"""The plan is a value, and its text a job file that Azure's own command line takes."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.projects import Project
+from tests.targets.azureml.conftest import MANIFEST
+
+from innereye_runtime.errors import PreflightError, UsageError
+from innereye_runtime.job.resolve import Job, resolve
+from innereye_runtime.targets.azureml.plan import AzureMLPlan, plan_for
+from innereye_runtime.targets.azureml.settings import Setting
+
+
+def job_of(project: Project, *overrides: str, manifest: str = MANIFEST, **more: Any) -> Job:
+    path = project.write("tiny.yaml", manifest)
+    return resolve(path, cwd=project.root, overrides=overrides, target="azureml", **more)
+
+
+def plan_of(project: Project, *overrides: str, manifest: str = MANIFEST, **environment: str) -> AzureMLPlan:
+    return plan_for(job_of(project, *overrides, manifest=manifest), environment)
+
+
+def test_a_plan_equals_one_made_again(project: Project) -> None:
+    assert plan_of(project, "--width=3") == plan_of(project, "--width=3")
+    assert plan_of(project, "--width=3") != plan_of(project, "--width=4")
+
+
+def test_the_job_says_what_the_manifest_says(project: Project) -> None:
+    manifest = """\
+schema: 1
+name: my trial
+container: {class: Tiny, namespaces: [tiny]}
+datasets: [{id: "scans:3"}, {id: masks, mode: download}]
+compute:
+  nodes: 2
+  gpus: 4
+  shm_size: 1.5g
+  max_duration: 2h
+  azureml: {subscription_id: s, resource_group: g, workspace: w, cluster: big, image: "registry/image:1"}
+environment: {OMP_NUM_THREADS: "2"}
+secrets: [WANDB_API_KEY]
+"""
+    assert plan_of(project, "--width=3", manifest=manifest).describe() == {
+        "target": "azureml",
+        "workspace": {"subscription_id": "s (manifest)", "resource_group": "g (manifest)", "workspace": "w (manifest)"},
+        "secrets": ["WANDB_API_KEY"],
+        "job": {
+            "$schema": "https://azuremlschemas.azureedge.net/latest/commandJob.schema.json",
+            "type": "command",
+            "display_name": "my trial",
+            "experiment_name": "my-trial",
+            "compute": "azureml:big",
+            "environment": {"image": "registry/image:1"},
+            "code": str(project.root),
+            "command": "innereye-runtime --target=azureml --run-folder=${{outputs.run}} "
+            '--code-root="$PWD" --dataset=${{inputs.dataset_0}} --dataset=${{inputs.dataset_1}} tiny.yaml --width=3',
+            "inputs": {
+                "dataset_0": {"type": "uri_folder", "path": "azureml:scans:3", "mode": "ro_mount"},
+                "dataset_1": {"type": "uri_folder", "path": "azureml:masks@latest", "mode": "download"},
+            },
+            "outputs": {
+                "run": {
+                    "type": "uri_folder",
+                    "path": "azureml://datastores/workspaceblobstore/paths/innereye-runtime/my-trial/<UTC start>_Tiny",
+                    "mode": "rw_mount",
+                }
+            },
+            "resources": {"instance_count": 2, "shm_size": "1536m"},
+            "distribution": {"type": "pytorch", "process_count_per_instance": 4},
+            "limits": {"timeout": 7200},
+            "environment_variables": {"OMP_NUM_THREADS": "2"},
+            "tags": {"model": "Tiny", "manifest": "tiny.yaml"},
+        },
+    }
+
+
+def test_the_text_is_a_job_file_that_the_sdk_takes(project: Project, needs: Callable[..., None]) -> None:
+    needs("azure")
+    text = plan_of(project, "--misbehaviour=it's ${{inputs.x}}").job_file()
+    code = """
+import io, sys
+from azure.ai.ml import load_job
+job = load_job(io.StringIO(sys.stdin.read()))
+print(job.type, job.compute, job.outputs["run"].mode, job.environment.image)
+"""
+    done = subprocess.run([sys.executable, "-W", "ignore", "-c", code], input=text, capture_output=True, text=True)
+    assert done.stdout.split()[:3] == ["command", "cpu", "rw_mount"], done.stderr
+
+
+@pytest.mark.parametrize("value", ["it's", "a b", "$HOME", "`id`", "${{outputs.run}}", "x;y", "\n", '"', "*"])
+def test_bash_gets_each_value_as_it_was_given(project: Project, value: str) -> None:
+    command = plan_of(project, f"--misbehaviour={value}").command
+    assert command.count("${{") == 1  # the run folder's: no user's text is taken for a placeholder of AzureML
+    words = command.removeprefix("innereye-runtime").replace("${{outputs.run}}", "/run")
+    done = subprocess.run(
+        ["bash", "-c", f"printf '%s\\0' {words}"], cwd=project.root, capture_output=True, text=True, check=True
+    )
+    assert done.stdout.split("\0")[:-1] == [
+        "--target=azureml",
+        "--run-folder=/run",
+        f"--code-root={project.root}",
+        "tiny.yaml",
+        f"--misbehaviour={value}",
+    ]
+
+
+def test_gpus_that_cant_be_counted_from_here_are_asked_for(project: Project) -> None:
+    with pytest.raises(UsageError, match="how many GPUs a node of the cluster has"):
+        plan_of(project, manifest=MANIFEST.replace("compute:\n", "compute:\n  nodes: 2\n  gpus: all\n"))
+
+
+def test_the_workspace_comes_from_manifest_environment_or_config(project: Project) -> None:
+    config = project.write("config.json", '{"subscription_id": "s", "resource_group": "g", "workspace_name": "w"}')
+    manifest = MANIFEST.replace("{cluster: cpu", "{resource_group: mine, cluster: cpu")
+    found = plan_of(project, manifest=manifest, AZURE_SUBSCRIPTION_ID="from environment").workspace
+    assert found.subscription_id == Setting(value="from environment", origin="AZURE_SUBSCRIPTION_ID")
+    assert found.resource_group == Setting(value="mine", origin="manifest")
+    assert found.workspace == Setting(value="w", origin=str(config))
+    assert found.complete() == ("from environment", "mine", "w")
+
+
+def test_a_config_of_another_program_is_none(project: Project) -> None:
+    project.write("config.json", '{"colour": "red"}')
+    assert plan_of(project).workspace.missing == ("subscription_id", "resource_group", "workspace")
+
+
+def test_what_is_set_nowhere_is_named_with_the_places_for_it(project: Project) -> None:
+    with pytest.raises(PreflightError) as caught:
+        plan_of(project, AZURE_RESOURCE_GROUP="g", AZUREML_WORKSPACE_NAME="w").workspace.complete()
+    assert "compute.azureml.subscription_id: set neither" in str(caught.value)
+    assert "export AZUREML_ARM_SUBSCRIPTION" in caught.value.hint
+
+
+def test_a_run_that_goes_on_has_its_old_place(project: Project) -> None:
+    folder = project.root / "outputs" / "2026-11-24T101530Z_Tiny"
+    plan = plan_for(job_of(project, run_folder=folder), {})
+    assert plan.describe()["job"]["outputs"]["run"]["path"].endswith("/trials/2026-11-24T101530Z_Tiny")
+
+
+def test_a_manifest_outside_of_the_code_goes_along(project: Project, tmp_path_factory: pytest.TempPathFactory) -> None:
+    elsewhere = tmp_path_factory.mktemp("elsewhere") / "tiny.yaml"
+    elsewhere.write_text(MANIFEST)
+    job = resolve(elsewhere, cwd=project.root, target="azureml", root=project.root)
+    plan = plan_for(job, {})
+    assert plan.command.endswith(" innereye-runtime-manifest.yaml")
+    assert "class: Tiny" in plan.manifest_text
+
+
+def test_planning_imports_nothing_of_azure(project: Project) -> None:
+    code = """
+import sys
+from innereye_runtime.cli.main import main
+main(["plan", "--target", "azureml", "tiny.yaml"])
+print(sorted({name.split(".")[0] for name in sys.modules} & {"azure", "msal", "torch", "docker", "requests"}))
+"""
+    done = subprocess.run([sys.executable, "-c", code], cwd=project.root, capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "[]"
+
+
+def test_other_targets_ask_nothing_of_azure(project: Project) -> None:
+    code = """
+import sys
+from innereye_runtime.targets.base import get_target
+get_target("process"), get_target("docker")
+print(sorted(name for name in sys.modules if name.split(".")[0] == "azure" or ".azureml" in name))
+"""
+    done = subprocess.run([sys.executable, "-c", code], cwd=project.root, capture_output=True, text=True, check=True)
+    assert done.stdout == "[]\n"
+
+
+def test_the_effective_manifest_says_what_the_command_line_said_once(project: Project) -> None:
+    plan = plan_of(project, "--num_epochs=2")
+    assert "num_epochs: 2" in plan.manifest_text
+    assert "max_epochs" not in plan.manifest_text
+    assert Path(plan.code, plan.manifest_place).is_file()

@@ -1,0 +1,105 @@
+"""The code that goes with a job: the project's own files, no more, and nothing that a link leads to."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from innereye_runtime.errors import UsageError
+from innereye_runtime.targets.azureml import snapshot
+from innereye_runtime.targets.azureml.snapshot import Snapshot, take_snapshot
+
+Tree = Callable[..., Path]
+
+
+@pytest.fixture
+def tree(tmp_path: Path) -> Tree:
+    def make(*names: str, git: bool = True) -> Path:
+        root = tmp_path / "project"
+        for name in names:
+            (root / name).parent.mkdir(parents=True, exist_ok=True)
+            (root / name).write_text(name)
+        if git:
+            subprocess.run(["git", "init", "-q", str(root)], check=True)
+        return root
+
+    return make
+
+
+def taken(root: Path) -> Snapshot:
+    return take_snapshot(root, without=root / "outputs")
+
+
+def names(root: Path) -> list[str]:
+    return [name for name, _ in taken(root).files]
+
+
+def test_what_git_tracks_or_does_not_ignore_is_taken(tree: Tree) -> None:
+    root = tree("a.py", "pkg/b.py", "secret.key", "forced.log", "outputs/old/run.json", "gone.py")
+    (root / ".gitignore").write_text("*.key\n*.log\n")
+    subprocess.run(["git", "-C", str(root), "add", "-f", "a.py", "forced.log", "gone.py"], check=True)
+    (root / "gone.py").unlink()
+    assert names(root) == [".gitignore", "a.py", "forced.log", "pkg/b.py"]
+
+
+def test_amlignore_takes_files_out_tracked_or_not(tree: Tree) -> None:
+    root = tree("a.py", "big.bin", "docs/b.md", "c.md")
+    (root / ".amlignore").write_text("*.bin\ndocs/\n")
+    subprocess.run(["git", "-C", str(root), "add", "big.bin"], check=True)
+    assert names(root) == [".amlignore", "a.py", "c.md"]
+
+
+def test_without_git_all_but_caches_is_taken(tree: Tree) -> None:
+    root = tree("a.py", "pkg/__pycache__/a.pyc", ".venv/bin/x", "pkg/b.py", "outputs/x", git=False)
+    assert names(root) == ["a.py", "pkg/b.py"]
+
+
+def test_a_submodule_is_taken_with_its_files(tree: Tree) -> None:
+    root = tree("a.py", "sub/b.py")
+    subprocess.run(["git", "init", "-q", str(root / "sub")], check=True)
+    assert names(root) == ["a.py", "sub/b.py"]
+
+
+@pytest.mark.parametrize("git", [True, False])
+def test_links_inside_become_copies_and_links_out_are_left_out(tree: Tree, tmp_path: Path, git: bool) -> None:
+    root = tree("pkg/b.py", git=git)
+    (tmp_path / "private.txt").write_text("private")
+    (root / "file.py").symlink_to("pkg/b.py")
+    (root / "folder").symlink_to("pkg")
+    (root / "out.txt").symlink_to(tmp_path / "private.txt")
+    (root / "loop").symlink_to(".")
+    (root / "dangling").symlink_to("nowhere")
+    (root / "root").symlink_to("/")
+    found = taken(root)
+    assert [name for name, _ in found.files if not name.startswith("loop/")] == [
+        "file.py",
+        "folder/b.py",
+        "pkg/b.py",
+    ]
+    assert {reason.split(":")[0] for reason in found.left_out} == {"out.txt", "dangling", "root"}
+    found.copy_to(tmp_path / "copy")
+    assert not [path for path in (tmp_path / "copy").rglob("*") if path.is_symlink()]
+    assert (tmp_path / "copy" / "folder" / "b.py").read_text() == "pkg/b.py"
+
+
+def test_the_sdk_gets_no_ignore_file_that_would_take_more_out(tree: Tree, tmp_path: Path) -> None:
+    root = tree("a.py")
+    (root / ".gitignore").write_text("*.key\n")
+    taken(root).copy_to(tmp_path / "copy")
+    assert (tmp_path / "copy" / ".amlignore").read_text() == ""
+
+
+def test_too_much_code_is_refused_with_the_largest_files(tree: Tree, monkeypatch: pytest.MonkeyPatch) -> None:
+    root = tree("a.py", "weights.bin")
+    (root / "weights.bin").write_bytes(b"x" * (3 << 20))
+    monkeypatch.setattr(snapshot, "LARGEST_BYTES", 2 << 20)
+    with pytest.raises(UsageError, match=r"the code has 3 MB, more than the 2 MB .* weights.bin \(3 MB\)"):
+        taken(root).check_size()
+
+
+@pytest.mark.parametrize("name", ["with space.py", "ümlaut.py", "new\nline.py", "-dash.py", "quote'.py"])
+def test_any_name_is_taken(tree: Tree, name: str) -> None:
+    assert names(tree(name)) == [name]
