@@ -128,7 +128,7 @@ class DockerHandle:
                     "launcher": this_process(),
                 },
             )
-            container = Container(self._client, create(self._client, request), file)
+            container = Container(self._client, create(self._client, request), file, self._paths)
             try:
                 yield container
             finally:
@@ -146,10 +146,11 @@ class DockerHandle:
 class Container:
     """One container: attach, start, wait, look again, remove. In that order no byte of its output is lost."""
 
-    def __init__(self, client: APIClient, identity: str, launch: Path) -> None:
+    def __init__(self, client: APIClient, identity: str, launch: Path, paths: RunPaths) -> None:
         self._client = client
         self._id = identity
         self._launch = launch
+        self._paths = paths
         self._started = False
 
     def run(self, asked: StopRequest, *, stdout: int) -> dict[str, Any]:
@@ -179,6 +180,8 @@ class Container:
         """Sends a signal to the container where it runs; does nothing where it does not yet, or no more."""
         from docker.errors import APIError
 
+        if signum == signal.SIGINT and not self._paths.console_log.exists():
+            signum = signal.SIGTERM  # Python would answer the other one with a traceback out of its imports
         if self._started:
             try:
                 self._client.kill(self._id, signum)

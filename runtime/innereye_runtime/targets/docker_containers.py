@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import signal
 import socket
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -106,22 +108,36 @@ def end_all(client: APIClient, those: Sequence[JobContainer]) -> list[Ended]:
 def stop(client: APIClient, container: JobContainer) -> int | None:
     """Asks the run to save what it has and end, waits as long as a launcher would, then kills it.
 
-    Its launcher, where it is there, removes it; an orphan stays for `remove`. The exit code; None: it was not running.
+    A launcher that is there is asked instead, as it would take the end of its container for a preemption and start it
+    again; it also removes it. An orphan stays for `remove`. The exit code; None: it was not running.
     """
     if container.state not in ("running", "paused"):
         return None
+    if not container.orphan and _ask(container.launcher):
+        with translated():
+            try:
+                return int(client.wait(container.id, timeout=GRACE_SECONDS + 10)["StatusCode"])
+            except _not_found():
+                return None  # it was quicker
     with translated():
         client.stop(container.id, timeout=GRACE_SECONDS)
         try:
             return int(client.inspect_container(container.id)["State"]["ExitCode"])
         except _not_found():
-            return None  # its launcher was quicker
+            return None
+
+
+def _ask(launcher: str) -> bool:
+    """Whether a launcher could be asked to end its job."""
+    try:
+        os.kill(int(launcher), signal.SIGTERM)
+    except (OSError, ValueError):
+        return False  # another user's, or one on another machine
+    return True
 
 
 def remove(client: APIClient, container: JobContainer) -> None:
     """Removes a container that was left behind, tells its end in run.json, and removes what its launcher left here."""
-    from signal import SIGTERM
-
     with translated():
         try:
             details = client.inspect_container(container.id)
@@ -133,7 +149,7 @@ def remove(client: APIClient, container: JobContainer) -> None:
         details["State"],
         memory=Memory(host["Memory"] or 1),
         shared_memory=Memory(host["ShmSize"] or 1),
-        stopped_by=SIGTERM,
+        stopped_by=signal.SIGTERM,
     )
     paths = RunPaths(Path(container.run_folder))
     if paths.root.is_dir() and container.state != "created":
@@ -144,13 +160,19 @@ def remove(client: APIClient, container: JobContainer) -> None:
 
 
 def output(client: APIClient, container: JobContainer, *, follow: bool) -> Iterator[Chunk]:
-    """What the container printed so far, and with `follow` all that it will, until its end."""
+    """What the container printed so far, and with `follow` all that it will, until its end.
+
+    Read frame by frame from the engine's own answer: the SDK's `logs` mixes the two streams, and its `attach` loses what
+    the engine sends together with the first bytes of its answer. Source: Docker Engine API, "Stream format" of attach.
+    """
+    address = f"{client.base_url}/v{client.api_version}/containers/{container.id}/logs"
     with translated():
-        if not follow:
-            return iter([(client.logs(container.id, stdout=True, stderr=True), None)])
-        # Both in one call, so that nothing that is printed between them is lost.
-        chunks: Iterator[Chunk] = client.attach(container.id, stream=True, logs=True, demux=True)
-        return chunks
+        parameters = {"stdout": "1", "stderr": "1", "follow": str(int(follow))}
+        answer = client.get(address, params=parameters, stream=True, timeout=None)
+        answer.raise_for_status()
+        while header := answer.raw.read(8):
+            data = answer.raw.read(int.from_bytes(header[4:], "big"))
+            yield (data, None) if header[0] == 1 else (None, data)
 
 
 def _job_container(entry: dict[str, Any]) -> JobContainer:
@@ -167,7 +189,7 @@ def _job_container(entry: dict[str, Any]) -> JobContainer:
         image=entry["Image"],
         state=entry["State"],
         status=entry["Status"],
-        launcher=launcher.partition("-")[0],
+        launcher=launcher.partition("-")[0] if here else "",
         launch_folder=labels.get("launch-folder", ""),
         orphan=here and not is_alive(launcher),
     )
