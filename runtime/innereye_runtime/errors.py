@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 class ExitCode(IntEnum):
-    """The exit codes of `innereye-run` and `innereye-runtime`; the user's own code is passed through where it exits with one."""
+    """Those of `innereye-run` and `innereye-runtime`; the user's own code is passed through where it exits with one."""
 
     DONE = 0
     USER_CODE = 1
@@ -50,7 +50,7 @@ class UsageError(InnerEyeError):
 
 
 class ManifestError(UsageError):
-    """One or more problems in a manifest, in the container's arguments or in overrides; all of them, in source order."""
+    """Problems in a manifest, in the container's arguments or in overrides; all of them, in source order."""
 
     def __init__(self, diagnostics: Sequence[Diagnostic]) -> None:
         errors = [d for d in diagnostics if d.severity == "error"]

@@ -18,7 +18,7 @@ def parser() -> Parser:
     parser = Parser(
         "clean",
         usage="[--json]",
-        about="Stops and removes the containers whose launcher is gone; a running one gets the time to save a checkpoint.\n"
+        about="Stops and removes the containers whose launcher is gone; a running one gets time to save a checkpoint.\n"
         "Run folders stay. Containers that have a launcher are left alone.",
         examples=["innereye-run clean"],
     )
