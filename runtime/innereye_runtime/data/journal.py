@@ -7,11 +7,13 @@ nothing.
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 from collections.abc import Mapping
+from json.encoder import encode_basestring_ascii
 from pathlib import Path
-from threading import Lock
-from typing import Self, TextIO
+from typing import Self
 
 
 def boot_id() -> str:
@@ -25,9 +27,8 @@ def boot_id() -> str:
 class Journal:
     """The digests of blocks by file name and block number; open for more."""
 
-    def __init__(self, file: TextIO, done: Mapping[tuple[str, int], bytes]) -> None:
-        self._file = file
-        self._lock = Lock()
+    def __init__(self, descriptor: int, done: Mapping[tuple[str, int], bytes]) -> None:
+        self._descriptor = descriptor
         self.done = done
 
     @classmethod
@@ -37,34 +38,39 @@ class Journal:
         Raises:
             OSError: it can't be read or written.
         """
-        boot, done = boot_id(), _read(path)
-        file = path.open("a" if done else "w", encoding="ascii")
-        file.write("\n" if done else json.dumps(boot) + "\n")  # the first ends a line that was torn
-        return cls(file, done)
+        done = _read(path)
+        flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC | (0 if done else os.O_TRUNC)
+        journal = cls(os.open(path, flags, 0o644), done)
+        # The first ends a line that was torn.
+        os.write(journal._descriptor, b"\n" if done else boot_id().encode() + b"\n")
+        return journal
 
     def add(self, name: str, block: int, digest: bytes) -> None:
-        """Thread-safe."""
-        line = json.dumps([name, block, digest.hex()]) + "\n"
-        with self._lock:
-            self._file.write(line)
-            self._file.flush()
+        """Thread-safe: the kernel appends a line at a time.
+
+        Raises:
+            OSError: it can't be written.
+        """
+        line = f"{block} {digest.hex()} {encode_basestring_ascii(name)}\n".encode()
+        if os.write(self._descriptor, line) != len(line):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     def close(self) -> None:
-        self._file.close()
+        os.close(self._descriptor)
 
 
 def _read(path: Path) -> dict[tuple[str, int], bytes]:
     done: dict[tuple[str, int], bytes] = {}
     try:
         header, *lines = path.read_text(encoding="ascii").split("\n")
-        if not boot_id() or header != json.dumps(boot_id()):
-            return {}
     except (FileNotFoundError, ValueError):
+        return {}
+    if not header or header != boot_id():
         return {}
     for line in lines:
         try:
-            name, block, digest = json.loads(line)
-            done[name, block] = bytes.fromhex(digest)
-        except (ValueError, TypeError):  # torn by a kill
+            block, digest, name = line.split(" ", 2)
+            done[json.loads(name), int(block)] = bytes.fromhex(digest)
+        except ValueError:  # torn by a kill
             continue
     return done

@@ -88,12 +88,9 @@ def mount(source: BlobSource) -> Mount:
     deadline = time.monotonic() + READY_WITHIN
     while not os.path.ismount(path):
         if process.poll() is not None or time.monotonic() > deadline:
-            said = log.read_text(errors="replace").strip().splitlines()
+            lines = log.read_text(errors="replace").strip().splitlines() or ["rclone said nothing"]
             mounted.unmount()
-            raise DataError(
-                f"{source.url} can't be mounted: {said[-1] if said else 'rclone said nothing'}",
-                hint="use mode: download",
-            )
+            raise DataError(f"{source.url} can't be mounted: {lines[-1]}", hint="use mode: download")
         time.sleep(0.02)
     return mounted
 
