@@ -126,7 +126,9 @@ def test_an_empty_folder_has_a_report_that_says_so(root: Path) -> None:
     assert "no run.json" in html
 
 
-@pytest.mark.parametrize("value", [None, 3, "x", [], {}, [3], {"a": 3}, {"best": None}, {"best": {"epoch": "x"}}])
+@pytest.mark.parametrize(
+    "value", [None, 3, "x", [], {}, [3], {"a": 3}, {"best": None}, {"best": {"epoch": "x"}}, {"memory_bytes": "x"}]
+)
 @pytest.mark.parametrize("key", sorted(RECORD))
 def test_a_record_of_another_shape_is_no_failure(root: Path, key: str, value: Any) -> None:
     paths = whole_run(root / "run")
