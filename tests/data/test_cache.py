@@ -8,7 +8,6 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
@@ -272,17 +271,6 @@ def test_a_lock_whose_file_was_deleted_is_taken_anew(tmp_path: Path) -> None:
     assert taken[0] is not None
     assert Lock.alone(path) is None, "the lock that was waited for guards the file that is there now"
     taken[0].release()
-
-
-@pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A file system of 2 MB, where this user may mount one."""
-    place = tmp_path / "small"
-    place.mkdir()
-    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", str(place)], capture_output=True).returncode:
-        pytest.skip("needs the right to mount a tmpfs")
-    yield place
-    subprocess.run(["umount", "-l", str(place)], check=True)
 
 
 def test_a_disk_that_fills_while_fetching_is_an_error_and_what_is_there_is_kept(

@@ -163,3 +163,17 @@ def test_a_copy_verifies_and_a_half_copy_does_not(run: Path, tmp_path: Path) -> 
     assert verify(tmp_path / "copy") == ()
     (tmp_path / "copy" / "checkpoints" / "best.ckpt").unlink()
     assert verify(tmp_path / "copy") == ("checkpoints/best.ckpt is missing",)
+
+
+def test_on_a_full_disk_nothing_half_is_published(run: Path, small_disk: Path) -> None:
+    root = small_disk / "run"
+    shutil.copytree(run, root)
+    with pytest.raises(OSError, match="No space"):
+        (root / "fills.bin").write_bytes(bytes(3 << 20))
+    with pytest.raises(OutputError, match="No space left on device") as raised:
+        write_outputs(root)
+    assert raised.value.exit_code == ExitCode.OUTPUTS
+    assert not list(root.glob("*outputs.json*"))
+    (root / "fills.bin").unlink()
+    write_outputs(root)
+    assert verify(root) == ()

@@ -1,0 +1,105 @@
+"""What `data` runs as processes of their own: one transfer, told as JSON: its seconds and its peak memory.
+
+Each hashes with SHA-256 what it moves; imports are not counted.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import resource
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from hashlib import sha256
+from pathlib import Path
+
+
+def fetch_ours(url: str, target: Path) -> Callable[[], None]:
+    from innereye_runtime.data.bringing import bring, source_of
+    from innereye_runtime.data.progress import Quiet
+
+    os.environ["XDG_CACHE_HOME"] = str(target)
+    source = source_of(url)
+    assert source is not None
+
+    def run() -> None:
+        bring(source, "download", strict=False, progress=Quiet())
+
+    return run
+
+
+def fetch_azure(url: str, target: Path) -> Callable[[], None]:
+    """azure-storage-blob: blobs side by side, and blocks of a large one side by side, hashed as they come."""
+    from azure.storage.blob import BlobServiceClient
+
+    _, _, _, container, path = url.split("/", 4)
+    service = BlobServiceClient.from_connection_string(
+        os.environ["AZURE_STORAGE_CONNECTION_STRING"], max_single_get_size=8 << 20, max_chunk_get_size=8 << 20
+    )
+    client = service.get_container_client(container)
+
+    def one(name: str) -> None:
+        place = target / name
+        place.parent.mkdir(parents=True, exist_ok=True)
+        digest = sha256()
+        with place.open("wb") as file:
+            for chunk in client.download_blob(name, max_concurrency=8).chunks():
+                digest.update(chunk)
+                file.write(chunk)
+
+    def run() -> None:
+        with ThreadPoolExecutor(8) as pool:
+            list(pool.map(one, [blob.name for blob in client.list_blobs(f"{path}/")]))
+
+    return run
+
+
+def stage_ours(folder: str, target: Path) -> Callable[[], None]:
+    from innereye_runtime.data.cache import Cache
+    from innereye_runtime.data.progress import Quiet
+    from innereye_runtime.data.source import FolderSource
+
+    os.environ["XDG_CACHE_HOME"] = str(target)
+
+    def run() -> None:
+        source = FolderSource(Path(folder))
+        Cache().obtain(source, source.list(), Quiet())
+
+    return run
+
+
+def stage_cp(folder: str, target: Path) -> Callable[[], None]:
+    return lambda: subprocess.run(["cp", "-r", folder, str(target / "copy")], check=True) and None  # type: ignore[func-returns-value]
+
+
+def look_ours(folder: str, target: Path) -> Callable[[], None]:
+    """The fingerprint of a folder that was read before."""
+    from innereye_runtime.data.fingerprint import fingerprint
+
+    os.environ["XDG_CACHE_HOME"] = str(target)
+    fingerprint(Path(folder))
+
+    def run() -> None:
+        fingerprint(Path(folder))
+
+    return run
+
+
+def look_find(folder: str, target: Path) -> Callable[[], None]:
+    command = ["find", folder, "-type", "f", "-printf", "%p %s %T@ %C@ %i\n"]
+    return lambda: subprocess.run(command, check=True, stdout=subprocess.DEVNULL) and None  # type: ignore[func-returns-value]
+
+
+def main(name: str, what: str, target: str) -> None:
+    run = globals()[name](what, Path(target))
+    started = time.perf_counter()
+    run()
+    seconds = time.perf_counter() - started
+    print(json.dumps({"seconds": seconds, "megabytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1000}))
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
