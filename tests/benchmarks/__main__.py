@@ -11,7 +11,7 @@ import os
 import platform
 import sys
 
-from tests.benchmarks import commands, training
+from tests.benchmarks import commands, data, docker, training
 from tests.benchmarks.pairs import Row, as_table
 
 BENCHMARKS = {
@@ -19,6 +19,13 @@ BENCHMARKS = {
     "validate": commands.validate,
     "start": training.first_step,
     "rate": training.steps_per_second,
+    "fetch-small": data.fetch_small,
+    "fetch-large": data.fetch_large,
+    "stage": data.stage,
+    "fingerprint": data.fingerprint,
+    "docker": docker.launcher,
+    "rebuild": docker.rebuild,
+    "image": docker.image_size,
 }
 
 

@@ -64,13 +64,17 @@ def find(client: APIClient, words: Sequence[str]) -> list[JobContainer]:
     there, found = containers(client), []
     for word in words:
         folder = str(Path(word).absolute())
-        named = [
-            one for one in there if word in (one.run, one.name) or folder == one.run_folder or one.id.startswith(word)
-        ]
+        named = [one for one in there if _is_named(one, word, folder)]
         if not named:
             raise UsageError(f"no container belongs to '{word}'", hint="innereye-run ps shows those that are there")
         found += [one for one in named if one not in found]
     return found
+
+
+def _is_named(container: JobContainer, word: str, folder: str) -> bool:
+    if word in (container.run, container.name) or folder == container.run_folder:
+        return True
+    return len(word) >= 4 and (container.id.startswith(word) or word.startswith(container.id))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -162,8 +166,9 @@ def remove(client: APIClient, container: JobContainer) -> None:
 def output(client: APIClient, container: JobContainer, *, follow: bool) -> Iterator[Chunk]:
     """What the container printed so far, and with `follow` all that it will, until its end.
 
-    Read frame by frame from the engine's own answer: the SDK's `logs` mixes the two streams, and its `attach` loses what
-    the engine sends together with the first bytes of its answer. Source: Docker Engine API, "Stream format" of attach.
+    Read frame by frame from the engine's own answer: the SDK's `logs` mixes the two streams, and its `attach` loses
+    what the engine sends together with the first bytes of its answer.
+    Source: Docker Engine API, "Stream format" of attach.
     """
     address = f"{client.base_url}/v{client.api_version}/containers/{container.id}/logs"
     with translated():

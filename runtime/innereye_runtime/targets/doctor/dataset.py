@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from innereye_runtime.data.datasets import preflight
 from innereye_runtime.errors import DataError
 from innereye_runtime.targets.doctor.finding import Finding, failed, ok
 from innereye_runtime.targets.doctor.subject import Subject
@@ -12,10 +11,12 @@ NAME = "dataset"
 
 def check(subject: Subject) -> Finding:
     datasets = subject.manifest.datasets if subject.manifest else ()
+    if not datasets:
+        return ok("no dataset is named")
+    from innereye_runtime.data.datasets import preflight
+
     try:
         preflight(datasets)
     except DataError as error:
         return failed(error)
-    if not datasets:
-        return ok("no dataset is named")
     return ok(", ".join(str(dataset.local or dataset.id) for dataset in datasets))
