@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -35,6 +36,7 @@ def paired(ours: Callable[[], float], theirs: Callable[[], float], *, rounds: in
     for number in range(rounds):
         for measure, into in ((ours, a), (theirs, b)) if number % 2 == 0 else ((theirs, b), (ours, a)):
             into.append(measure())
+        print(f"  pair {number + 1} of {rounds}: {a[-1]:.3f} and {b[-1]:.3f}", file=sys.stderr, flush=True)
     return a, b
 
 
