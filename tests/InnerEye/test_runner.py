@@ -70,13 +70,6 @@ def test_a_wrong_command_line_is_told(line: str, sentence: str) -> None:
         translate(line.split())
 
 
-def test_the_runner_hands_over_to_the_command_line(monkeypatch: pytest.MonkeyPatch) -> None:
-    called: list[Any] = []
-
-    def run_manifest_text(text: str, overrides: list[str], target: str | None) -> int:
-        called.append((json.loads(text)["container"], overrides, target))
-        return 4
-
-    monkeypatch.setattr("innereye_runtime.cli.run.run_manifest_text", run_manifest_text)
-    assert runner.main(["--model=X", "--l_rate=1e-2"]) == 4
-    assert called == [({"class": "X"}, ["--l_rate=1e-2"], None)]
+def test_a_wrong_old_command_line_is_told_without_a_traceback(capsys: pytest.CaptureFixture[str]) -> None:
+    assert runner.main(["--l_rate=1"]) == 2
+    assert capsys.readouterr().err.startswith("error: no model is named\nhint: write --model=CLASS")

@@ -6,15 +6,12 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 
-from innereye_runtime.containers.old_command_line import translate
-
 
 def main(argv: Sequence[str]) -> int:
     """The exit code of the run that `argv` asks for, in the words of the seed system."""
-    from innereye_runtime.cli.run import run_manifest_text
+    from innereye_runtime.cli.run import run_old_command
 
-    command = translate(argv)
-    return run_manifest_text(command.text, command.overrides, command.target)
+    return run_old_command(argv)
 
 
 if __name__ == "__main__":

@@ -67,11 +67,16 @@ def run(argv: Sequence[str]) -> int:
         raise
 
 
-def run_manifest_text(text: str, overrides: Sequence[str], target: TargetName | None) -> int:
-    """The exit code of a run whose manifest stands in no file: what the seed system's command line is turned into."""
+def run_old_command(argv: Sequence[str]) -> int:
+    """The exit code of a run that the seed system's command line asks for; no manifest stands in a file."""
+    from innereye_runtime.containers.old_command_line import translate
     from innereye_runtime.job.resolve import resolve
 
-    return guarded(lambda: start(resolve(text, cwd=Path.cwd(), overrides=overrides, target=target)))
+    def run() -> int:
+        command = translate(argv)
+        return start(resolve(command.text, cwd=Path.cwd(), overrides=command.overrides, target=command.target))
+
+    return guarded(run)
 
 
 def start(job: Job, *, as_json: bool = False) -> int:

@@ -10,7 +10,7 @@ from innereye_runtime.containers.arguments import Argument, check
 from innereye_runtime.containers.discovery import DiscoveryError, Location, code_root, find, search_path
 from innereye_runtime.containers.overrides import Override
 from innereye_runtime.containers.parameter import Parameter
-from innereye_runtime.containers.source import read
+from innereye_runtime.containers.source import ClassSource, read
 from innereye_runtime.containers.values import plain
 from innereye_runtime.errors import ManifestError, UsageError
 from innereye_runtime.manifest.diagnostics import Diagnostic
@@ -91,7 +91,7 @@ def resolve(
             incomplete=bool(found.unread),
             cwd=cwd,
         )
-        diagnostics += checked.diagnostics
+        diagnostics += [*_unread(found, loaded), *checked.diagnostics]
         arguments = dict(checked.arguments)
     diagnostics.sort(key=lambda diagnostic: (diagnostic.code[1:2] == "4", diagnostic.span))
     if location is None or loaded.manifest is None or any(diagnostic.severity == "error" for diagnostic in diagnostics):
@@ -128,6 +128,14 @@ def _not_found(error: DiscoveryError, loaded: Loaded) -> Diagnostic:
     assert loaded.document is not None  # it has a container, so its text was read
     span = loaded.document.span(("container", "class"))
     return loaded.document.diagnostic("E300", span, str(error), hint=error.hint)
+
+
+def _unread(found: ClassSource, loaded: Loaded) -> list[Diagnostic]:
+    """What could not be checked before the class is imported: it is said, and checked then."""
+    assert loaded.document is not None
+    span = loaded.document.span(("container", "class"))
+    hint = "the running side imports the class, and checks its arguments before training"
+    return [loaded.document.diagnostic("N300", span, text, hint=hint, severity="note") for text in found.unread]
 
 
 def _with_overrides(
