@@ -39,6 +39,8 @@ def test_the_launchers_places_come_first_and_may_be_more(dataset: Path, tmp_path
     other.mkdir()
     found = resolve([Dataset(id="a", local=tmp_path / "not here"), Dataset(id="b", local=dataset)], [other])
     assert [(one.id, one.path) for one in found] == [("a", other), ("b", dataset)]
+    assert found[0].reason == "it is where the launcher put it"
+    assert found[1].reason == "the folder is on this machine, and is read where it is"
     assert [one.path for one in resolve([], [dataset, other])] == [dataset, other]
 
 

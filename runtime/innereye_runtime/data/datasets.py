@@ -68,6 +68,8 @@ class _Wanted:
     strict: bool = False
     sha256: str = ""
     where: Path | BlobSource
+    placed: bool = False
+    """Whether the launcher put it where it is."""
 
 
 def resolve(
@@ -98,6 +100,23 @@ def preflight(datasets: Sequence[Dataset]) -> tuple[Path | None, ...]:
             with _named(one.key):
                 check_room(one.where, one.mode, strict=one.strict)
     return tuple(one.where if isinstance(one.where, Path) else None for one in wanted)
+
+
+def bring_here(datasets: Sequence[Dataset], *, progress: Progress | None = None) -> tuple[Path, ...]:
+    """The folder of each dataset on this machine, for a launcher whose container gets no more than folders: blobs are
+    mounted or fetched here, and stay until this process ends; a local folder is not looked into.
+
+    Raises:
+        DataError, PreflightError: as `resolve`, but for the sha256, which the running side compares.
+    """
+    places = []
+    for one in _locate(datasets, ()):
+        if isinstance(one.where, Path):
+            places.append(one.where)
+            continue
+        with _named(one.key):
+            places.append(bring(one.where, one.mode, strict=one.strict, progress=progress or Lines()).path)
+    return tuple(places)
 
 
 def check_unchanged(found: Sequence[ResolvedDataset], before: Sequence[Mapping[str, Any]]) -> None:
@@ -132,7 +151,7 @@ def _locate(datasets: Sequence[Dataset], places: Sequence[Path]) -> list[_Wanted
             place = readable_folder(places[index], "--dataset") if index < len(places) else None
             if index >= len(datasets):
                 assert place is not None
-                found.append(_Wanted(key=key, where=place))
+                found.append(_Wanted(key=key, where=place, placed=True))
                 continue
             dataset = datasets[index]
             found.append(
@@ -143,6 +162,7 @@ def _locate(datasets: Sequence[Dataset], places: Sequence[Path]) -> list[_Wanted
                     strict=dataset.strict,
                     sha256=dataset.sha256.lower(),
                     where=place or _where(dataset, key),
+                    placed=place is not None,
                 )
             )
         except InnerEyeError as error:
@@ -184,7 +204,9 @@ def resolve_source(id: str, where: Path | BlobSource, mode: str, *, progress: Pr
 
 def _resolve(wanted: _Wanted, progress: Progress) -> ResolvedDataset:
     with _named(wanted.key):
-        brought = bring(wanted.where, wanted.mode, strict=wanted.strict, progress=progress)
+        brought = bring(
+            wanted.where, "mount" if wanted.placed else wanted.mode, strict=wanted.strict, progress=progress
+        )
     mark = brought.fingerprint
     if wanted.sha256 and wanted.sha256 != mark.sha256:
         raise DataError(
@@ -198,7 +220,7 @@ def _resolve(wanted: _Wanted, progress: Progress) -> ResolvedDataset:
         path=brought.path,
         source=brought.source,
         mode=brought.mode,
-        reason=brought.reason,
+        reason="it is where the launcher put it" if wanted.placed else brought.reason,
         fingerprint=mark,
         seconds=brought.seconds,
     )
