@@ -34,7 +34,6 @@ TITLES: Mapping[str, str] = {
     "E201": "Both 'dataset' and 'datasets'",
     "E202": "A dataset that names no data",
     "E203": "A dataset without an id on azureml",
-    "E204": "A dataset without a folder on this machine",
     "E205": "More than one node where there is one machine",
     "E206": "GPU ids where a number is needed",
     "E207": "A limit that leaves the container nothing to work with",
@@ -47,5 +46,6 @@ TITLES: Mapping[str, str] = {
     "W002": "Text that YAML 1.1 reads as a boolean",
     "W003": "A variable in a path, which is not replaced",
     "W004": "A setting without effect",
+    "W005": "A dataset that is known by its id only",
     "N001": "More problems than are shown",
 }
