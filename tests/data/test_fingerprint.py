@@ -71,6 +71,11 @@ def test_a_copy_with_other_times_modes_and_empty_folders_is_equal(dataset: Path,
     assert fingerprint(copy) == fingerprint(dataset)
 
 
+def test_the_order_of_the_files_makes_no_difference() -> None:
+    files = [("b", 1, "00" * 32), ("a/c", 2, "11" * 32), ("a", 3, "22" * 32)]
+    assert combine(files) == combine(reversed(files))
+
+
 @pytest.mark.parametrize("change", ["content", "name", "size", "one more", "one less", "moved between files"])
 def test_any_change_is_seen(dataset: Path, change: str) -> None:
     before = fingerprint(dataset)
@@ -99,6 +104,13 @@ def test_the_second_time_nothing_is_read(dataset: Path, reads: list[str]) -> Non
     reads.clear()
     assert fingerprint(dataset) == first
     assert reads == []
+
+
+def test_the_second_time_costs_no_more_than_a_stat_each(dataset: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    settle(dataset)
+    first = fingerprint(dataset)
+    monkeypatch.setattr(stat_cache.Known, "digests", lambda self: pytest.fail("what is known of each file was read"))
+    assert fingerprint(dataset) == first
 
 
 def test_only_the_changed_file_is_read_again(dataset: Path, reads: list[str]) -> None:

@@ -117,9 +117,7 @@ class FolderSource:
         return os.fspath(self._root)
 
     def list(self) -> list[Item]:
-        return sorted(
-            Item(name, size, f"{mtime} {ctime} {inode}") for name, size, mtime, ctime, inode in walk(self._root)
-        )
+        return sorted(Item(name, size, f"{mtime} {ctime}") for name, size, mtime, ctime, _ in walk(self._root))
 
     def read(self, item: Item, start: int, length: int) -> Buffer:
         try:
@@ -133,7 +131,7 @@ class FolderSource:
             raise ChangedError(item.name) from None
         except OSError as error:
             raise unreadable(error, self._root, item.name) from error
-        version = f"{found.st_mtime_ns} {found.st_ctime_ns} {found.st_ino}"
+        version = f"{found.st_mtime_ns} {found.st_ctime_ns}"
         if len(content) != length or found.st_size != item.size or version != item.version:
             raise ChangedError(item.name)
         return content
