@@ -4,21 +4,27 @@ bottom.
 
 from __future__ import annotations
 
+import atexit
 import gc
 import os
 import sys
 import threading
 from collections.abc import Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 from importlib import import_module
 from pathlib import Path
-from typing import IO
+from typing import IO, TYPE_CHECKING
 
-from innereye_runtime.errors import InnerEyeError, ManifestError
+from innereye_runtime.errors import InnerEyeError, ManifestError, PreflightError, UsageError
 from innereye_runtime.job.handover import Handover, parse
 from innereye_runtime.job.paths import RunPaths, create_run_folder
+from innereye_runtime.job.ranks import Ranks
 from innereye_runtime.job.resolve import resolve
 from innereye_runtime.job.shipped import find_manifest
+
+if TYPE_CHECKING:
+    from innereye_runtime.manifest.diagnostics import Diagnostic
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -26,9 +32,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         return run(parse(sys.argv[1:] if argv is None else argv))
     except ManifestError as error:
-        from innereye_runtime.manifest.rendering import render
-
-        print(render(error.diagnostics, "text"), file=sys.stderr)
+        _show(error.diagnostics)
         return error.exit_code
     except InnerEyeError as error:
         print(f"error: {error}", *([f"hint: {error.hint}"] if error.hint else []), sep="\n", file=sys.stderr)
@@ -36,12 +40,15 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def run(request: Handover) -> int:
+    ranks = Ranks.from_environment(os.environ)
+    if request.run_folder is None and not ranks.is_first:
+        raise UsageError("several ranks write one run folder", hint="give all of them the same --run-folder")
     imports = _begin_imports()
     cwd = Path.cwd()
     manifest = find_manifest(request.manifest, cwd=cwd, environment=os.environ)
-    job = resolve(
-        manifest.path, cwd=cwd, overrides=request.overrides, smoke=request.smoke, root=request.code_root
-    )
+    job = resolve(manifest.path, cwd=cwd, overrides=request.overrides, smoke=request.smoke, root=request.code_root)
+    if request.target is None:
+        _show(job.remarks)
     if request.run_folder is not None:
         paths = RunPaths(cwd / request.run_folder)
     else:
@@ -75,7 +82,7 @@ def run(request: Handover) -> int:
         with run.step("report"):
             steps.report(run, container)
     steps.finalise(run)
-    if request.target is None:
+    if request.target is None and ranks.is_first:
         print(paths.root)
     return run.exit_code
 
@@ -87,15 +94,35 @@ def _begin_imports() -> threading.Thread:
     off until they are there, and then they are left out of it for good.
     """
     gc.disable()
-    thread = threading.Thread(target=import_module, args=("innereye_runtime.training.steps",), daemon=True)
+    thread = threading.Thread(target=_import_training, daemon=True)
     thread.start()
     return thread
 
 
+def _import_training() -> None:
+    with suppress(ImportError):  # `_finish_imports` meets it again, and says it
+        import_module("innereye_runtime.training.steps")
+
+
 def _finish_imports(thread: threading.Thread) -> None:
     thread.join()
+    try:
+        import_module("innereye_runtime.training.steps")
+    except ModuleNotFoundError as error:
+        raise PreflightError(
+            f"training needs the package {error.name}, which is not installed in {sys.prefix}",
+            hint="pip install 'innereye-runtime[train]'",
+        ) from None
     gc.freeze()
+    atexit.register(gc.unfreeze)  # else compiled modules report what was frozen as leaked, at the end
     gc.enable()
+
+
+def _show(diagnostics: Sequence[Diagnostic]) -> None:
+    if diagnostics:
+        from innereye_runtime.manifest.rendering import render
+
+        print(render(diagnostics, "text"), file=sys.stderr)
 
 
 def _terminal() -> IO[str] | None:
