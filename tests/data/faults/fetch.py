@@ -15,7 +15,7 @@ from innereye_runtime.data.progress import Quiet
 from innereye_runtime.errors import InnerEyeError
 
 BLOCK = 64 << 10
-PATIENCE = Patience(silent=0.4, longest=1.5, total=2.0, tries=4, pause=0.01)
+PATIENCE = Patience(silent=0.4, longest=90, total=2.0, tries=4, pause=0.01)
 
 
 def small_blocks() -> None:
@@ -24,8 +24,8 @@ def small_blocks() -> None:
     vars(blobs)["_PAGE"] = 4
 
 
-def fetch(url: str) -> Brought:
-    return bring(BlobSource(BlobUrl.parse(url), patience=PATIENCE), "download", strict=False, progress=Quiet())
+def fetch(url: str, patience: Patience = PATIENCE) -> Brought:
+    return bring(BlobSource(BlobUrl.parse(url), patience=patience), "download", strict=False, progress=Quiet())
 
 
 if __name__ == "__main__":

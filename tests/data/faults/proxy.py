@@ -11,10 +11,10 @@ from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Literal
 
-Fault = Literal["reset", "stall", "truncate", "lie", "403", "404", "429", "500", "slow", "refuse"]
+Fault = Literal["reset", "stall", "truncate", "lie", "403", "404", "429", "500", "slow", "refuse", "drip"]
 FAULTS: tuple[Fault, ...] = ("reset", "stall", "truncate", "lie", "403", "404", "429", "500", "slow", "refuse")
-STALL = 2.0
-"""Seconds for which a stalled answer says nothing: longer than the clients of these tests wait."""
+STALL = 100.0
+"""Seconds for which a stalled answer says nothing and a dripping one little, unless the proxy is stopped before."""
 
 
 class Proxy:
@@ -22,6 +22,7 @@ class Proxy:
 
     def __init__(self, port: int, plan: Callable[[int, str], Fault | None]) -> None:
         self.count = 0
+        self.stopped = threading.Event()
         lock = threading.Lock()
         proxy = self
 
@@ -58,10 +59,16 @@ class Proxy:
                     self.wfile.write(half)
                     self.wfile.flush()
                     if fault == "stall":
-                        time.sleep(STALL)
+                        proxy.stopped.wait(STALL)
                     if fault == "reset":
                         self._reset()
                     self.close_connection = True
+                elif fault == "drip":
+                    for at in range(len(body)):
+                        self.wfile.write(body[at : at + 1])
+                        self.wfile.flush()
+                        if proxy.stopped.wait(0.05):
+                            break
                 elif fault == "slow":
                     for at in range(0, len(body), max(1, len(body) // 5)):
                         self.wfile.write(body[at : at + max(1, len(body) // 5)])
@@ -116,6 +123,7 @@ class Proxy:
         self._thread.start()
 
     def stop(self) -> None:
+        self.stopped.set()
         self._server.shutdown()
         self._server.server_close()
         self._thread.join()

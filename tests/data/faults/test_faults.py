@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 from collections import Counter
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -108,6 +109,14 @@ def test_a_slow_store_is_no_fault(container: Container, through: Callable[..., P
     said, code = in_a_thread(container.url())
     assert code == 0, said
     assert contents(Path(said)) == FILES
+
+
+def test_an_answer_that_drips_for_ever_is_an_error(container: Container, through: Callable[..., Proxy]) -> None:
+    container.put({"a/one": b"one" * 2000})
+    through(lambda number, path: None if LISTS in path else "drip")
+    said, code = in_a_thread(container.url(), replace(fetch.PATIENCE, longest=0.5))
+    assert code == 5
+    assert "can't be read, after" in said
 
 
 def test_a_dataset_that_keeps_changing_is_an_error(container: Container, through: Callable[..., Proxy]) -> None:

@@ -15,6 +15,7 @@ from tests.data.faults import fetch
 from tests.data.faults.proxy import FAULTS, Fault, Proxy
 from tests.data.store import Azurite, Container
 
+from innereye_runtime.data.blobs import Patience
 from innereye_runtime.data.bringing import release
 from innereye_runtime.errors import InnerEyeError
 
@@ -105,13 +106,13 @@ def start(url: str, cache: Path) -> subprocess.Popen[str]:
     )
 
 
-def in_a_thread(url: str) -> tuple[str, int]:
+def in_a_thread(url: str, patience: Patience = fetch.PATIENCE) -> tuple[str, int]:
     """What `fetch` prints and exits with, in this process; fails where it does not end within the bound."""
     ended: list[tuple[str, int]] = []
 
     def run() -> None:
         try:
-            ended.append((str(fetch.fetch(url).path), 0))
+            ended.append((str(fetch.fetch(url, patience).path), 0))
         except InnerEyeError as error:
             ended.append((str(error), int(error.exit_code)))
         except BaseException as error:  # whatever else it is, it is wrong
