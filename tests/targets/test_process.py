@@ -180,6 +180,16 @@ def test_what_is_missing_is_said_before_anything_starts(
     assert not (tmp_path / "outputs").exists()
 
 
+def test_a_command_line_without_torch_says_what_to_install(tmp_path: Path) -> None:
+    project = tiny_project(tmp_path)
+    project.write("hidden/sitecustomize.py", "import sys\nsys.modules['pytorch_lightning'] = None\n")
+    result = project.run("tiny.yaml", environment={"PYTHONPATH": str(tmp_path / "hidden")})
+    assert result.exit_code == 3
+    assert result.stderr.startswith("error: training in this interpreter needs pytorch_lightning, and ")
+    assert "hint: pip install 'innereye-runtime[train]'" in result.stderr
+    assert not (tmp_path / "outputs").exists()
+
+
 def test_a_secret_reaches_the_run_and_is_written_nowhere(tmp_path: Path) -> None:
     value = "correct horse battery staple"
     project = tiny_project(tmp_path, MANIFEST + "secrets: [INNEREYE_TEST_SECRET]\n")

@@ -9,10 +9,12 @@ import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 from innereye_runtime.data.datasets import preflight
+from innereye_runtime.errors import PreflightError
 from innereye_runtime.job.handover import Handover
 from innereye_runtime.job.paths import RunPaths, create_run_folder
 from innereye_runtime.job.record import RunRecord, state_of
@@ -134,6 +136,7 @@ class ProcessTarget:
         )
 
     def submit(self, plan: ProcessPlan, *, stdout: int) -> ProcessHandle:
+        _check_packages()
         secret_values(plan.manifest.secrets, os.environ)
         preflight(plan.manifest.datasets)
         folder = plan.request.run_folder
@@ -144,6 +147,16 @@ class ProcessTarget:
             paths.manifest.write_text(plan.text, encoding="utf-8")
             plan = replace(plan, request=replace(plan.request, manifest=paths.manifest))
         return ProcessHandle(plan, paths, stdout=stdout)
+
+
+def _check_packages() -> None:
+    """Looks for what training imports, without importing it: the command line is installed without."""
+    missing = [name for name in ("torch", "pytorch_lightning") if find_spec(name) is None]
+    if missing:
+        raise PreflightError(
+            f"training in this interpreter needs {' and '.join(missing)}, and {sys.prefix} has not",
+            hint="pip install 'innereye-runtime[train]', or use --target docker",
+        )
 
 
 TARGET = ProcessTarget()
