@@ -6,7 +6,6 @@ import os
 import shutil
 import signal
 import socket
-import tempfile
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -22,6 +21,7 @@ from innereye_runtime.job.paths import RunPaths, create_run_folder
 from innereye_runtime.job.resolve import Job
 from innereye_runtime.targets.docker_end import End, close_record, end_of
 from innereye_runtime.targets.docker_engine import create, digest_of, translated
+from innereye_runtime.targets.docker_launch import launch_file
 from innereye_runtime.targets.docker_output import OutputCopy, write_all
 from innereye_runtime.targets.docker_request import Caller, DockerPlan, container_name, plan_for
 from innereye_runtime.targets.doctor import require
@@ -115,7 +115,7 @@ class DockerHandle:
 
     @contextmanager
     def _created(self, attempt: int) -> Iterator[Container]:
-        with _launch_file(self._launch, self._plan.caller) as file:
+        with launch_file(self._launch, self._plan.caller) as file:
             request = self._plan.container(
                 self._plan.handover,
                 name=container_name(self._paths.root.name, attempt, os.getpid()),
@@ -123,7 +123,6 @@ class DockerHandle:
                 labels={
                     "run": self._paths.root.name,
                     "run-folder": str(self._paths.root),
-                    "launch-folder": str(file.parent),
                     "host": socket.gethostname(),
                     "launcher": this_process(),
                 },
@@ -201,22 +200,6 @@ class Container:
         """Sends a signal of the first moments again: a container's first process misses one before it listens."""
         if asked.signum is not None:
             self.signal(asked.signum)
-
-
-@contextmanager
-def _launch_file(launch: Launch, caller: Caller) -> Iterator[Path]:
-    """A file with `launch` for the container's user alone, in memory where this machine has a file system for that."""
-    memory = Path("/dev/shm")
-    parent = memory if os.access(memory, os.W_OK | os.X_OK) else None
-    folder = Path(tempfile.mkdtemp(prefix="innereye-runtime-", dir=parent))
-    file = folder / "launch.json"
-    try:
-        launch.write(file)
-        if os.geteuid() != caller.uid:
-            os.chown(file, caller.uid, caller.gid)
-        yield file
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 TARGET = DockerTarget()

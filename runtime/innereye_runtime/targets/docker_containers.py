@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import signal
 import socket
 from collections.abc import Iterator, Sequence
@@ -17,6 +16,7 @@ from innereye_runtime.job.paths import RunPaths
 from innereye_runtime.manifest.units import Memory
 from innereye_runtime.targets.docker_end import close_record, end_of
 from innereye_runtime.targets.docker_engine import translated
+from innereye_runtime.targets.docker_launch import remove_left_behind
 from innereye_runtime.targets.docker_output import Chunk
 from innereye_runtime.targets.docker_request import LABEL
 from innereye_runtime.targets.processes import is_alive
@@ -41,11 +41,10 @@ class JobContainer:
     status: str
     """The same for people: `Up 3 minutes`."""
     launcher: str
-    launch_folder: str
     orphan: bool
 
     def describe(self) -> dict[str, Any]:
-        return {key: value for key, value in asdict(self).items() if key != "launch_folder"}
+        return asdict(self)
 
 
 def containers(client: APIClient) -> list[JobContainer]:
@@ -103,6 +102,7 @@ def end_all(client: APIClient, those: Sequence[JobContainer]) -> list[Ended]:
     for container in those:
         if container.orphan:
             remove(client, container)
+    remove_left_behind()
     return [
         Ended(run=one.run, run_folder=one.run_folder, exit_code=code, removed=one.orphan)
         for one, code in zip(those, codes, strict=True)
@@ -141,7 +141,7 @@ def _ask(launcher: str) -> bool:
 
 
 def remove(client: APIClient, container: JobContainer) -> None:
-    """Removes a container that was left behind, tells its end in run.json, and removes what its launcher left here."""
+    """Removes a container that was left behind, and tells its end in run.json."""
     with translated():
         try:
             details = client.inspect_container(container.id)
@@ -158,9 +158,6 @@ def remove(client: APIClient, container: JobContainer) -> None:
     paths = RunPaths(Path(container.run_folder))
     if paths.root.is_dir() and container.state != "created":
         close_record(paths, end, model=container.model)
-    # A launcher that was killed between two instructions may have left the file that it hands over.
-    if Path(container.launch_folder).name.startswith("innereye-runtime-"):
-        shutil.rmtree(container.launch_folder, ignore_errors=True)
 
 
 def output(client: APIClient, container: JobContainer, *, follow: bool) -> Iterator[Chunk]:
@@ -195,7 +192,6 @@ def _job_container(entry: dict[str, Any]) -> JobContainer:
         state=entry["State"],
         status=entry["Status"],
         launcher=launcher.partition("-")[0] if here else "",
-        launch_folder=labels.get("launch-folder", ""),
         orphan=here and not is_alive(launcher),
     )
 

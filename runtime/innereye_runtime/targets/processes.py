@@ -24,6 +24,12 @@ def is_alive(identity: str) -> bool:
     return True
 
 
+def of_this_boot(pid: str, start: str) -> bool:
+    """Whether the process with that number and that start is there."""
+    found = _identity(int(pid))
+    return found is not None and found.split("-")[1] == start
+
+
 def _identity(pid: int) -> str | None:
     """The process's number, its start in clock ticks since boot, and the boot; None where there is no such process."""
     try:

@@ -21,6 +21,7 @@ from innereye_runtime.manifest.units import Memory
 from innereye_runtime.targets.docker_end import End, close_record, end_of
 from innereye_runtime.targets.docker_engine import own_error
 from innereye_runtime.targets.docker_output import OutputCopy
+from innereye_runtime.targets.docker_request import Caller
 from innereye_runtime.targets.processes import is_alive, this_process
 
 LIMITS = {"memory": Memory.parse("2g"), "shared_memory": Memory.parse("64m")}
@@ -138,3 +139,18 @@ def test_the_launch_file_is_private_and_reads_back(tmp_path: Path) -> None:
     assert Launch.read(tmp_path / "launch.json") == launch
     assert "hunter2" not in repr(launch)
     assert Launch.read(tmp_path / "none") == Launch()
+
+
+def test_what_a_launcher_left_that_was_killed_before_its_container_was_made_is_removed() -> None:
+    from innereye_runtime.targets import docker_launch
+
+    gone = subprocess.Popen([sys.executable, "-c", ""])
+    gone.wait()
+    left = docker_launch._place() / f"innereye-runtime-{gone.pid}-1-abc"
+    left.mkdir()
+    caller = Caller(uid=os.geteuid(), gid=os.getegid(), groups=(), memory=Memory.parse("1g"))
+    with docker_launch.launch_file(Launch(secrets={"API_KEY": "hunter2"}), caller) as file:
+        docker_launch.remove_left_behind()
+        assert Launch.read(file).secrets == {"API_KEY": "hunter2"}
+        assert not left.exists()
+    assert not file.parent.exists()
