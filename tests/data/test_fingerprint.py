@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import threading
 import time
 from hashlib import sha256
 from pathlib import Path
@@ -147,6 +148,19 @@ def test_whole_seconds_are_held_for_a_coarse_clock(dataset: Path, cache_home: Pa
     assert known is not None
     assert known.stamp == ""
     assert known.digests() == {files[0]: "00" * 32}
+
+
+def test_the_ranks_of_a_job_read_it_once(dataset: Path, reads: list[str]) -> None:
+    settle(dataset)
+    found: list[Fingerprint] = []
+    ranks = [threading.Thread(target=lambda: found.append(fingerprint(dataset))) for _ in range(4)]
+    for rank in ranks:
+        rank.start()
+    for rank in ranks:
+        rank.join(20)
+    assert len(set(found)) == 1
+    assert len(found) == 4
+    assert len(reads) == 3
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", '{"version": 1}', "\0" * 100])

@@ -11,10 +11,9 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from hashlib import sha256
 from pathlib import Path
-from typing import Any
 
 from innereye_runtime.data import stat_cache
 from innereye_runtime.data.hashing import BLOCK, block_digests, blocks_of, content_digest, parallel
@@ -41,21 +40,11 @@ def fingerprint(root: Path, *, progress: Progress | None = None) -> Fingerprint:
         DataError: a file can't be read, changes while it is read, or may not stand in a dataset.
     """
     root = root.resolve()
-    started = time.time_ns()
-    files = walk(root)
     known = stat_cache.recall(root)
-    if known is not None and known.stamp and known.stamp == stat_cache.stamp_of(files):
+    if known is not None and known.stamp and known.stamp == stat_cache.stamp_of(walk(root)):
         return Fingerprint(**known.result)  # type: ignore[arg-type]
-    remembered = known.digests() if known is not None else {}
-    digests = {file.name: remembered[file] for file in files if file in remembered}
-    progress = progress or Quiet()
-    progress.begin(f"reading {show(root, '')}", len(files), sum(file.size for file in files))
-    progress.advance(len(digests), sum(file.size for file in files if file.name in digests))
-    digests |= _read(root, [file for file in files if file.name not in digests], progress)
-    found = combine((file.name, file.size, digests[file.name]) for file in files)
-    result: dict[str, Any] = {"sha256": found.sha256, "files": found.files, "bytes": found.bytes}
-    stat_cache.remember(root, files, digests, result, started)
-    return found
+    with stat_cache.one_reader(root):
+        return _read_what_is_new(root, progress or Quiet())
 
 
 def combine(files: Iterable[tuple[str, int, str]]) -> Fingerprint:
@@ -66,6 +55,20 @@ def combine(files: Iterable[tuple[str, int, str]]) -> Fingerprint:
         count += 1
         total += size
     return Fingerprint(digest.hexdigest(), count, total)
+
+
+def _read_what_is_new(root: Path, progress: Progress) -> Fingerprint:
+    started = time.time_ns()
+    files = walk(root)
+    known = stat_cache.recall(root)
+    remembered = known.digests() if known is not None else {}
+    digests = {file.name: remembered[file] for file in files if file in remembered}
+    progress.begin(f"reading {show(root, '')}", len(files), sum(file.size for file in files))
+    progress.advance(len(digests), sum(file.size for file in files if file.name in digests))
+    digests |= _read(root, [file for file in files if file.name not in digests], progress)
+    found = combine((file.name, file.size, digests[file.name]) for file in files)
+    stat_cache.remember(root, files, digests, asdict(found), started)
+    return found
 
 
 def _read(root: Path, files: Sequence[TreeFile], progress: Progress) -> dict[str, str]:

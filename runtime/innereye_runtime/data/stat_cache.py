@@ -10,12 +10,13 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from hashlib import blake2b, sha256
 from pathlib import Path
 
+from innereye_runtime.data.lock import Lock
 from innereye_runtime.data.places import cache_home
 from innereye_runtime.data.tree import TreeFile
 
@@ -90,6 +91,22 @@ def remember(
         temporary.replace(path)
     except OSError:
         return
+
+
+@contextmanager
+def one_reader(root: Path) -> Iterator[None]:
+    """Lets one process at a time read the folder, so that the ranks of a job on one machine read it once: the others
+    find what the first remembered. Where the cache can't be written, all go ahead.
+    """
+    try:
+        lock = Lock.alone(_place(root).with_suffix(".lock"), waiting=lambda: None)
+    except OSError:
+        lock = None
+    try:
+        yield
+    finally:
+        if lock is not None:
+            lock.remove()
 
 
 def forget(root: Path) -> None:
