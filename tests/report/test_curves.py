@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from innereye_runtime.job.paths import RunPaths
+from innereye_runtime.training.quantity import Quantity, quantity_of
 from innereye_runtime.training.report.curves import curves
-from innereye_runtime.training.report.quantity import Quantity, quantity_of
 from innereye_runtime.training.report.reading import read_run_folder
 
 

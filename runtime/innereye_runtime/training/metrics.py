@@ -6,7 +6,6 @@ import csv
 import io
 import math
 import os
-import re
 from argparse import Namespace
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -15,9 +14,9 @@ from typing import Any
 from pytorch_lightning.loggers.logger import Logger
 from pytorch_lightning.utilities import rank_zero_only
 
+from innereye_runtime.training.quantity import quantity_of
+
 SPLITS = ("train", "val", "test")
-_PREFIX = re.compile(r"(train|training|val|valid|validation|test)(?=[/_.\- ]|$)", re.IGNORECASE)
-_SPLIT_OF = {"training": "train", "valid": "val", "validation": "val"}
 _LEADING = ("epoch", "step")
 
 
@@ -102,21 +101,15 @@ class MetricsTable(Logger):
         temporary.replace(self._path)
 
 
-def split_of(metric: str) -> str:
-    """The split that a metric's name begins with (`val/loss`, `val_loss`); a name without one counts as of training."""
-    match = _PREFIX.match(metric)
-    if match is None:
-        return "train"
-    word = match[1].lower()
-    return _SPLIT_OF.get(word, word)
-
-
 def split_metrics(metrics: Mapping[str, float]) -> dict[str, dict[str, float | None]]:
-    """The metrics by split, in the order of their names. JSON has no NaN and no infinity: they become None."""
+    """The metrics by split, in the order of their names; those of no split count as of training.
+
+    JSON has no NaN and no infinity: they become None.
+    """
     result: dict[str, dict[str, float | None]] = {split: {} for split in SPLITS}
     for name in sorted(metrics):
         value = metrics[name]
-        result[split_of(name)][name] = value if math.isfinite(value) else None
+        result[quantity_of(name).split or "train"][name] = value if math.isfinite(value) else None
     return result
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from innereye_runtime.containers import chart
-from innereye_runtime.training.report.quantity import quantity_of, rank
+from innereye_runtime.training.quantity import quantity_of, rank
 from innereye_runtime.training.report.reading import RunFolder, mapping, sequence
 
 _TYPES = {".png": "image/png", ".jpg": "image/jpeg", ".jpeg": "image/jpeg", ".svg": "image/svg+xml"}
