@@ -119,6 +119,26 @@ def test_an_answer_that_drips_for_ever_is_an_error(container: Container, through
     assert "can't be read, after" in said
 
 
+def test_a_dataset_that_changes_once_is_fetched_as_it_is_then(
+    container: Container, through: Callable[..., Proxy]
+) -> None:
+    container.put(FILES)
+    reads: list[int] = []
+
+    def change(number: int, path: str) -> Fault | None:
+        if LISTS not in path:
+            if not reads:
+                container.put({"a/one": b"new"})
+                container.delete("b")
+            reads.append(number)
+        return None
+
+    through(change)
+    said, code = in_a_thread(container.url())
+    assert code == 0, said
+    assert contents(Path(said)) == {"a/one": b"new", "c": b""}
+
+
 def test_a_dataset_that_keeps_changing_is_an_error(container: Container, through: Callable[..., Proxy]) -> None:
     container.put(FILES)
 
