@@ -63,6 +63,11 @@ NEEDS = {
         remedy="pip install '.[azureml]' -c constraints.txt",
         met=lambda: find_spec("azure") is not None and find_spec("azure.ai.ml") is not None,
     ),
+    "mlflow": Need(
+        what="mlflow-skinny and azureml-mlflow",
+        remedy="pip install '.[mlflow]' -c constraints.txt",
+        met=lambda: find_spec("mlflow") is not None,
+    ),
     "docker": Need(
         what="a Docker engine",
         remedy="start dockerd, or run tests/engine/start as root on Debian",

@@ -174,7 +174,7 @@ class Project:
         )
         return Result(exit_code=done.returncode, stdout=done.stdout, stderr=done.stderr)
 
-    def start(self, *words: str) -> subprocess.Popen[str]:
+    def start(self, *words: str, environment: dict[str, str] | None = None) -> subprocess.Popen[str]:
         return subprocess.Popen(
             self.command(*words),
             cwd=self.root,
@@ -182,6 +182,7 @@ class Project:
             stderr=subprocess.PIPE,
             text=True,
             stdin=subprocess.DEVNULL,
+            env={**os.environ, **(environment or {})},
         )
 
 

@@ -21,6 +21,7 @@ DISTRIBUTIONS = {
     "azure.core": "azure-core",
     "azure.identity": "azure-identity",
     "azure.storage": "azure-storage-blob",
+    "mlflow": "mlflow-skinny",
     "lightning_fabric": "pytorch-lightning",
     "pytorch_lightning": "pytorch-lightning",
     "ruamel": "ruamel.yaml",

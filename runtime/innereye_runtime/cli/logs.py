@@ -1,4 +1,6 @@
-"""`innereye-run logs RUN`: what a run printed, from its container or, when that is gone, from its folder."""
+"""`innereye-run logs RUN`: what a run printed, from its container, from AzureML or, when it is over, from its
+folder.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +11,7 @@ from pathlib import Path
 
 from innereye_runtime.cli.parser import Parser
 from innereye_runtime.errors import ExitCode, InnerEyeError, UsageError
+from innereye_runtime.targets.azureml.address import is_address
 
 
 class Arguments(argparse.Namespace):
@@ -21,7 +24,8 @@ def parser() -> Parser:
     parser = Parser(
         "logs",
         usage="RUN [-f] [--json]",
-        about="Prints what a run has printed, byte for byte. RUN is a run folder, or a name or id that ps shows.",
+        about="Prints what a run has printed, byte for byte. RUN is a run folder, a name or id that ps shows, or\n"
+        "the address of a job in Azure Machine Learning: azureml://...",
         examples=["innereye-run logs -f outputs/2026-11-24T101530Z_HelloContainer"],
     )
     parser.add_argument("run", metavar="RUN", help="a run folder, or a name or id that ps shows")
@@ -32,6 +36,8 @@ def parser() -> Parser:
 
 def run(argv: Sequence[str]) -> int:
     arguments, _ = parser().read(argv, Arguments())
+    if is_address(arguments.run):
+        return _of_job(arguments)
     kept = Path(arguments.run) / "logs" / "console.log"
     try:
         _from_container(arguments)
@@ -39,6 +45,21 @@ def run(argv: Sequence[str]) -> int:
         if not kept.is_file():
             raise
         _write(kept.read_bytes(), None, as_json=arguments.json)
+    return ExitCode.DONE
+
+
+def _of_job(arguments: Arguments) -> int:
+    from innereye_runtime.targets.azureml.address import Address
+    from innereye_runtime.targets.azureml.following import DetachedError
+    from innereye_runtime.targets.azureml.jobs import print_log, session_of
+
+    address = Address.parse(arguments.run)
+    if arguments.json:
+        raise UsageError("--json tells standard output from standard error, which are one log in AzureML")
+    try:
+        print_log(session_of(address), address, goes_on=arguments.follow, stdout=1)
+    except DetachedError:
+        return ExitCode.INTERRUPTED
     return ExitCode.DONE
 
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from innereye_runtime.cli.parser import Parser
@@ -15,26 +17,35 @@ if TYPE_CHECKING:
 
 
 class Arguments(argparse.Namespace):
+    target: str
     json: bool
 
 
 def parser() -> Parser:
     parser = Parser(
         "ps",
-        usage="[--json]",
+        usage="[--target docker|azureml] [--json]",
         about="Lists the containers of runs on the local Docker engine, the newest first.\n"
-        "One whose launcher is gone is marked: innereye-run clean stops and removes it.",
+        "One whose launcher is gone is marked: innereye-run clean stops and removes it.\n"
+        "With --target azureml: the newest jobs of runs in the workspace of the environment or of config.json.",
         examples=["innereye-run ps", "innereye-run ps --json | jq -r '.[].run_folder'"],
+    )
+    parser.add_argument(
+        "--target", choices=("docker", "azureml"), default="docker", help="where to look; default: docker"
     )
     parser.add_argument("--json", action="store_true", help="print one JSON list")
     return parser
 
 
 def run(argv: Sequence[str]) -> int:
+    arguments, _ = parser().read(argv, Arguments())
+    return _jobs(arguments) if arguments.target == "azureml" else _containers(arguments)
+
+
+def _containers(arguments: Arguments) -> int:
     from innereye_runtime.targets.docker_containers import containers
     from innereye_runtime.targets.docker_engine import connect
 
-    arguments, _ = parser().read(argv, Arguments())
     found = containers(connect())
     if arguments.json:
         print(json.dumps([container.describe() for container in found], indent=2))
@@ -44,6 +55,25 @@ def run(argv: Sequence[str]) -> int:
         from innereye_runtime.cli.terminal import say
 
         say("no container of a run is here")
+    return ExitCode.DONE
+
+
+def _jobs(arguments: Arguments) -> int:
+    from innereye_runtime.manifest.model import AzureMLSettings
+    from innereye_runtime.targets.azureml.jobs import newest_jobs
+    from innereye_runtime.targets.azureml.session import Session
+    from innereye_runtime.targets.azureml.settings import find_workspace
+
+    settings = find_workspace(AzureMLSettings(), os.environ, Path.cwd())
+    jobs = newest_jobs(Session(*settings.complete()))
+    if arguments.json:
+        print(json.dumps([job.describe() for job in jobs], indent=2))
+    else:
+        print(
+            columns(
+                [("RUN", "STATE", "CREATED", "JOB"), *((job.run, job.state, job.created, job.address) for job in jobs)]
+            )
+        )
     return ExitCode.DONE
 
 

@@ -1,13 +1,15 @@
-"""`innereye-run stop RUN`: asks runs in containers to save a checkpoint and end."""
+"""`innereye-run stop RUN`: asks runs in containers and in AzureML to save a checkpoint and end."""
 
 from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from typing import Any
 
 from innereye_runtime.cli.parser import Parser
 from innereye_runtime.errors import ExitCode
+from innereye_runtime.targets.azureml.address import is_address
 
 
 class Arguments(argparse.Namespace):
@@ -20,7 +22,7 @@ def parser() -> Parser:
         "stop",
         usage="RUN ... [--json]",
         about="Asks runs in containers to save a checkpoint and end, and kills one that has not within 30 seconds.\n"
-        "innereye-run resume goes on with it later.",
+        "RUN may also be the address of a job in Azure Machine Learning. innereye-run resume goes on with it later.",
         examples=["innereye-run stop outputs/2026-11-24T101530Z_HelloContainer"],
     )
     parser.add_argument("runs", nargs="+", metavar="RUN", help="a run folder, or a name or id that ps shows")
@@ -29,15 +31,34 @@ def parser() -> Parser:
 
 
 def run(argv: Sequence[str]) -> int:
+    arguments, _ = parser().read(argv, Arguments())
+    jobs = [run for run in arguments.runs if is_address(run)]
+    told = [*_jobs(jobs), *_containers([run for run in arguments.runs if run not in jobs])]
+    if arguments.json:
+        print(json.dumps([described for described, _ in told], indent=2))
+    else:
+        for _, line in told:
+            print(line)
+    return ExitCode.DONE
+
+
+def _containers(runs: Sequence[str]) -> Iterator[tuple[dict[str, Any], str]]:
+    if not runs:
+        return
     from innereye_runtime.targets.docker_containers import end_all, find
     from innereye_runtime.targets.docker_engine import connect
 
-    arguments, _ = parser().read(argv, Arguments())
     client = connect()
-    ended = end_all(client, find(client, arguments.runs))
-    if arguments.json:
-        print(json.dumps([one.describe() for one in ended], indent=2))
-    else:
-        for one in ended:
-            print(f"{one.run}: {one.told()}")
-    return ExitCode.DONE
+    for one in end_all(client, find(client, runs)):
+        yield one.describe(), f"{one.run}: {one.told()}"
+
+
+def _jobs(addresses: Sequence[str]) -> Iterator[tuple[dict[str, Any], str]]:
+    if not addresses:
+        return
+    from innereye_runtime.targets.azureml.address import Address
+    from innereye_runtime.targets.azureml.jobs import session_of, stop
+
+    for address in map(Address.parse, addresses):
+        state = stop(session_of(address), address)
+        yield {"run": str(address), "state": state}, f"{address.job}: {state}"

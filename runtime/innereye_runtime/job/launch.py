@@ -16,6 +16,8 @@ from typing import Any, Self
 from innereye_runtime.job.provenance import Code
 
 PLACE = Path("/run/innereye-runtime/launch.json")
+VARIABLE = "INNEREYE_RUNTIME_LAUNCH"
+"""Names the file where it can't lie at `PLACE`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,12 +27,17 @@ class Launch:
     code: Code | None = None
     image: Mapping[str, str] | None = None
     """Its `reference`, as the manifest names it, and its `digest`."""
+    run: str = ""
+    """The run's name, where the run folder has another one for the running side."""
     secrets: Mapping[str, str] = field(default_factory=dict, repr=False)
     """For the environment of the user's code, and nowhere else."""
 
     @classmethod
-    def read(cls, place: Path = PLACE) -> Self:
-        """What the launching side left at `place`; an empty one where there is no file."""
+    def read(cls, place: Path | None = None) -> Self:
+        """What the launching side left at `place` (default: where `VARIABLE` says, else `PLACE`); an empty one where
+        there is no file.
+        """
+        place = place or Path(os.environ.get(VARIABLE) or PLACE)
         try:
             values: dict[str, Any] = json.loads(place.read_text(encoding="utf-8"))
         except FileNotFoundError:
@@ -44,7 +51,12 @@ class Launch:
         Raises:
             OSError: the file can't be made.
         """
-        values = {"code": asdict(self.code) if self.code else None, "image": self.image, "secrets": dict(self.secrets)}
+        values = {
+            "code": asdict(self.code) if self.code else None,
+            "image": self.image,
+            "run": self.run,
+            "secrets": dict(self.secrets),
+        }
         descriptor = os.open(place, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o400)
         with os.fdopen(descriptor, "w", encoding="utf-8") as file:
             json.dump(values, file)

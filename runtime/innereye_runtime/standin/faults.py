@@ -67,6 +67,11 @@ class FaultPlan:
             self._faults.append(fault)
             self._left.append(fault.times)
 
+    def clear(self) -> None:
+        """Nothing more goes wrong."""
+        with self._lock:
+            self._left = [0] * len(self._left)
+
     def take(self, request: str) -> Kind | None:
         """What to do wrong with `request` ("METHOD host/path"), which is counted; None: nothing."""
         with self._lock:

@@ -111,7 +111,7 @@ def _record(job: Job, paths: RunPaths, target: str, launch: Launch) -> RunRecord
                 hint="give each model a run folder of its own",
             )
     else:
-        record = RunRecord(id=paths.root.name, model=job.model_name, target=target)
+        record = RunRecord(id=launch.run or paths.root.name, model=job.model_name, target=target)
     record.target = target
     record.smoke = job.smoke
     record.manifest = to_data(job.manifest)

@@ -15,6 +15,7 @@ from typing import IO
 
 import pytorch_lightning as pl
 from pytorch_lightning.callbacks import Callback, DeviceStatsMonitor
+from pytorch_lightning.loggers.logger import Logger
 
 from innereye_runtime.containers.arguments import apply, check
 from innereye_runtime.containers.container import LightningContainer
@@ -39,6 +40,7 @@ from innereye_runtime.training.report import write_report
 from innereye_runtime.training.run import Run
 from innereye_runtime.training.seeding import seed_run
 from innereye_runtime.training.starting_weights import starting_weights
+from innereye_runtime.training.tracking import azureml_logger
 from innereye_runtime.training.trainer import gpu_hardware, make_loggers, make_trainer, quieten_lightning
 from innereye_runtime.training.weights import read_checkpoint, weights_sha256
 
@@ -66,13 +68,16 @@ def create_container(run: Run) -> LightningContainer:
     quieten_lightning()
     log.info("%s, attempt %d, in %s", job.model_name, run.record.attempt.number, run.paths.root)
     container: LightningContainer = load(job.location, job.search_path)()
-    checked = check(parameters_of(container), loaded=job.loaded, overrides=parse_overrides(job.overrides), cwd=job.cwd)
+    parameters = parameters_of(container)
+    checked = check(parameters, loaded=job.loaded, overrides=parse_overrides(job.overrides), cwd=job.cwd)
     if any(diagnostic.severity == "error" for diagnostic in checked.diagnostics):
         raise ManifestError(checked.diagnostics)
     apply(container, checked)
     container.output_to = str(run.paths.root)
     os.environ.update(container.get_additional_environment_variables())
-    given = checked.arguments
+    # Second names of a parameter would only say the same again.
+    first_names = (name for name, each in parameters.items() if not each.alias_of and each.joins is None)
+    given = {name: checked.arguments[name] for name in first_names if name in checked.arguments}
     run.record.arguments = {name: {"value": plain(each.value), "origin": each.origin} for name, each in given.items()}
     run.record.hardware["gpus"] = gpu_hardware()
     if run.ranks.is_first:
@@ -136,7 +141,7 @@ def train(run: Run, container: LightningContainer, terminal: IO[str] | None) -> 
         smoke=job.smoke,
         manifest_arguments=job.manifest.trainer.arguments,
         callbacks=[recovery, *_watchers(container, terminal)],
-        loggers=make_loggers(paths, resumed_step=resumed.step if resumed else None),
+        loggers=[*make_loggers(paths, resumed_step=resumed.step if resumed else None), *_azureml(run)],
     )
     if resumed is not None:
         record.attempt.resumed_from = str(resumed.path.relative_to(paths.root))
@@ -224,6 +229,13 @@ def finalise(run: Run) -> None:
             write_outputs(run.paths.root)
             return
     run.write()
+
+
+def _azureml(run: Run) -> list[Logger]:
+    """The logger of the job in AzureML that this run is, where it is one."""
+    values = {name: argument["value"] for name, argument in run.record.arguments.items()}
+    found = azureml_logger(os.environ, values, attempt=run.record.attempt.number) if run.ranks.is_first else None
+    return [found] if found is not None else []
 
 
 def _describe_checkpoints(run: Run, progress: Progress) -> dict[str, dict[str, object]]:

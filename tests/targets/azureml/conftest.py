@@ -19,6 +19,7 @@ schema: 1
 container: {{class: Tiny, namespaces: [tiny]}}
 compute:
   retries: {{preempted: 0, infrastructure: 0}}
+  docker: {{image: "{IMAGE}"}}
   azureml: {{cluster: cpu, image: "{IMAGE}", experiment: trials}}
 environment: {{OMP_NUM_THREADS: "1"}}
 """
@@ -44,3 +45,15 @@ def cloud_for(needs: Callable[..., None]) -> Callable[..., Any]:
             assert cloud.proxy.refused == []
 
     return opened
+
+
+@pytest.fixture(scope="session")
+def image(needs: Callable[..., None]) -> str:
+    """The image of the jobs: that of this checkout, unless INNEREYE_TEST_IMAGE names another."""
+    needs("docker", "torch")
+    if "INNEREYE_TEST_IMAGE" not in os.environ:
+        from innereye_runtime.targets.docker_image import build, plan_build
+
+        with Path(os.devnull).open("wb") as output:
+            build(plan_build(variant="cpu"), output=output.fileno())
+    return IMAGE

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from tests.projects import Project
-from tests.targets.azureml.conftest import MANIFEST
+from tests.targets.azureml.conftest import IMAGE, MANIFEST
 
 from innereye_runtime.errors import PreflightError, UsageError
 from innereye_runtime.job.resolve import Job, resolve
@@ -59,7 +59,8 @@ secrets: [WANDB_API_KEY]
             "compute": "azureml:big",
             "environment": {"image": "registry/image:1"},
             "code": str(project.root),
-            "command": "innereye-runtime --target=azureml --run-folder=${{outputs.run}} "
+            "command": 'INNEREYE_RUNTIME_LAUNCH="$PWD/innereye-runtime-launch.json" '
+            "innereye-runtime --target=azureml --run-folder=${{outputs.run}} "
             '--code-root="$PWD" --dataset=${{inputs.dataset_0}} --dataset=${{inputs.dataset_1}} tiny.yaml --width=3',
             "inputs": {
                 "dataset_0": {"type": "uri_folder", "path": "azureml:scans:3", "mode": "ro_mount"},
@@ -98,7 +99,7 @@ print(job.type, job.compute, job.outputs["run"].mode, job.environment.image)
 def test_bash_gets_each_value_as_it_was_given(project: Project, value: str) -> None:
     command = plan_of(project, f"--misbehaviour={value}").command
     assert command.count("${{") == 1  # the run folder's: no user's text is taken for a placeholder of AzureML
-    words = command.removeprefix("innereye-runtime").replace("${{outputs.run}}", "/run")
+    words = command.partition(" innereye-runtime ")[2].replace("${{outputs.run}}", "/run")
     done = subprocess.run(
         ["bash", "-c", f"printf '%s\\0' {words}"], cwd=project.root, capture_output=True, text=True, check=True
     )
@@ -136,6 +137,13 @@ def test_what_is_set_nowhere_is_named_with_the_places_for_it(project: Project) -
         plan_of(project, AZURE_RESOURCE_GROUP="g", AZUREML_WORKSPACE_NAME="w").workspace.complete()
     assert "compute.azureml.subscription_id: set neither" in str(caught.value)
     assert "export AZUREML_ARM_SUBSCRIPTION" in caught.value.hint
+
+
+def test_the_image_comes_from_the_environment_where_the_manifest_names_none(project: Project) -> None:
+    manifest = MANIFEST.replace(f'image: "{IMAGE}", experiment', "experiment")
+    assert plan_of(project, manifest=manifest).image is None
+    assert plan_of(project, manifest=manifest, INNEREYE_AZUREML_IMAGE="registry/image:2").image == "registry/image:2"
+    assert plan_of(project, INNEREYE_AZUREML_IMAGE="registry/image:2").image == IMAGE
 
 
 def test_a_run_that_goes_on_has_its_old_place(project: Project) -> None:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from innereye_runtime.errors import DataError, PreflightError
+from innereye_runtime.errors import DataError, InnerEyeError
 from innereye_runtime.targets.azureml.plan import DATASTORE, Input
 from innereye_runtime.targets.azureml.session import Session
+from innereye_runtime.targets.azureml.translation import is_not_found
 
 
 def find_asset(session: Session, wanted: Input) -> str:
@@ -17,8 +18,6 @@ def find_asset(session: Session, wanted: Input) -> str:
         DataError: there is neither.
         PreflightError: the workspace can't be asked.
     """
-    from azure.core.exceptions import ResourceNotFoundError
-
     name, separator, version = wanted.asset.partition(":")
     try:
         if separator:
@@ -26,8 +25,8 @@ def find_asset(session: Session, wanted: Input) -> str:
             return f"azureml:{name}:{version}"
         found = session.ask(f"looking for data asset {name}", lambda client: client.data.get(name, label="latest"))
         return f"azureml:{name}:{found.version}"
-    except PreflightError as error:
-        if not isinstance(error.__cause__, ResourceNotFoundError):
+    except InnerEyeError as error:
+        if not is_not_found(error):
             raise
     if not separator and _holds_anything(session, name):
         return f"azureml://datastores/{DATASTORE}/paths/{name.strip('/')}/"

@@ -46,11 +46,11 @@ def exit_status_in(message: str) -> int | None:
 
 def _get(session: Session, url: str) -> Any:
     from azure.core import PipelineClient
-    from azure.core.pipeline.policies import BearerTokenCredentialPolicy
+    from azure.core.pipeline.policies import BearerTokenCredentialPolicy, RetryPolicy
     from azure.core.rest import HttpRequest
 
-    policy = BearerTokenCredentialPolicy(session.credential, _SCOPE)
-    client: PipelineClient[Any, Any] = PipelineClient(url, authentication_policy=policy)
+    policies = [RetryPolicy(), BearerTokenCredentialPolicy(session.credential, _SCOPE)]
+    client: PipelineClient[Any, Any] = PipelineClient(url, policies=policies)
     with client:
         answer = client.send_request(HttpRequest("GET", url))
         answer.raise_for_status()

@@ -14,6 +14,7 @@ from typing import Any
 
 from innereye_runtime.errors import UsageError
 from innereye_runtime.job.handover import Handover
+from innereye_runtime.job.launch import VARIABLE
 from innereye_runtime.job.resolve import Job
 from innereye_runtime.manifest.model import Dataset, Manifest
 from innereye_runtime.manifest.writing import dump
@@ -23,6 +24,10 @@ DATASTORE = "workspaceblobstore"
 OUTPUT = "run"
 """The name of the job's output that is the run folder."""
 RUN_PLACEHOLDER = "<UTC start>_{model}"
+LAUNCH = "innereye-runtime-launch.json"
+"""In the job's code: what only this side knows of it."""
+IMAGE_VARIABLE = "INNEREYE_AZUREML_IMAGE"
+"""The image where the manifest names none."""
 LOOSE_MANIFEST = "innereye-runtime-manifest.yaml"
 """Where a manifest that is not below the code root lies in the job's code."""
 
@@ -101,15 +106,16 @@ def plan_for(job: Job, environment: Mapping[str, str] | None = None) -> AzureMLP
         raise UsageError(
             "compute.azureml.cluster is not set", hint="name the compute cluster of the workspace that runs the job"
         )
+    environment = os.environ if environment is None else environment
     inputs = tuple(_input(index, dataset) for index, dataset in enumerate(manifest.datasets))
     place = _manifest_place(job)
     experiment = settings.experiment or manifest.name
     return AzureMLPlan(
-        workspace=find_workspace(settings, os.environ if environment is None else environment, job.code_root),
+        workspace=find_workspace(settings, environment, job.code_root),
         cluster=settings.cluster,
         experiment=_safe(experiment),
         display_name=manifest.name,
-        image=settings.image,
+        image=settings.image or environment.get(IMAGE_VARIABLE) or None,
         command=_command(job, place, inputs),
         code=job.code_root,
         manifest_place=place,
@@ -173,7 +179,7 @@ def _command(job: Job, place: str, inputs: tuple[Input, ...]) -> str:
         code_root=Path("$PWD"),
         datasets=tuple(Path(f"${{{{inputs.{one.name}}}}}") for one in inputs),
     )
-    return " ".join(["innereye-runtime", *map(_word, request.argv())])
+    return " ".join([f'{VARIABLE}="$PWD/{LAUNCH}"', "innereye-runtime", *map(_word, request.argv())])
 
 
 def _word(word: str) -> str:

@@ -62,7 +62,16 @@ class Session:
     def client(self) -> MLClient:
         from azure.ai.ml import MLClient
 
-        return MLClient(self.credential, self.subscription_id, self.resource_group, self.workspace, show_progress=False)
+        return MLClient(
+            self.credential,
+            self.subscription_id,
+            self.resource_group,
+            self.workspace,
+            show_progress=False,
+            # Of the SDK's own, for each request; its ten would keep a user waiting for minutes without a word.
+            retry_total=4,
+            retry_backoff_factor=0.5,
+        )
 
     def ask(self, doing: str, action: Callable[[MLClient], T], *, hint: str = "") -> T:
         """What `action` gives, which only reads or may be done more than once.

@@ -13,14 +13,16 @@ from pathlib import Path
 from typing import Any
 
 from innereye_runtime.errors import PreflightError
+from innereye_runtime.job import provenance
+from innereye_runtime.job.launch import Launch
 from innereye_runtime.targets.azureml.address import Address
 from innereye_runtime.targets.azureml.assets import find_asset
 from innereye_runtime.targets.azureml.environment import build_context
 from innereye_runtime.targets.azureml.job_file import job_data
-from innereye_runtime.targets.azureml.plan import AzureMLPlan
+from innereye_runtime.targets.azureml.plan import LAUNCH, AzureMLPlan
 from innereye_runtime.targets.azureml.session import Session, quietly
 from innereye_runtime.targets.azureml.snapshot import Snapshot
-from innereye_runtime.targets.azureml.translation import UnreachableError, translated
+from innereye_runtime.targets.azureml.translation import UnreachableError, is_not_found, translated
 
 SUBMISSION_TAG = "innereye-runtime.submission"
 RUN_TAG = "innereye-runtime.run"
@@ -66,6 +68,12 @@ def submit(
         manifest = code / plan.manifest_place
         manifest.parent.mkdir(parents=True, exist_ok=True)
         manifest.write_text(plan.manifest_text, encoding="utf-8")
+        launch = Launch(
+            code=provenance.code(plan.code),
+            image={"reference": plan.image, "digest": ""} if plan.image else None,
+            run=submission.run,
+        )
+        launch.write(code / LAUNCH)
         if not plan.image:
             data["environment"] = {"build": {"path": str(build_context(Path(folder) / "context"))}}
         data["code"] = str(code)
@@ -112,8 +120,6 @@ def _is_there(session: Session, submission: Submission) -> bool:
     Raises:
         UnreachableError: it can't be asked; names the job, so that the user can.
     """
-    from azure.core.exceptions import ResourceNotFoundError
-
     try:
         found = session.job(submission.name)
     except UnreachableError as error:
@@ -122,7 +128,7 @@ def _is_there(session: Session, submission: Submission) -> bool:
             hint=f"look for job {submission.name} in workspace {session.workspace} before you submit again",
         ) from error
     except PreflightError as error:
-        if isinstance(error.__cause__, ResourceNotFoundError):
+        if is_not_found(error):
             return False
         raise
     return (found.tags or {}).get(SUBMISSION_TAG) == submission.token

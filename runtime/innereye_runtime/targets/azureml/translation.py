@@ -45,18 +45,19 @@ def translated(doing: str, *, hint: str = "") -> Iterator[None]:
         raise PreflightError(f"{doing}: Azure does not know who asks: {_first_line(error)}", hint=SIGN_IN) from error
     except azure.HttpResponseError as error:
         raise _of_status(doing, error, hint) from error
+    except MlException as error:  # an AzureError too
+        raise UsageError(f"{doing}: {_first_line(error)}", hint=hint) from error
     except azure.AzureError as error:  # no connection, or none that lasted until the answer
         raise UnreachableError(
             f"{doing}: Azure can't be reached: {_first_line(error)}", hint=hint or "try again"
         ) from error
-    except MlException as error:
-        raise UsageError(f"{doing}: {_first_line(error)}", hint=hint) from error
 
 
 def patiently(action: Callable[[], T], *, tries: int = TRIES) -> T:
     """What `action` gives, which may be done more than once: tried again where the service did not answer or was busy,
     and once with a new token where the old one had expired.
     """
+    from azure.ai.ml.exceptions import MlException
     from azure.core import exceptions as azure
 
     for number in range(1, tries + 1):
@@ -68,11 +69,20 @@ def patiently(action: Callable[[], T], *, tries: int = TRIES) -> T:
         except azure.HttpResponseError as error:
             if number == tries or error.status_code not in _TRANSIENT:
                 raise
-        except azure.AzureError:
-            if number == tries:
+        except azure.AzureError as error:
+            if number == tries or isinstance(error, MlException):
                 raise
         time.sleep(_PAUSE_SECONDS * 2 ** (number - 1) * random.uniform(0.75, 1.25))
     raise AssertionError("the last try returns or raises")
+
+
+def is_not_found(error: BaseException | None) -> bool:
+    """True where `error` comes from the service's answer that what was asked for isn't there."""
+    from azure.core.exceptions import ResourceNotFoundError
+
+    while error is not None and not isinstance(error, ResourceNotFoundError):
+        error = error.__cause__ or error.__context__
+    return error is not None
 
 
 def _of_status(doing: str, error: Exception, hint: str) -> PreflightError:

@@ -1,0 +1,156 @@
+"""Jobs that were submitted some time, by their address: how they stand, their log, their end, their run folder."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, replace
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from innereye_runtime.errors import OutputError, UsageError
+from innereye_runtime.targets.azureml.address import Address
+from innereye_runtime.targets.azureml.following import follow, write_all
+from innereye_runtime.targets.azureml.history import failure_of
+from innereye_runtime.targets.azureml.homecoming import Place, bring_home, is_empty
+from innereye_runtime.targets.azureml.logs import LogReader
+from innereye_runtime.targets.azureml.outcome import exit_code_of, has_record
+from innereye_runtime.targets.azureml.plan import OUTPUT
+from innereye_runtime.targets.azureml.session import OVER, Session, state_of
+from innereye_runtime.targets.azureml.submission import RUN_TAG
+from innereye_runtime.targets.azureml.target import cancel, tell
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobStatus:
+    address: str
+    state: str
+    """In AzureML's words."""
+    experiment: str
+    name: str
+    created: str
+    run: str
+    """The run folder's name; '' for a job that innereye-run did not submit."""
+    failure: str
+    """What the service says of a job that failed."""
+    studio: str
+    """The page of the job."""
+
+    def describe(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+def session_of(address: Address) -> Session:
+    return Session(address.subscription_id, address.resource_group, address.workspace)
+
+
+def status_of(session: Session, address: Address) -> JobStatus:
+    """How the job stands.
+
+    Raises:
+        PreflightError: there is no such job, or the service can't be asked.
+    """
+    status = _status(session.job(address.job), address)
+    return replace(status, failure=failure_of(session, address.job)) if status.state == "Failed" else status
+
+
+def newest_jobs(session: Session, *, most: int = 50) -> list[JobStatus]:
+    """The newest jobs of the workspace that innereye-run submitted, without the reasons of those that failed.
+
+    Raises:
+        PreflightError: the service can't be asked.
+    """
+
+    def listed(client: Any) -> list[Any]:
+        return list(islice((job for job in client.jobs.list() if (job.tags or {}).get(RUN_TAG)), most))
+
+    address = Address(
+        subscription_id=session.subscription_id,
+        resource_group=session.resource_group,
+        workspace=session.workspace,
+        job="",
+    )
+    return [_status(job, replace(address, job=job.name)) for job in session.ask("listing jobs", listed)]
+
+
+def _status(job: Any, address: Address) -> JobStatus:
+    return JobStatus(
+        address=str(address),
+        state=state_of(job),
+        experiment=job.experiment_name or "",
+        name=job.display_name or "",
+        created=f"{job.creation_context.created_at:%Y-%m-%dT%H:%M:%SZ}" if job.creation_context else "",
+        run=(job.tags or {}).get(RUN_TAG, ""),
+        failure="",
+        studio=job.studio_url or "",
+    )
+
+
+def print_log(session: Session, address: Address, *, goes_on: bool, stdout: int) -> None:
+    """Writes the log to the descriptor `stdout`: what is there or, where it `goes_on`, until the job is over.
+
+    Raises:
+        DetachedError: SIGINT or SIGTERM came while it went on.
+        PreflightError: there is no such job, or the service can't be asked.
+    """
+    if goes_on:
+        follow(session, address.job, stdout=stdout, tell=tell)
+        return
+    session.job(address.job)
+    for piece in LogReader(session, address.job).read():
+        write_all(stdout, piece)
+
+
+def stop(session: Session, address: Address) -> str:
+    """The state of the job after it was asked to end; one that is over stays as it is.
+
+    Raises:
+        PreflightError: there is no such job, or the service can't be asked.
+    """
+    if state_of(session.job(address.job)) not in OVER:
+        cancel(session, address.job)
+    return state_of(session.job(address.job))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Homecoming:
+    folder: Path
+    files: int
+    exit_code: int | None
+    """None: the job is not over yet."""
+
+
+def download(session: Session, address: Address, outputs: Path) -> Homecoming:
+    """The run folder of a job, brought into the folder `outputs`, and its other outputs beside it; checked where it is
+    complete.
+
+    Raises:
+        OutputError: there is nothing to bring, or it came damaged.
+        PreflightError: there is no such job, or the service can't be asked.
+        UsageError: a folder of that name is here, and holds another run.
+    """
+    job: Any = session.job(address.job)
+    state, name = state_of(job), (job.tags or {}).get(RUN_TAG, address.job)
+    folder = outputs / name
+    places = {
+        output: Place.parse(str(described.path))
+        for output, described in (job.outputs or {}).items()
+        if output != "default" and getattr(described, "path", None)
+    }
+    if OUTPUT not in places:
+        raise OutputError(
+            f"job {address.job} has no output '{OUTPUT}': innereye-run did not submit it", hint="az ml job download"
+        )
+    if folder.exists() and not folder.is_dir():
+        raise UsageError(f"{folder} is in the way of the run folder")
+    if is_empty(session, places[OUTPUT]):
+        failure = failure_of(session, address.job) if state == "Failed" else ""
+        reason = f": {failure}" if failure else ""
+        raise OutputError(f"job {address.job} ({state}) has written nothing{reason}")
+    files = 0
+    for output, place in places.items():
+        target = folder if output == OUTPUT else outputs / f"{name}.{output}"
+        files += bring_home(session, place, target)
+    if state not in OVER:
+        return Homecoming(folder=folder, files=files, exit_code=None)
+    failure = failure_of(session, address.job) if state == "Failed" and not has_record(folder) else ""
+    return Homecoming(folder=folder, files=files, exit_code=exit_code_of(state, folder, failure))

@@ -1,0 +1,275 @@
+"""Whole jobs on the stand-in: `innereye-run` as a process, with no hook in it, in the environment that the stand-in
+gives.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.projects import Project, Result
+from tests.targets.azureml.conftest import IMAGE, MANIFEST, ROOT
+
+pytestmark = pytest.mark.usefixtures("image")
+
+EPOCHS = "--num_epochs=8"
+SLOW = ("--pause=0.2", EPOCHS)
+"""0.2 s x 6 batches x 8 epochs: long enough to be stopped in the middle. A pause changes no weights."""
+
+
+@pytest.fixture(scope="module")
+def cloud(needs: Callable[..., None]) -> Iterator[Any]:
+    needs("azure", "azurite", "docker")
+    from innereye_runtime.standin.cloud import open_cloud
+
+    with open_cloud([ROOT], grace=15) as opened:
+        yield opened
+        assert [str(call) for call in opened.violations] == []
+        assert opened.proxy.refused == []
+        assert {host.partition(".")[2] for host in opened.proxy.connected} <= {
+            "azure.com",
+            "microsoftonline.com",
+            "blob.core.windows.net",
+            "api.azureml.ms",
+        }
+
+
+def outcome(result: Result) -> tuple[object, ...]:
+    """What must be equal wherever a job runs: weights, metrics and the list of files."""
+    files = sorted(entry["path"] for entry in json.loads((result.run / "outputs.json").read_text())["files"])
+    # One of TensorBoard's for each attempt, with a time, a host and a process in its name.
+    names = {re.sub(r"\.tfevents\..*", ".tfevents", name) for name in files}
+    return result.weights, (result.run / "metrics.json").read_bytes(), sorted(names)
+
+
+def azure(project: Project, cloud: Any, *words: str) -> Result:
+    return project.run("--target", "azureml", "tiny.yaml", *words, environment=cloud.environment())
+
+
+def address_in(text: str) -> str:
+    found = re.findall(r"azureml://\S+/jobs/[\w-]+", text)
+    assert found, text
+    return str(found[-1])
+
+
+def started(project: Project, cloud: Any, *words: str) -> tuple[subprocess.Popen[str], str]:
+    """A job of which one epoch is done, as the process that follows it, and its address."""
+    child = project.start("--target", "azureml", "tiny.yaml", *words, environment=cloud.environment())
+    assert child.stdout and child.stderr
+    address = next(address_in(line) for line in child.stderr if line.startswith("submitted"))
+    assert next(line for line in child.stdout if line.startswith("epoch 1 "))
+    return child, address
+
+
+def test_a_job_ends_as_it_does_here_and_in_docker(project: Project, cloud: Any) -> None:
+    here = project.run("tiny.yaml")
+    there = azure(project, cloud)
+    assert (here.exit_code, there.exit_code) == (0, 0), there.stderr
+    assert "epoch 4 of 4" in there.stdout
+    assert outcome(there) == outcome(here)
+    assert project.run("verify", str(there.run)).exit_code == 0
+    record = there.record
+    assert (record["target"], record["state"], record["id"]) == ("azureml", "completed", there.run.name)
+    assert (record["code"]["root"], record["image"]["reference"]) == (str(project.root), IMAGE)
+    docker = project.run("--target", "docker", "tiny.yaml")
+    assert docker.exit_code == 0, docker.stderr
+    assert outcome(there) == outcome(docker)
+
+
+def test_the_old_command_line_gets_there_too(project: Project, cloud: Any) -> None:
+    words = ["--model=Tiny", "--model_configs_namespace=tiny", "--azureml=True", "--use_gpu=False", "--cluster=cpu"]
+    done = subprocess.run(
+        [sys.executable, "-m", "InnerEye.ML.runner", *words, "--num_epochs=2"],
+        cwd=project.root,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        env={**os.environ, **cloud.environment(), "INNEREYE_AZUREML_IMAGE": IMAGE},
+    )
+    result = Result(exit_code=done.returncode, stdout=done.stdout, stderr=done.stderr)
+    assert result.exit_code == 0, result.stderr
+    assert result.record["target"] == "azureml"
+    assert result.weights == project.run("tiny.yaml", "--num_epochs=2").weights
+
+
+def test_a_dataset_comes_as_an_asset_and_is_the_same(project: Project, cloud: Any) -> None:
+    project.write("data/a/b.txt", "x")
+    project.write("tiny.yaml", MANIFEST + "dataset: {id: scans, local: data}\n")
+    cloud.add_data("scans", project.root / "data", version="7")
+    here, there = project.run("tiny.yaml"), azure(project, cloud)
+    assert there.exit_code == 0, there.stderr
+    assert there.record["datasets"][0]["sha256"] == here.record["datasets"][0]["sha256"]
+    newest = cloud.workspace.jobs[max(cloud.workspace.jobs)]
+    assert newest.inputs["dataset_0"]["uri"].endswith("/data/scans/versions/7")
+
+
+def test_a_dataset_that_is_not_in_the_workspace_is_said_before_a_job_is_made(project: Project, cloud: Any) -> None:
+    project.write("data/b.txt", "x")
+    project.write("tiny.yaml", MANIFEST + "dataset: {id: nowhere, local: data}\n")
+    before = len(cloud.workspace.jobs)
+    result = azure(project, cloud)
+    assert (result.exit_code, len(cloud.workspace.jobs)) == (5, before)
+    assert "has no data asset nowhere and no folder nowhere in workspaceblobstore" in result.stderr
+    assert "Traceback" not in result.stderr
+    assert not list((project.root / "outputs").iterdir())
+
+
+@pytest.mark.parametrize(
+    ("misbehaviour", "exit_code", "last"),
+    [
+        ("raise", 1, "error: RuntimeError: the data is upside down"),
+        ("exit", 42, "error: the user's code exited with 42"),
+    ],
+)
+def test_a_users_error_is_the_last_thing_shown_and_its_exit_code_kept(
+    project: Project, cloud: Any, misbehaviour: str, exit_code: int, last: str
+) -> None:
+    result = azure(project, cloud, f"--misbehaviour={misbehaviour}")
+    assert result.exit_code == exit_code
+    assert result.stdout.splitlines()[-2] == last
+    assert result.stderr.splitlines()[-1].endswith(": Preparing")
+    assert result.record["state"] == "failed"
+
+
+def test_an_image_that_is_not_there_is_said(project: Project, cloud: Any) -> None:
+    project.write("tiny.yaml", MANIFEST.replace(IMAGE, "no-such-image:1"))
+    result = azure(project, cloud)
+    assert result.exit_code == 1
+    assert "no-such-image:1" in result.stderr
+
+
+def test_a_cancelled_job_saves_a_checkpoint_and_ends_with_143(project: Project, cloud: Any) -> None:
+    child, address = started(project, cloud, *SLOW)
+    stopped = project.run("stop", address, environment=cloud.environment())
+    assert stopped.stdout.endswith(": Canceled\n")
+    stdout, stderr = child.communicate(timeout=60)
+    assert child.returncode == 143, stderr
+    result = Result(exit_code=child.returncode, stdout=stdout, stderr=stderr)
+    assert result.record["state"] == "stopped"
+    assert "SIGTERM" in result.record["reason"]
+    assert (result.run / "checkpoints" / "last.ckpt").is_file()
+    resumed = project.run("resume", str(result.run), environment=cloud.environment())
+    assert resumed.exit_code == 0, resumed.stderr
+    assert [attempt["state"] for attempt in resumed.record["attempts"]] == ["stopped", "completed"]
+    assert resumed.weights == project.run("tiny.yaml", EPOCHS).weights
+
+
+def test_who_stops_following_is_told_how_to_go_on(project: Project, cloud: Any) -> None:
+    child, address = started(project, cloud, *SLOW)
+    child.send_signal(signal.SIGINT)
+    stdout, stderr = child.communicate(timeout=30)
+    assert child.returncode == 130
+    assert stdout.splitlines()[-1] == address
+    assert f"innereye-run logs -f '{address}'" in stderr
+    environment = cloud.environment()
+    followed = project.run("logs", "-f", address, environment=environment)
+    assert "epoch 1 of 8" in followed.stdout and "epoch 8 of 8" in followed.stdout
+    again = project.run("logs", address, environment=environment)
+    assert again.stdout == followed.stdout
+    status = json.loads(project.run("status", "--json", address, environment=environment).stdout)
+    assert status["state"] == "Completed"
+    home = project.run("download", address, environment=environment)
+    assert home.exit_code == 0 and home.run.name == status["run"]
+    assert home.weights == project.run("tiny.yaml", EPOCHS).weights
+
+
+def test_a_job_on_two_nodes_trains_once_with_both(project: Project, cloud: Any) -> None:
+    project.write("tiny.yaml", MANIFEST.replace("compute:\n", "compute:\n  nodes: 2\n"))
+    result = azure(project, cloud)
+    assert result.exit_code == 0, result.stdout + result.stderr
+    assert result.record["state"] == "completed"
+    job = cloud.workspace.jobs[max(cloud.workspace.jobs)]
+    logs = [blob.name for blob in cloud.workspace.blobs.get_container_client("azureml").list_blobs(job.artifact_prefix)]
+    assert {name.rsplit("/", 1)[1] for name in logs if "user_logs" in name} == {
+        "std_log_process_0.txt",
+        "std_log_process_1.txt",
+    }
+    assert job.properties["distribution"] == {"distributionType": "PyTorch", "processCountPerInstance": 1}
+
+
+def preempt_after(child: subprocess.Popen[str], cloud: Any, epoch: int) -> None:
+    """Takes the newest job's machine away once its log says that an epoch is done."""
+    assert child.stdout
+    assert next(line for line in child.stdout if line.startswith(f"epoch {epoch} "))
+    cloud.workspace.jobs[max(cloud.workspace.jobs)].preempt()
+
+
+def ended(child: subprocess.Popen[str]) -> Result:
+    stdout, stderr = child.communicate(timeout=120)
+    return Result(exit_code=child.returncode, stdout=stdout, stderr=stderr)
+
+
+def test_a_job_that_is_preempted_twice_ends_with_the_same_weights(project: Project, cloud: Any) -> None:
+    child = project.start("--target", "azureml", "tiny.yaml", *SLOW, environment=cloud.environment())
+    preempt_after(child, cloud, 2)
+    preempt_after(child, cloud, 5)
+    result = ended(child)
+    assert result.exit_code == 0, result.stdout + result.stderr
+    attempts = result.record["attempts"]
+    assert [attempt["state"] for attempt in attempts] == ["stopped", "stopped", "completed"]
+    assert all(attempt["resumed_from"] for attempt in attempts[1:])
+    assert cloud.workspace.jobs[max(cloud.workspace.jobs)].attempt == 3
+    assert outcome(result) == outcome(project.run("tiny.yaml", EPOCHS))
+
+
+def test_a_job_that_is_given_up_is_resumed_by_a_new_submission(project: Project, cloud_for: Callable[..., Any]) -> None:
+    with cloud_for(restarts_preempted=False) as cloud:
+        child = project.start("--target", "azureml", "tiny.yaml", *SLOW, environment=cloud.environment())
+        preempt_after(child, cloud, 2)
+        first = ended(child)
+        assert first.exit_code == 143, first.stderr
+        child = project.start("resume", str(first.run), environment=cloud.environment())
+        preempt_after(child, cloud, 5)
+        second = ended(child)
+        assert (second.exit_code, second.run) == (143, first.run), second.stderr
+        last = project.run("resume", str(first.run), environment=cloud.environment())
+        assert len(cloud.workspace.jobs) == 3
+    assert (last.exit_code, last.run) == (0, first.run), last.stderr
+    assert len(last.record["attempts"]) == 3
+    assert outcome(last) == outcome(project.run("tiny.yaml", EPOCHS))
+
+
+def test_a_job_that_is_given_up_is_submitted_again_where_the_manifest_allows(
+    project: Project, cloud_for: Callable[..., Any]
+) -> None:
+    project.write("tiny.yaml", MANIFEST.replace("preempted: 0", "preempted: 1"))
+    with cloud_for(restarts_preempted=False) as cloud:
+        child = project.start("--target", "azureml", "tiny.yaml", *SLOW, environment=cloud.environment())
+        preempt_after(child, cloud, 2)
+        result = ended(child)
+        assert len(cloud.workspace.jobs) == 2
+    assert result.exit_code == 0, result.stderr
+    assert "the manifest allows another try" in result.stderr
+    assert result.weights == project.run("tiny.yaml", EPOCHS).weights
+
+
+def test_stores_without_a_key_are_read_with_ones_own_token(project: Project, cloud_for: Callable[..., Any]) -> None:
+    with cloud_for(identity_stores=True) as cloud:
+        result = azure(project, cloud)
+        assert [call for call in cloud.calls if "listSecrets" in call.request.path] == []
+    assert result.exit_code == 0, result.stderr
+    assert "epoch 4 of 4" in result.stdout
+
+
+def test_secrets_reach_the_job_and_stand_in_no_plan(project: Project, cloud: Any) -> None:
+    project.write("tiny.yaml", MANIFEST + "secrets: [API_KEY]\n")
+    missing = azure(project, cloud)
+    assert missing.exit_code == 3 and "API_KEY" in missing.stderr
+    environment = {**cloud.environment(), "API_KEY": "hunter2"}
+    plan = project.run("plan", "--target", "azureml", "--json", "tiny.yaml", environment=environment)
+    assert "hunter2" not in plan.stdout
+    result = project.run("--target", "azureml", "tiny.yaml", "--num_epochs=1", environment=environment)
+    assert result.exit_code == 0, result.stderr
+    files = [path for path in result.run.rglob("*") if path.is_file()]
+    assert [path for path in files if b"hunter2" in path.read_bytes()] == []
+    job = cloud.workspace.jobs[max(cloud.workspace.jobs)]
+    assert job.properties["environmentVariables"]["API_KEY"] == "hunter2"
+    assert Path(result.run).name == job.properties["tags"]["innereye-runtime.run"]

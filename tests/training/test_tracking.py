@@ -1,0 +1,135 @@
+"""The way to AzureML's metrics: in batches, off training's path, and never the end of a run."""
+
+from __future__ import annotations
+
+import logging
+import sys
+import threading
+import time
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+pytest.importorskip("pytorch_lightning")
+from innereye_runtime.training import tracking
+from innereye_runtime.training.tracking import JobTracking, azureml_logger
+
+IN_A_JOB = {"AZUREML_RUN_ID": "job", "MLFLOW_TRACKING_URI": "azureml://x"}
+
+
+class RefusedError(Exception):
+    error_code = "INVALID_PARAMETER_VALUE"
+
+
+class Service:
+    """What was sent, and what goes wrong."""
+
+    def __init__(self) -> None:
+        self.metrics: list[tuple[str, float, int]] = []
+        self.params: dict[str, str] = {}
+        self.tags: dict[str, str] = {}
+        self.batches: list[int] = []
+        self.failures: list[Exception] = []
+        self.gate = threading.Event()
+        self.gate.set()
+
+    def log_batch(
+        self, run: str, metrics: Any = (), params: Any = (), tags: Any = (), synchronous: bool = False
+    ) -> None:
+        assert (run, synchronous) == ("job", True)
+        self.gate.wait(30)
+        if self.failures:
+            raise self.failures.pop(0)
+        self.batches.append(len(metrics))
+        self.metrics += [(name, value, step) for name, value, _, step in metrics]
+        self.params |= dict(params)
+        self.tags |= dict(tags)
+
+
+@pytest.fixture
+def service(monkeypatch: pytest.MonkeyPatch) -> Service:
+    service = Service()
+    modules: dict[str, dict[str, Any]] = {
+        "mlflow": {},
+        "mlflow.tracking": {"MlflowClient": lambda: service},
+        "mlflow.entities": {"Metric": lambda *all: all, "Param": lambda *all: all, "RunTag": lambda *all: all},
+        "mlflow.exceptions": {"MlflowException": RefusedError},
+    }
+    for name, content in modules.items():
+        module = ModuleType(name)
+        module.__dict__.update(content)
+        monkeypatch.setitem(sys.modules, name, module)
+    monkeypatch.setattr(tracking, "_EVERY_SECONDS", 0.01)
+    return service
+
+
+def tracked(**parameters: str) -> JobTracking:
+    return JobTracking("job", parameters, tags={"attempt": "1"})
+
+
+def test_all_that_is_logged_arrives_in_order(service: Service) -> None:
+    logger = tracked(width="3")
+    for step in range(5):
+        logger.log_metrics({"loss": 1.0 / (step + 1), "epoch": 0}, step)
+    logger.finalize("success")
+    logger.log_metrics({"test/loss": 0.5}, 5)
+    logger.finalize("success")
+    assert service.metrics == [*(("loss", 1.0 / (step + 1), step) for step in range(5)), ("test/loss", 0.5, 5)]
+    assert (service.params, service.tags) == ({"width": "3"}, {"attempt": "1"})
+
+
+def test_batches_are_no_larger_than_the_service_takes(service: Service) -> None:
+    logger = JobTracking("job", {f"p{number}": "x" for number in range(250)}, tags={})
+    for step in range(2500):
+        logger.log_metrics({"loss": 1.0}, step)
+    logger.finalize("success")
+    assert len(service.metrics) == 2500 and max(service.batches) <= 1000
+    assert len(service.params) == 250
+
+
+def test_a_failure_is_told_once_and_nothing_is_lost(service: Service, caplog: pytest.LogCaptureFixture) -> None:
+    service.failures = [RuntimeError("no network\nand more"), RuntimeError("no network")]
+    with caplog.at_level(logging.WARNING, "innereye_runtime"):
+        tracking.log.propagate = True
+        logger = tracked(width="3")
+        logger.log_metrics({"loss": 1.0}, 0)
+        while service.failures:
+            time.sleep(0.01)
+        logger.finalize("success")
+    assert service.metrics == [("loss", 1.0, 0)]
+    assert service.params == {"width": "3"}
+    assert [record.message for record in caplog.records] == [
+        "metrics can't be sent to AzureML (no network); metrics.csv has them"
+    ]
+
+
+def test_a_parameter_that_may_not_change_keeps_its_first_value(service: Service) -> None:
+    service.failures = [RefusedError("changed")]
+    logger = tracked(width="3")
+    logger.log_metrics({"loss": 1.0}, 0)
+    logger.finalize("success")
+    assert service.metrics == [("loss", 1.0, 0)]
+
+
+def test_logging_does_not_wait_for_the_service(service: Service) -> None:
+    service.gate.clear()
+    logger = tracked()
+    for step in range(100):
+        logger.log_metrics({"loss": 1.0}, step)
+    assert service.metrics == []
+    service.gate.set()
+    logger.finalize("success")
+    assert len(service.metrics) == 100
+
+
+def test_outside_of_a_job_there_is_none() -> None:
+    assert azureml_logger({}, {}, attempt=1) is None
+
+
+def test_without_the_packages_it_is_said(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
+    monkeypatch.setattr(tracking, "_is_installed", lambda name: False)
+    with caplog.at_level(logging.INFO, "innereye_runtime"):
+        tracking.log.propagate = True
+        assert azureml_logger(IN_A_JOB, {}, attempt=1) is None
+    assert "mlflow is not installed" in caplog.text
