@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import logging
 import os
 import re
 from datetime import timedelta
@@ -198,6 +199,23 @@ def test_without_a_credential_it_says_what_to_set(monkeypatch: pytest.MonkeyPatc
         resolve([Dataset(id="azure://tests/container/data", mode="download")])
     assert "AZURE_STORAGE_SAS_TOKEN" in raised.value.hint
     assert raised.value.exit_code == 3
+
+
+def test_where_nobody_is_signed_in_it_says_so_in_a_line(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    from azure import identity
+    from azure.core.exceptions import ClientAuthenticationError
+
+    class Nobody:
+        def get_token(self, scope: str) -> None:
+            logging.getLogger("azure.identity._chain").warning("a page about ways to sign in")
+            raise ClientAuthenticationError("a page about ways to sign in")
+
+    monkeypatch.setattr(identity, "DefaultAzureCredential", Nobody)
+    with pytest.raises(PreflightError, match=r"need a credential: there is none .* and nobody is signed in$"):
+        resolve([Dataset(id="azure://tests/container/data", mode="download")])
+    assert caplog.text == ""
 
 
 def test_no_secret_is_in_a_repr(azurite: Azurite, container: Container) -> None:

@@ -78,7 +78,7 @@ def test_the_cache_is_listed_and_cleared(container: Container, say: Any) -> None
     code, out, err = say("cache", "ls")
     assert code == 0
     assert re.fullmatch(rf"  18\.3 kB  \d{{4}}-\d\d-\d\d \d\d:\d\d  {container.url()}\n", out)
-    assert re.match(r"1 datasets, 18\.3 kB of \d", err)
+    assert re.match(r"1 dataset, 18\.3 kB of \d", err)
     (entry,) = json.loads(say("cache", "ls", "--json")[1])
     assert entry["source"] == container.url()
     assert Path(entry["path"]).is_dir()
@@ -96,7 +96,7 @@ def test_the_cache_is_listed_and_cleared(container: Container, say: Any) -> None
         (("cache",), 2, "data cache: missing ls or clear"),
         (("cache", "empty"), 2, "'empty' is neither ls nor clear"),
         (("ls",), 2, "no datastore is named"),
-        (("fingerprint", "nowhere"), 5, "nowhere: there is no folder"),
+        (("fingerprint", "nowhere"), 5, "error: there is no folder /"),
         (("fetch", "azure://x"), 5, "'azure://x' names no folder of blobs"),
     ],
 )

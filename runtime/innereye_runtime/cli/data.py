@@ -122,7 +122,9 @@ def _cache(what: str, as_json: bool) -> None:
         print(f"{amount(entry.size):>9}  {used}  {entry.source}{state}")
     total = amount(sum(entry.size for entry in entries))
     if what == "ls":
-        say(f"{len(entries)} datasets, {total} of {amount(cache.limit)} in {cache.root}")
+        say(
+            f"{len(entries)} dataset{'' if len(entries) == 1 else 's'}, {total} of {amount(cache.limit)} in {cache.root}"
+        )
     else:
         kept = len(cache.entries())
         say(f"{len(entries)} deleted, {total}" + (f"; {kept} in use and kept" if kept else ""))
@@ -134,7 +136,7 @@ def _located(what: str) -> Path | BlobSource:
 
     if not Path(what).is_dir() and (source := source_of(what)) is not None:
         return source
-    return readable_folder(Path(what), what)
+    return readable_folder(Path(what), "")
 
 
 def _print(values: dict[str, Any], text: str, as_json: bool) -> None:

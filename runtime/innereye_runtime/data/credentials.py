@@ -7,6 +7,7 @@ a blob is.
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -90,14 +91,19 @@ def _identity(account: str) -> Callable[[], Any]:
     from azure.core.exceptions import ClientAuthenticationError
 
     credential = DefaultAzureCredential()
+    log = logging.getLogger("azure.identity")
+    level = log.level
+    log.setLevel(logging.ERROR)  # it warns of each way to sign in that it tried, and the error says all of it
     try:
         credential.get_token(SCOPE)
     except ClientAuthenticationError as error:
         raise PreflightError(
-            f"the blobs of {account} need a credential, and azure-identity has none: {str(error).splitlines()[0]}",
+            f"the blobs of {account} need a credential: there is none in the environment, and nobody is signed in",
             hint="set AZURE_STORAGE_SAS_TOKEN, AZURE_STORAGE_KEY or AZURE_STORAGE_CONNECTION_STRING, "
             "or sign in: az login",
-        ) from None
+        ) from error
+    finally:
+        log.setLevel(level)
 
     def token() -> dict[str, Any]:
         try:

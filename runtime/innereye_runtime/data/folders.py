@@ -11,27 +11,27 @@ from innereye_runtime.errors import DataError
 
 
 def readable_folder(path: Path, key: str) -> Path:
-    """The absolute path of a folder that is there and that this user can read. `key` is what named it.
+    """The absolute path of a folder that is there and that this user can read. `key` is what named it ("": a person).
 
     Raises:
         DataError: it isn't, with the path, the key and what is near.
     """
     path = path.absolute()
-    shown = show(path, "")
+    shown, said = show(path, ""), f"{key}: " if key else ""
     try:
         is_folder, exists = path.is_dir(), path.exists()
     except OSError as error:
-        raise DataError(f"{key}: {shown} can't be reached: {error.strerror}") from error
+        raise DataError(f"{said}{shown} can't be reached: {error.strerror}") from error
     if is_folder:
         if os.access(path, os.R_OK | os.X_OK):
             return path
         raise DataError(
-            f"{key}: the folder {shown} can't be read by this user", hint=f"chmod -R u+rX {shown}, or ask its owner"
+            f"{said}the folder {shown} can't be read by this user", hint=f"chmod -R u+rX {shown}, or ask its owner"
         )
     if exists:
         hint = f"name its folder: {show(path.parent, '')}"
-        raise DataError(f"{key}: {shown} is a file, and a dataset is a folder", hint=hint)
-    raise DataError(f"{key}: there is no folder {shown}", hint=_nearest(path))
+        raise DataError(f"{said}{shown} is a file, and a dataset is a folder", hint=hint)
+    raise DataError(f"{said}there is no folder {shown}", hint=_nearest(path))
 
 
 def _nearest(path: Path) -> str:
