@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, is_dataclass
@@ -69,7 +70,7 @@ def run(argv: Sequence[str]) -> int:
     show_diagnostics(job.remarks)
     document = load(arguments.manifest).document
     assert document is not None, "a manifest that was resolved has been read"
-    manifest = list(of_manifest(job, document, target_given=arguments.target is not None))
+    manifest = [*of_manifest(job, document, target_given=arguments.target is not None), *of_workspace(job)]
     container = list(of_container(job, document))
     if arguments.json:
         rows = {"manifest": [asdict(row) for row in manifest], "container": [asdict(row) for row in container]}
@@ -95,6 +96,20 @@ def of_manifest(job: Job, document: Document, *, target_given: bool) -> Iterator
         if path == ("compute", "target") and target_given:
             origin, line = "command line", None
         yield Row(name=_dotted(path), value=value, origin=origin, line=line)
+
+
+def of_workspace(job: Job) -> Iterator[Row]:
+    """The settings of the workspace that the manifest leaves to the environment or to a config.json."""
+    from innereye_runtime.targets.azureml.settings import KEYS, find_workspace
+
+    if job.manifest.compute.target != "azureml":
+        return
+    found = find_workspace(job.manifest.compute.azureml, os.environ, job.code_root)
+    for key in KEYS:
+        setting = getattr(found, key)
+        if setting is None or setting.origin != "manifest":
+            value, origin = (setting.value, setting.origin) if setting else (None, "set nowhere")
+            yield Row(name=f"compute.azureml.{key}", value=value, origin=origin)
 
 
 def of_container(job: Job, document: Document) -> Iterator[Row]:

@@ -25,6 +25,8 @@ from innereye_runtime.standin.server import Call, Server, Services
 from innereye_runtime.standin.tokens import CLIENT, TENANT, Tokens
 from innereye_runtime.standin.workspace import Workspace
 
+IMAGE_VARIABLE, IMAGE = "INNEREYE_AZUREML_IMAGE", "innereye-runtime:cpu"
+"""For manifests that name no image: the local engine is the registry here."""
 _LOCAL = "127.0.0.1,localhost"
 
 
@@ -105,6 +107,7 @@ class Cloud:
             "AZUREML_ARM_SUBSCRIPTION": workspace.subscription,
             "AZUREML_ARM_RESOURCEGROUP": workspace.group,
             "AZUREML_ARM_WORKSPACE_NAME": workspace.name,
+            IMAGE_VARIABLE: os.environ.get(IMAGE_VARIABLE, IMAGE),
         }
 
     def add_data(self, name: str, folder: Path, *, version: str = "1") -> None:

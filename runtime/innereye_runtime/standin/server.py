@@ -29,6 +29,22 @@ KNOWN_ANSWERS = (("Datastores_(Get|List)", r".*\.credentials: 'secrets' is a req
 """What the service answers, as recorded, and the description does not allow."""
 
 
+CLOUDS = [
+    {
+        "name": "AzureCloud",
+        "portal": "https://portal.azure.com",
+        "resourceManager": "https://management.azure.com/",
+        "authentication": {
+            "loginEndpoint": "https://login.microsoftonline.com",
+            "audiences": ["https://management.core.windows.net/", "https://management.azure.com/"],
+            "tenant": "common",
+        },
+        "suffixes": {"storage": "core.windows.net"},
+    }
+]
+"""What is asked for before anybody signs in: where the services of a cloud are."""
+
+
 @dataclass(slots=True, kw_only=True)
 class Call:
     """A request, what it was checked against, and its answer."""
@@ -123,6 +139,8 @@ class Server:
             return Reply(
                 200, {"api": api, "history": api, "experimentation": api, "catalog": "https://catalog.invalid"}
             )
+        if host.startswith("management.") and request.path.startswith("/metadata/endpoints"):
+            return Reply(200, CLOUDS)
         self.services.tokens.check(request.headers.get("authorization", ""))
         if host.endswith(".api.azureml.ms"):
             return self.services.api(request)

@@ -37,7 +37,7 @@ def test_what_a_job_logged_is_read_with_mlflow(
             [sys.executable, "-W", "ignore", "-c", READ, cloud.workspace.tracking_uri, job],
             capture_output=True,
             text=True,
-            env={**os.environ, **cloud.environment()},
+            env={**os.environ, **cloud.environment(), "MLFLOW_DISABLE_TELEMETRY": "true"},
             timeout=120,
         )
     assert done.returncode == 0, done.stderr
