@@ -7,6 +7,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -42,6 +43,9 @@ def cloud(needs: Callable[..., None]) -> Iterator[Any]:
         }
 
 
+_CPU = "azureml: {cluster: cpu}"
+
+
 def outcome(result: Result) -> tuple[object, ...]:
     """What must be equal wherever a job runs: weights, metrics and the list of files."""
     files = sorted(entry["path"] for entry in json.loads((result.run / "outputs.json").read_text())["files"])
@@ -69,19 +73,27 @@ def started(project: Project, cloud: Any, *words: str) -> tuple[subprocess.Popen
     return child, address
 
 
-def test_a_job_ends_as_it_does_here_and_in_docker(project: Project, cloud: Any) -> None:
-    here = project.run("tiny.yaml")
-    there = azure(project, cloud)
-    assert (here.exit_code, there.exit_code) == (0, 0), there.stderr
-    assert "epoch 4 of 4" in there.stdout
-    assert outcome(there) == outcome(here)
-    assert project.run("verify", str(there.run)).exit_code == 0
+def test_hello_ends_as_it_does_here_and_in_docker(cloud: Any, tmp_path: Path) -> None:
+    for folder in ("manifests", "data"):
+        shutil.copytree(ROOT / folder, tmp_path / folder)
+    hello = Project(tmp_path)
+    hello.write("pyproject.toml", "")
+    manifest = (tmp_path / "manifests" / "hello.yaml").read_text()
+    assert _CPU in manifest
+    images = f"azureml: {{cluster: cpu, image: '{IMAGE}'}}\n  docker: {{image: '{IMAGE}'}}"
+    hello.write("manifests/hello.yaml", manifest.replace(_CPU, images))
+    cloud.add_data("hello", tmp_path / "data" / "hello")
+    there = hello.run("--target", "azureml", "manifests/hello.yaml", environment=cloud.environment())
+    assert there.exit_code == 0, there.stderr
+    assert "epoch 20 of 20" in there.stdout
+    assert hello.run("verify", str(there.run)).exit_code == 0
     record = there.record
     assert (record["target"], record["state"], record["id"]) == ("azureml", "completed", there.run.name)
-    assert (record["code"]["root"], record["image"]["reference"]) == (str(project.root), IMAGE)
-    docker = project.run("--target", "docker", "tiny.yaml")
-    assert docker.exit_code == 0, docker.stderr
-    assert outcome(there) == outcome(docker)
+    assert (record["code"]["root"], record["image"]["reference"]) == (str(tmp_path), IMAGE)
+    for target in ("process", "docker"):
+        result = hello.run("--target", target, "manifests/hello.yaml")
+        assert result.exit_code == 0, result.stderr
+        assert outcome(there) == outcome(result)
 
 
 def test_the_old_command_line_gets_there_too(project: Project, cloud: Any) -> None:
