@@ -32,8 +32,8 @@ def parser() -> Parser:
         "data",
         usage="ls [PATH|ID] | fetch ID | fingerprint PATH|ID | cache ls | cache clear [--json]",
         about="Lists the files of a dataset, fetches it into the cache of this machine, prints its fingerprint\n"
-        "(the sha256 of a manifest's dataset), or looks after the cache. An ID is azure://ACCOUNT/CONTAINER/PATH, or a\n"
-        "name in the datastore that INNEREYE_DATASTORE says; `ls` alone lists the names there.",
+        "(the sha256 of a manifest's dataset), or looks after the cache. An ID is azure://ACCOUNT/CONTAINER/PATH, or\n"
+        "a name in the datastore that INNEREYE_DATASTORE says; `ls` alone lists the names there.",
         examples=[
             "innereye-run data fingerprint data/hello",
             "innereye-run data fetch azure://account/container/brats",
@@ -122,9 +122,8 @@ def _cache(what: str, as_json: bool) -> None:
         print(f"{amount(entry.size):>9}  {used}  {entry.source}{state}")
     total = amount(sum(entry.size for entry in entries))
     if what == "ls":
-        say(
-            f"{len(entries)} dataset{'' if len(entries) == 1 else 's'}, {total} of {amount(cache.limit)} in {cache.root}"
-        )
+        word = "dataset" if len(entries) == 1 else "datasets"
+        say(f"{len(entries)} {word}, {total} of {amount(cache.limit)} in {cache.root}")
     else:
         kept = len(cache.entries())
         say(f"{len(entries)} deleted, {total}" + (f"; {kept} in use and kept" if kept else ""))

@@ -74,7 +74,7 @@ def _datasets(document: Document, value: Mapping[str, Any], target: Any) -> Iter
             hint = "add 'id: NAME', a data asset or a folder of the datastore"
             yield document.diagnostic("E203", span, "this dataset has no 'id', which target azureml needs", hint=hint)
         elif target in ("process", "docker") and not dataset.get("local") and "://" not in str(dataset["id"]):
-            hint = "add 'local: FOLDER', the place of the data on this machine, or say where ids lie by INNEREYE_DATASTORE"
+            hint = "add 'local: FOLDER', its place on this machine, or say where ids lie by INNEREYE_DATASTORE"
             message = f"this dataset has an id and no 'local', and target {target} may not know where it lies"
             yield document.diagnostic("W005", span, message, hint=hint, severity="warning")
         if dataset.get("strict") is True and dataset.get("mode") in ("download", "auto"):

@@ -1,1 +1,3 @@
-"""Where a job runs. A target plans a job as a value, with no effect, and submits the plan; nothing heavy is imported before that."""
+"""Where a job runs. A target plans a job as a value, with no effect, and submits the plan; nothing heavy is imported
+before that.
+"""
