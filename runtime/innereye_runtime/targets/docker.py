@@ -161,9 +161,8 @@ class Container:
         self._started = True
         # The container has the file by now, and keeps it when its name is gone here.
         shutil.rmtree(self._launch.parent, ignore_errors=True)
-        repeat = threading.Timer(0.5, self._repeat, args=(asked,))
-        repeat.daemon = True
-        repeat.start()
+        ended = threading.Event()
+        threading.Thread(target=self._repeat, args=(asked, ended), daemon=True).start()
         output = OutputCopy(chunks, stdout=stdout, stderr=2)
         try:
             if asked.signum is not None:
@@ -171,7 +170,7 @@ class Container:
             self._client.wait(self._id, timeout=None)
             output.finish()
         finally:
-            repeat.cancel()
+            ended.set()
         state: dict[str, Any] = self._client.inspect_container(self._id)["State"]
         return state
 
@@ -196,10 +195,14 @@ class Container:
             except NotFound:
                 return
 
-    def _repeat(self, asked: StopRequest) -> None:
-        """Sends a signal of the first moments again: a container's first process misses one before it listens."""
-        if asked.signum is not None:
-            self.signal(asked.signum)
+    def _repeat(self, asked: StopRequest, ended: threading.Event) -> None:
+        """Sends a signal of the first moments again: a container's first process misses one before it listens.
+
+        Once there is a log the running side listens, and must not be disturbed while it saves.
+        """
+        while not ended.wait(0.5) and not self._paths.console_log.exists():
+            if asked.signum is not None:
+                self.signal(asked.signum)
 
 
 TARGET = DockerTarget()

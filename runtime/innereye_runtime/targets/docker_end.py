@@ -29,7 +29,7 @@ def end_of(state: Mapping[str, Any], *, memory: Memory, shared_memory: Memory, s
         name = signal.Signals(stopped_by).name
         if code == 128 + signal.SIGKILL:
             return End(exit_code=asked, reason=f"did not end in time after {name}, and was killed")
-        return End(exit_code=asked, reason=f"ended by {name} before training began")
+        return End(exit_code=asked, reason=f"ended by {name} before or after training, with nothing to save")
     if code == 128 + signal.SIGKILL or (state.get("OOMKilled") and code > 128):
         if state.get("OOMKilled"):
             return End(
@@ -58,7 +58,8 @@ def close_record(paths: RunPaths, end: End, *, model: str) -> str:
     else:
         record = RunRecord(id=paths.root.name, model=model, target="docker")
         record.begin_attempt(socket.gethostname())
-    if record.state != "running":
+    # One that was ended while it wrote the list of its outputs is not complete, whatever it wrote before.
+    if record.state != "running" and not (record.state == "completed" and end.reason):
         return ""
     reason = end.reason or "ended before it could say why"
     record.end_attempt(state_of(end.exit_code), end.exit_code, reason)

@@ -72,7 +72,7 @@ def test_what_the_engine_says_is_told_with_a_remedy(said: str, kind: type[InnerE
         ({"ExitCode": 139}, None, 139, "SIGSEGV"),
         ({"ExitCode": 255}, None, 255, "signal 127"),
         ({"ExitCode": 137}, signal.SIGINT, 130, "did not end in time after SIGINT"),
-        ({"ExitCode": 143}, signal.SIGTERM, 143, "before training began"),
+        ({"ExitCode": 143}, signal.SIGTERM, 143, "with nothing to save"),
         ({"ExitCode": 0}, signal.SIGTERM, 0, ""),
     ],
 )
@@ -92,6 +92,17 @@ def test_the_end_of_a_killed_container_is_written_and_a_told_one_is_left(tmp_pat
     assert close_record(paths, End(exit_code=0, reason=""), model="Tiny") == ""
     record = RunRecord.read(paths)
     assert (record.state, record.exit_code, record.reason) == ("failed", 137, "out of memory")
+
+
+def test_a_run_that_was_ended_while_it_listed_its_outputs_is_not_complete(tmp_path: Path) -> None:
+    paths = RunPaths(tmp_path)
+    record = RunRecord(id="run", model="Tiny", target="docker")
+    record.begin_attempt("host")
+    record.end_attempt("completed", 0, "")
+    record.write(paths)
+    assert close_record(paths, End(exit_code=0, reason=""), model="Tiny") == ""
+    assert close_record(paths, End(exit_code=130, reason="ended by SIGINT"), model="Tiny") == "ended by SIGINT"
+    assert RunRecord.read(paths).state == "interrupted"
 
 
 def test_a_container_that_never_got_to_its_record_gets_one(tmp_path: Path) -> None:
