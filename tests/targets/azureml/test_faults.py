@@ -44,7 +44,13 @@ def whole(project: Project, result: Result) -> bool:
             id="following",
         ),
         pytest.param(
-            [f"500@{RUN}:3", f"answer-dropped@{RUN}:3", f"dropped@{RUN}:3", f"429@{RUN}:2", f"token-expired@{RUN}"],
+            [
+                f"500@{RUN}outputs.json:3",
+                f"answer-dropped@{RUN}.ckpt:3",
+                f"dropped@{RUN}report.html:4",
+                f"429@{RUN}metrics.json:2",
+                f"token-expired@{RUN}run.json",
+            ],
             id="downloading",
         ),
     ],

@@ -129,7 +129,7 @@ class Session:
             account,
             store.container_name,
             credential=secret or self.credential,
-            retry_policy=ExponentialRetry(initial_backoff=1, increment_base=2, retry_total=5),
+            retry_policy=ExponentialRetry(initial_backoff=0, increment_base=1, retry_total=2),
             max_single_get_size=8 << 20,
         )
 

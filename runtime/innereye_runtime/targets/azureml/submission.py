@@ -102,15 +102,15 @@ def _send(session: Session, data: Mapping[str, Any], submission: Submission) -> 
                 session.client.jobs.create_or_update(job)
             return
         except PreflightError as error:
-            expired = isinstance(error.__cause__, ClientAuthenticationError)
-            open_question = isinstance(error, UnreachableError) or isinstance(error.__cause__, ResourceExistsError)
-            if not (expired or open_question):
+            if isinstance(error.__cause__, ClientAuthenticationError) and number == 1:
+                session.sign_in_again()  # a token that had expired; what was refused for it was not done
+                continue
+            is_taken = isinstance(error.__cause__, ResourceExistsError)
+            if not (is_taken or isinstance(error, UnreachableError)):
                 raise
-            if expired:
-                session.sign_in_again()
             if _is_there(session, submission):
                 return
-            if number == TRIES or (expired and number > 1) or isinstance(error.__cause__, ResourceExistsError):
+            if is_taken or number == TRIES:
                 raise
 
 

@@ -70,7 +70,7 @@ class AzureMLHandle:
             _remove_if_empty(self._folder)
             return ExitCode.INTERRUPTED if detached.signum == signal.SIGINT else ExitCode.STOPPED
         except InnerEyeError as error:
-            error.hint = f"{error.hint}; the job is {self._address}".removeprefix("; ")
+            error.hint = f"the job is the service's all the same; later: innereye-run download '{self._address}'"
             _remove_if_empty(self._folder)
             raise
 

@@ -16,8 +16,8 @@ SIGN_IN = (
     "sign in with az login, or set AZURE_CLIENT_ID, AZURE_TENANT_ID and AZURE_CLIENT_SECRET (or the like; "
     "see azure-identity's EnvironmentCredential)"
 )
-TRIES = 5
-_PAUSE_SECONDS = 0.5
+TRIES = 6
+_PAUSE_SECONDS, _LONGEST_PAUSE = 0.5, 4.0
 _TRANSIENT = {408, 429, 500, 502, 503, 504}
 
 
@@ -60,20 +60,28 @@ def patiently(action: Callable[[], T], *, tries: int = TRIES) -> T:
     from azure.ai.ml.exceptions import MlException
     from azure.core import exceptions as azure
 
+    renewed = False
     for number in range(1, tries + 1):
         try:
             return action()
         except azure.ClientAuthenticationError as error:
-            if error.status_code != 401 or number > 1:
+            if error.status_code != 401 or renewed or number == tries:
                 raise
+            renewed = True
         except azure.HttpResponseError as error:
-            if number == tries or error.status_code not in _TRANSIENT:
+            if number == tries or not _may_pass(error.status_code):
                 raise
         except azure.AzureError as error:
             if number == tries or isinstance(error, MlException):
                 raise
-        time.sleep(_PAUSE_SECONDS * 2 ** (number - 1) * random.uniform(0.75, 1.25))
+        pause = min(_LONGEST_PAUSE, _PAUSE_SECONDS * 2 ** (number - 1))
+        time.sleep(pause * random.uniform(0.75, 1.25))
     raise AssertionError("the last try returns or raises")
+
+
+def _may_pass(status: int | None) -> bool:
+    """True for a service that is busy or has failed, and for a good answer of which only a part came."""
+    return status is None or status < 400 or status in _TRANSIENT
 
 
 def is_not_found(error: BaseException | None) -> bool:
@@ -90,8 +98,9 @@ def _of_status(doing: str, error: Exception, hint: str) -> PreflightError:
     line = _first_line(error)
     if status in (401, 403):
         return PreflightError(f"{doing}: no access: {line}", hint=hint or SIGN_IN)
-    if status in _TRANSIENT:
-        return UnreachableError(f"{doing}: Azure answered {status}: {line}", hint=hint or "try again")
+    if _may_pass(status):
+        said = f"Azure answered {status}: {line}" if status in _TRANSIENT else f"the connection broke: {line}"
+        return UnreachableError(f"{doing}: {said}", hint=hint or "try again")
     return PreflightError(f"{doing}: {line}", hint=hint)
 
 
