@@ -19,17 +19,20 @@ _CLEAR = "\r\x1b[K"
 
 
 class EpochLines(Callback):
-    """Logs a line at the end of each epoch, and within long epochs one every half minute.
+    """Logs a line for each epoch, once its checkpoint is on disk, and within long epochs one every half minute.
 
     At most about one epoch line a second is written: 10,000 epochs of a toy model don't fill a log. The last one always
-    is.
+    is. It must come after `Recovery` among the trainer's callbacks, which saves an epoch as the next one begins.
     """
 
     def __init__(self) -> None:
         self._epoch_started = 0.0
         self._last_line = 0.0
+        self._ended: str | None = None
 
     def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        if time.monotonic() - self._last_line >= 1:
+            self._tell()
         self._epoch_started = time.monotonic()
 
     def on_train_batch_end(
@@ -38,16 +41,21 @@ class EpochLines(Callback):
         now = time.monotonic()
         if now - max(self._last_line, self._epoch_started) >= _SECONDS_BETWEEN_LINES and trainer.is_global_zero:
             self._last_line = now
-            log.info(
-                "%s, step %d of %s: %s", _epoch(trainer), batch_idx + 1, trainer.num_training_batches, _metrics(trainer)
-            )
+            step = f"step {batch_idx + 1} of {trainer.num_training_batches}"
+            log.info("%s, %s: %s", _epoch(trainer), step, _metrics(trainer))
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        now = time.monotonic()
-        last = trainer.current_epoch + 1 == trainer.max_epochs
-        if trainer.is_global_zero and (last or now - self._last_line >= 1):
-            self._last_line = now
-            log.info("%s: %s (%.1f s)", _epoch(trainer), _metrics(trainer), now - self._epoch_started)
+        if trainer.is_global_zero:
+            seconds = time.monotonic() - self._epoch_started
+            self._ended = f"{_epoch(trainer)}: {_metrics(trainer)} ({seconds:.1f} s)"
+
+    def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        self._tell()
+
+    def _tell(self) -> None:
+        if self._ended is not None:
+            log.info("%s", self._ended)
+            self._ended, self._last_line = None, time.monotonic()
 
 
 class TerminalBar(Callback):
