@@ -16,16 +16,16 @@ ROOT = Path(__file__).resolve().parents[2]
 HELLO = ROOT / "data" / "hello"
 
 
-def test_the_weights_are_the_same_however_the_dataset_comes(
-    needs: Callable[..., None], container: Container, tmp_path: Path, capfd: pytest.CaptureFixture[str]
-) -> None:
-    needs("torch", "fuse")
-    container.put({f"hello/{path.name}": path.read_bytes() for path in HELLO.iterdir()})
-    blobs = f"id: '{container.url('hello')}'"
+Trained = Callable[[str], tuple[str, dict[str, Any]]]
 
-    def trained(name: str, dataset: str) -> tuple[str, dict[str, Any]]:
-        """The sha256 of the weights, and what run.json says of the dataset."""
-        manifest = tmp_path / f"{name}.yaml"
+
+@pytest.fixture
+def trained(needs: Callable[..., None], tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> Trained:
+    """Trains hello on a dataset as a manifest names it: the sha256 of the weights, and what run.json says of the data."""
+    needs("torch")
+
+    def run(dataset: str) -> tuple[str, dict[str, Any]]:
+        manifest = tmp_path / "hello.yaml"
         manifest.write_text(
             "schema: 1\ncontainer: {class: HelloContainer}\ntrainer: {num_epochs: 2}\n"
             f"dataset: {{{dataset}}}\noutputs: {{folder: outputs}}\n"
@@ -38,19 +38,29 @@ def test_the_weights_are_the_same_however_the_dataset_comes(
         (described,) = json.loads((Path(told["run"]) / "run.json").read_text())["datasets"]
         return told["weights_sha256"], described
 
-    runs = {
-        "local": trained("local", f"local: '{HELLO}'"),
-        "cold": trained("cold", f"{blobs}, mode: download"),
-        "warm": trained("warm", f"{blobs}, mode: auto"),
-        "mount": trained("mount", f"{blobs}, mode: mount, strict: true"),
-    }
-    assert {name: described["mode"] for name, (_, described) in runs.items()} == {
-        "local": "mount",
-        "cold": "download",
-        "warm": "download",
-        "mount": "mount",
-    }
-    assert runs["cold"][1]["seconds"] > 0
-    assert runs["warm"][1]["seconds"] == 0
-    assert len({described["sha256"] for _, described in runs.values()}) == 1
-    assert len({weights for weights, _ in runs.values()}) == 1
+    return run
+
+
+@pytest.fixture
+def hello(container: Container) -> str:
+    """hello's dataset in the blob store."""
+    container.put({f"hello/{path.name}": path.read_bytes() for path in HELLO.iterdir()})
+    return f"id: '{container.url('hello')}'"
+
+
+def test_the_weights_are_the_same_from_a_folder_a_download_and_the_cache(trained: Trained, hello: str) -> None:
+    runs = [trained(f"local: '{HELLO}'"), trained(f"{hello}, mode: download"), trained(f"{hello}, mode: auto")]
+    assert [described["mode"] for _, described in runs] == ["mount", "download", "download"]
+    assert runs[1][1]["seconds"] > 0
+    assert runs[2][1]["seconds"] == 0
+    assert len({described["sha256"] for _, described in runs}) == 1
+    assert len({weights for weights, _ in runs}) == 1
+
+
+def test_the_weights_are_the_same_from_a_mount(needs: Callable[..., None], trained: Trained, hello: str) -> None:
+    needs("fuse")
+    runs = [trained(f"local: '{HELLO}'"), trained(f"{hello}, mode: mount, strict: true")]
+    assert runs[1][1]["source"].startswith("azure://")
+    assert runs[1][1]["mode"] == "mount"
+    assert runs[0][1]["sha256"] == runs[1][1]["sha256"]
+    assert runs[0][0] == runs[1][0]
