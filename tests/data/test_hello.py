@@ -21,7 +21,7 @@ Trained = Callable[[str], tuple[str, dict[str, Any]]]
 
 @pytest.fixture
 def trained(needs: Callable[..., None], tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> Trained:
-    """Trains hello on a dataset as a manifest names it: the sha256 of the weights, and what run.json says of the data."""
+    """Trains hello on a dataset as a manifest names it: the sha256 of the weights, and what run.json says of it."""
     needs("torch")
 
     def run(dataset: str) -> tuple[str, dict[str, Any]]:
