@@ -40,6 +40,11 @@ class DockerTarget:
     def submit(self, plan: DockerPlan, *, stdout: int) -> DockerHandle:
         """Checks what can be checked, makes the run folder. The container starts in `wait`: signals reach it there."""
         secrets = secret_values(plan.manifest.secrets, os.environ)
+        # git and the engine are other processes: asked at once, they answer in the time of the slower one.
+        code: list[provenance.Code] = []
+        root = plan.handover.code_root or plan.outputs_folder
+        asked = threading.Thread(target=lambda: code.append(provenance.code(root)))
+        asked.start()
         subject = Subject(
             target="docker",
             manifest=plan.manifest,
@@ -58,8 +63,9 @@ class DockerTarget:
         if os.geteuid() != plan.caller.uid:
             for path in (paths.root, *paths.root.iterdir()):
                 os.chown(path, plan.caller.uid, plan.caller.gid)
+        asked.join()
         launch = Launch(
-            code=provenance.code(plan.handover.code_root or paths.root),
+            code=code[0],
             image={"reference": plan.request.image, "digest": digest_of(subject.image)},
             secrets=secrets,
         )
