@@ -58,7 +58,7 @@ Exit codes: 0 done, 1 your code raised, 2 usage or manifest, 3 preflight, 4 imag
 
 def main(argv: Sequence[str] | None = None) -> int:
     """The exit code of the command that `argv` (default: this process's own) names; problems go to standard error."""
-    # What is imported lives on: looking for garbage in it at every 700 objects, as Python does, costs a fifth of a start.
+    # What is imported lives on, and looking for garbage in it at every 700 objects, as Python does, slows a start.
     gc.set_threshold(100_000)
     return guarded(lambda: dispatch(list(sys.argv[1:] if argv is None else argv)))
 
