@@ -12,7 +12,7 @@ import sys
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from hashlib import sha256
+from hashlib import file_digest
 from pathlib import Path
 
 
@@ -31,7 +31,7 @@ def fetch_ours(url: str, target: Path) -> Callable[[], None]:
 
 
 def fetch_azure(url: str, target: Path) -> Callable[[], None]:
-    """azure-storage-blob: blobs side by side, and blocks of a large one side by side, hashed as they come."""
+    """azure-storage-blob: blobs side by side, and blocks of a large one side by side, hashed from the disk's cache."""
     from azure.storage.blob import BlobServiceClient
 
     _, _, _, container, path = url.split("/", 4)
@@ -43,11 +43,10 @@ def fetch_azure(url: str, target: Path) -> Callable[[], None]:
     def one(name: str) -> None:
         place = target / name
         place.parent.mkdir(parents=True, exist_ok=True)
-        digest = sha256()
-        with place.open("wb") as file:
-            for chunk in client.download_blob(name, max_concurrency=8).chunks():
-                digest.update(chunk)
-                file.write(chunk)
+        with place.open("w+b") as file:
+            client.download_blob(name, max_concurrency=8).readinto(file)
+            file.seek(0)
+            file_digest(file, "sha256")
 
     def run() -> None:
         with ThreadPoolExecutor(8) as pool:
