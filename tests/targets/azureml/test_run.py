@@ -54,6 +54,11 @@ def outcome(result: Result) -> tuple[object, ...]:
     return result.weights, (result.run / "metrics.json").read_bytes(), sorted(names)
 
 
+def newest(cloud: Any) -> Any:
+    """The job that was submitted last."""
+    return list(cloud.workspace.jobs.values())[-1]
+
+
 def azure(project: Project, cloud: Any, *words: str) -> Result:
     return project.run("--target", "azureml", "tiny.yaml", *words, environment=cloud.environment())
 
@@ -119,8 +124,8 @@ def test_a_dataset_comes_as_an_asset_and_is_the_same(project: Project, cloud: An
     here, there = project.run("tiny.yaml"), azure(project, cloud)
     assert there.exit_code == 0, there.stderr
     assert there.record["datasets"][0]["sha256"] == here.record["datasets"][0]["sha256"]
-    newest = cloud.workspace.jobs[max(cloud.workspace.jobs)]
-    assert newest.inputs["dataset_0"]["uri"].endswith("/data/scans/versions/7")
+    job = newest(cloud)
+    assert job.inputs["dataset_0"]["uri"].endswith("/data/scans/versions/7")
 
 
 def test_a_dataset_that_is_not_in_the_workspace_is_said_before_a_job_is_made(project: Project, cloud: Any) -> None:
@@ -198,7 +203,7 @@ def test_a_job_on_two_nodes_trains_once_with_both(project: Project, cloud: Any) 
     result = azure(project, cloud)
     assert result.exit_code == 0, result.stdout + result.stderr
     assert result.record["state"] == "completed"
-    job = cloud.workspace.jobs[max(cloud.workspace.jobs)]
+    job = newest(cloud)
     logs = [blob.name for blob in cloud.workspace.blobs.get_container_client("azureml").list_blobs(job.artifact_prefix)]
     assert {name.rsplit("/", 1)[1] for name in logs if "user_logs" in name} == {
         "std_log_process_0.txt",
@@ -211,7 +216,7 @@ def preempt_after(child: subprocess.Popen[str], cloud: Any, epoch: int) -> None:
     """Takes the newest job's machine away once its log says that an epoch is done."""
     assert child.stdout
     assert next(line for line in child.stdout if line.startswith(f"epoch {epoch} "))
-    cloud.workspace.jobs[max(cloud.workspace.jobs)].preempt()
+    newest(cloud).preempt()
 
 
 def ended(child: subprocess.Popen[str]) -> Result:
@@ -228,7 +233,7 @@ def test_a_job_that_is_preempted_twice_ends_with_the_same_weights(project: Proje
     attempts = result.record["attempts"]
     assert [attempt["state"] for attempt in attempts] == ["stopped", "stopped", "completed"]
     assert all(attempt["resumed_from"] for attempt in attempts[1:])
-    assert cloud.workspace.jobs[max(cloud.workspace.jobs)].attempt == 3
+    assert newest(cloud).attempt == 3
     assert outcome(result) == outcome(project.run("tiny.yaml", EPOCHS))
 
 
@@ -282,6 +287,6 @@ def test_secrets_reach_the_job_and_stand_in_no_plan(project: Project, cloud: Any
     assert result.exit_code == 0, result.stderr
     files = [path for path in result.run.rglob("*") if path.is_file()]
     assert [path for path in files if b"hunter2" in path.read_bytes()] == []
-    job = cloud.workspace.jobs[max(cloud.workspace.jobs)]
+    job = newest(cloud)
     assert job.properties["environmentVariables"]["API_KEY"] == "hunter2"
     assert Path(result.run).name == job.properties["tags"]["innereye-runtime.run"]

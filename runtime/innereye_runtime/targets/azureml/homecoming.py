@@ -77,6 +77,8 @@ def bring_home(session: Session, place: Place, folder: Path) -> int:
     with ThreadPoolExecutor(PARALLEL) as pool:
         for _ in pool.map(lambda blob: _fetch(session, place.datastore, blob), wanted):
             pass
+    if last:
+        _remove_leftovers(folder, {blob.target for blob in blobs})
     for blob in last:
         _fetch(session, place.datastore, blob)
         problems = verify(folder)
@@ -84,6 +86,16 @@ def bring_home(session: Session, place: Place, folder: Path) -> int:
             listed.unlink()
             raise OutputError(f"the run folder came home damaged: {'; '.join(problems[:5])}", hint="download it again")
     return len(blobs)
+
+
+def _remove_leftovers(folder: Path, known: set[Path]) -> None:
+    """Removes what came home from the middle of a write, of an earlier attempt, and is not there any more.
+
+    Such files have names that begin with a dot. Any other that is not listed is the user's: `verify` tells of it.
+    """
+    for file in folder.rglob(".*"):
+        if file.is_file() and file not in known:
+            file.unlink()
 
 
 def send_out(session: Session, folder: Path, place: Place) -> None:
