@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -52,8 +53,11 @@ def image(needs: Callable[..., None]) -> str:
     """The image of the jobs: that of this checkout, unless INNEREYE_TEST_IMAGE names another."""
     needs("docker", "torch")
     if "INNEREYE_TEST_IMAGE" not in os.environ:
-        from innereye_runtime.targets.docker_image import build, plan_build
+        from innereye_runtime.targets.docker_image import build, building_client, plan_build
 
+        if os.geteuid() == 0:  # the base may have to be made first, and that takes root
+            path = f"{Path(building_client()).parent}{os.pathsep}{os.environ['PATH']}"
+            subprocess.run([ROOT / "images" / "base"], check=True, env={**os.environ, "PATH": path})
         with Path(os.devnull).open("wb") as output:
             build(plan_build(variant="cpu"), output=output.fileno())
     return IMAGE
