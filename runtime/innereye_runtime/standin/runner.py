@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from innereye_runtime.errors import ImageError, InnerEyeError
 from innereye_runtime.standin.answers import utc_now
 from innereye_runtime.standin.attempt import KEPT_FOLDERS, LOG_FOLDER, PLACEHOLDER, Attempt, prepare
 from innereye_runtime.standin.blobs import Mirror
@@ -106,9 +107,10 @@ class Runner:
                 job.become("Failed")
             else:
                 job.become("Completed")
-        except Exception:
+        except Exception as error:
             # A fault on the side of the service, such as an image that is not there: the job fails, and says why.
-            job.error, job.ended = traceback.format_exc(limit=-1), utc_now()
+            job.error = str(error) if isinstance(error, InnerEyeError) else traceback.format_exc(limit=-1)
+            job.ended = utc_now()
             job.become("Failed")
 
     def _attempts(self, job: Job) -> list[int]:
@@ -132,7 +134,7 @@ class Runner:
         identifier = job.properties["environmentId"]
         match = re.search(r"/environments/([^/]+)/versions/([^/]+)$", identifier)
         if match is None:
-            raise RuntimeError(f"the stand-in has no curated environments: {identifier}")
+            raise ImageError(f"the stand-in has no curated environments: {identifier}")
         environment = self._workspace.asset("environments", match[1], match[2])["properties"]
         if not environment.get("build"):
             return str(environment["image"])
@@ -186,7 +188,7 @@ class Runner:
         codes = [process.wait() for process in processes]
         for code, complaint in zip(codes, complaints, strict=True):
             if code == 125:  # docker itself could not run it
-                raise RuntimeError(complaint.read_text(errors="replace").strip())
+                raise ImageError(complaint.read_text(errors="replace").strip())
         return codes
 
     def _keep_schedule(self, job: Job, seconds: float) -> None:

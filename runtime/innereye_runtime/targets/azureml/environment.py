@@ -38,7 +38,7 @@ def build_context(folder: Path) -> Path:
     for part in PARTS:
         source = root / part
         if source.is_dir():
-            shutil.copytree(source, folder / part, ignore=shutil.ignore_patterns("__pycache__", "*.egg-info"))
+            shutil.copytree(source, folder / part, ignore=shutil.ignore_patterns("__pycache__", "*.egg-info", ".*"))
         else:
             shutil.copy2(source, folder / part)
     (folder / "Dockerfile").write_text(DOCKERFILE)
