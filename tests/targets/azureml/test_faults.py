@@ -37,8 +37,10 @@ def whole(project: Project, result: Result) -> bool:
 @pytest.mark.parametrize(
     "texts",
     [
-        pytest.param([f"429@{PUT}", f"500@{PUT}", f"answer-dropped@{PUT}"], id="submitting"),
-        pytest.param([f"answer-dropped@{PUT}:9", "token-expired@POST *startPendingUpload"], id="answers never come"),
+        pytest.param(
+            [f"429@{PUT}", f"500@{PUT}", f"answer-dropped@{PUT}:9", "token-expired@POST *startPendingUpload"],
+            id="submitting",
+        ),
         pytest.param(
             [f"token-expired@{GET}", f"500@{GET}:2", f"dropped@{GET}:2", f"503@{LOG}:2", f"answer-dropped@{LOG}"],
             id="following",
