@@ -152,7 +152,7 @@ def test_a_users_error_is_the_last_thing_shown_and_its_exit_code_kept(
     result = azure(project, cloud, f"--misbehaviour={misbehaviour}")
     assert result.exit_code == exit_code
     assert result.stdout.splitlines()[-2] == last
-    assert not re.search("error|Failed|Traceback", result.stderr)  # nothing after the job's own last words
+    assert not re.search(r"(?m)^error|Failed|Traceback", result.stderr)  # nothing after the job's own last words
     assert result.record["state"] == "failed"
 
 
