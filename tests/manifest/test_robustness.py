@@ -80,9 +80,11 @@ def mutated(rng: random.Random) -> bytes:
 def checked(data: bytes) -> Loaded:
     started = time.process_time()
     loaded = parse(data, path=Path("/project/m.yaml"), source="m.yaml")
+    parsed = time.process_time() - started
     for format in ("text", "json", "github", "sarif"):
+        started = time.process_time()
         render(loaded.diagnostics, format).encode()
-    assert time.process_time() - started < BOUND, data[:300]
+        assert parsed + time.process_time() - started < BOUND, data[:300]  # a command parses once, and renders once
     errors = [diagnostic for diagnostic in loaded.diagnostics if diagnostic.severity == "error"]
     assert (loaded.manifest is None) == bool(errors), data
     assert all(d.span.line >= 1 and d.span.column >= 1 and d.hint for d in loaded.diagnostics), data
