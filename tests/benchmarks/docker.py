@@ -20,7 +20,7 @@ def launcher() -> list[Row]:
 
     The image's entrypoint does nothing: with a real job's seconds around it, a tenth of one would not be seen.
     """
-    from innereye_runtime.targets.docker_image import building_client
+    from innereye_runtime.targets.docker.image import building_client
 
     docker = building_client()
     with tempfile.TemporaryDirectory() as folder:
@@ -52,8 +52,8 @@ def launcher() -> list[Row]:
 
 def image_size() -> list[Row]:
     """The CPU image beside one with its base, Python, torch and Lightning alone."""
-    from innereye_runtime.targets.build_network import BuildNetwork
-    from innereye_runtime.targets.docker_image import building_client, info
+    from innereye_runtime.targets.docker.build_network import BuildNetwork
+    from innereye_runtime.targets.docker.image import building_client, info
 
     docker = building_client()
     pins = (ROOT / "images" / "torch-cpu.txt").read_text()

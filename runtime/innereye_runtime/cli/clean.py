@@ -27,8 +27,8 @@ def parser() -> Parser:
 
 
 def run(argv: Sequence[str]) -> int:
-    from innereye_runtime.targets.docker_containers import containers, end_all
-    from innereye_runtime.targets.docker_engine import connect
+    from innereye_runtime.targets.docker.containers import containers, end_all
+    from innereye_runtime.targets.docker.engine import connect
 
     arguments, _ = parser().read(argv, Arguments())
     client = connect()

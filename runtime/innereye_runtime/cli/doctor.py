@@ -41,7 +41,7 @@ def parser() -> Parser:
 
 
 def run(argv: Sequence[str]) -> int:
-    from innereye_runtime.targets.docker_request import image_for
+    from innereye_runtime.targets.docker.request import image_for
     from innereye_runtime.targets.doctor import examine
     from innereye_runtime.targets.doctor.subject import Subject
 

@@ -47,7 +47,7 @@ def parser() -> Parser:
 
 
 def run(argv: Sequence[str]) -> int:
-    from innereye_runtime.targets.docker_image import DEFAULT_BASE, build, info, plan_build
+    from innereye_runtime.targets.docker.image import DEFAULT_BASE, build, info, plan_build
 
     options = parser()
     arguments, _ = options.read(argv, Arguments())

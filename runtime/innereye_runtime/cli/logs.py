@@ -64,8 +64,8 @@ def _of_job(arguments: Arguments) -> int:
 
 
 def _from_container(arguments: Arguments) -> None:
-    from innereye_runtime.targets.docker_containers import find, output
-    from innereye_runtime.targets.docker_engine import connect
+    from innereye_runtime.targets.docker.containers import find, output
+    from innereye_runtime.targets.docker.engine import connect
 
     client = connect()
     found = find(client, [arguments.run])
@@ -77,7 +77,7 @@ def _from_container(arguments: Arguments) -> None:
 
 
 def _write(stdout: bytes | None, stderr: bytes | None, *, as_json: bool) -> None:
-    from innereye_runtime.targets.docker_output import write_all
+    from innereye_runtime.targets.docker.output import write_all
 
     for data, descriptor, stream in ((stdout, 1, "stdout"), (stderr, 2, "stderr")):
         if data and as_json:

@@ -13,7 +13,7 @@ from innereye_runtime.cli.parser import Parser
 from innereye_runtime.errors import ExitCode
 
 if TYPE_CHECKING:
-    from innereye_runtime.targets.docker_containers import JobContainer
+    from innereye_runtime.targets.docker.containers import JobContainer
 
 
 class Arguments(argparse.Namespace):
@@ -43,8 +43,8 @@ def run(argv: Sequence[str]) -> int:
 
 
 def _containers(arguments: Arguments) -> int:
-    from innereye_runtime.targets.docker_containers import containers
-    from innereye_runtime.targets.docker_engine import connect
+    from innereye_runtime.targets.docker.containers import containers
+    from innereye_runtime.targets.docker.engine import connect
 
     found = containers(connect())
     if arguments.json:

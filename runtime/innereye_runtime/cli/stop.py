@@ -45,8 +45,8 @@ def run(argv: Sequence[str]) -> int:
 def _containers(runs: Sequence[str]) -> Iterator[tuple[dict[str, Any], str]]:
     if not runs:
         return
-    from innereye_runtime.targets.docker_containers import end_all, find
-    from innereye_runtime.targets.docker_engine import connect
+    from innereye_runtime.targets.docker.containers import end_all, find
+    from innereye_runtime.targets.docker.engine import connect
 
     client = connect()
     for one in end_all(client, find(client, runs)):

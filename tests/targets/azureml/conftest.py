@@ -53,7 +53,7 @@ def image(needs: Callable[..., None]) -> str:
     """The image of the jobs: that of this checkout, unless INNEREYE_TEST_IMAGE names another."""
     needs("docker", "torch")
     if "INNEREYE_TEST_IMAGE" not in os.environ:
-        from innereye_runtime.targets.docker_image import build, building_client, plan_build
+        from innereye_runtime.targets.docker.image import build, building_client, plan_build
 
         if os.geteuid() == 0:  # the base may have to be made first, and that takes root
             path = f"{Path(building_client()).parent}{os.pathsep}{os.environ['PATH']}"

@@ -12,9 +12,9 @@ import pytest
 from tests.targets.docker.conftest import ROOT, Engine
 
 from innereye_runtime.errors import ImageError, UsageError
-from innereye_runtime.targets.build_network import BuildNetwork, pip_settings
-from innereye_runtime.targets.docker_image import build, info, plan_build
-from innereye_runtime.targets.source_digest import source_digest
+from innereye_runtime.targets.docker.build_network import BuildNetwork, pip_settings
+from innereye_runtime.targets.docker.image import build, info, plan_build
+from innereye_runtime.targets.docker.source_digest import source_digest
 
 IMAGE = "innereye-runtime:cpu"
 HARDENED = ("--read-only", "--tmpfs=/tmp", "--network=none", "--cap-drop=ALL", "--security-opt=no-new-privileges")

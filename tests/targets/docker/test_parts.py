@@ -18,11 +18,11 @@ from innereye_runtime.job.paths import RunPaths
 from innereye_runtime.job.provenance import Code
 from innereye_runtime.job.record import RunRecord
 from innereye_runtime.manifest.units import Memory
-from innereye_runtime.targets.docker_end import End, close_record, end_of
-from innereye_runtime.targets.docker_engine import own_error
-from innereye_runtime.targets.docker_output import OutputCopy
-from innereye_runtime.targets.docker_request import Caller
-from innereye_runtime.targets.processes import is_alive, this_process
+from innereye_runtime.targets.docker.end import End, close_record, end_of
+from innereye_runtime.targets.docker.engine import own_error
+from innereye_runtime.targets.docker.output import OutputCopy
+from innereye_runtime.targets.docker.processes import is_alive, this_process
+from innereye_runtime.targets.docker.request import Caller
 
 LIMITS = {"memory": Memory.parse("2g"), "shared_memory": Memory.parse("64m")}
 
@@ -130,7 +130,7 @@ def test_a_launcher_is_known_from_a_later_process_with_its_number() -> None:
     number, start, boot = this_process().split("-", 2)
     assert not is_alive(f"{number}-{int(start) + 1}-{boot}")
     child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
-    from innereye_runtime.targets.processes import _identity
+    from innereye_runtime.targets.docker.processes import _identity
 
     identity = _identity(child.pid)
     assert identity is not None and is_alive(identity)
@@ -153,7 +153,7 @@ def test_the_launch_file_is_private_and_reads_back(tmp_path: Path) -> None:
 
 
 def test_what_a_launcher_left_that_was_killed_before_its_container_was_made_is_removed() -> None:
-    from innereye_runtime.targets import docker_launch
+    from innereye_runtime.targets.docker import launch as docker_launch
 
     gone = subprocess.Popen([sys.executable, "-c", ""])
     gone.wait()

@@ -14,7 +14,7 @@ from innereye_runtime.job.launch import PLACE
 from innereye_runtime.job.resolve import Job, resolve
 from innereye_runtime.manifest.units import Memory
 from innereye_runtime.targets.docker import TARGET
-from innereye_runtime.targets.docker_request import Bind, Caller, ContainerRequest, plan_for
+from innereye_runtime.targets.docker.request import Bind, Caller, ContainerRequest, plan_for
 
 CALLER = Caller(uid=1000, gid=1001, groups=(27, 998), memory=Memory.parse("10g"))
 

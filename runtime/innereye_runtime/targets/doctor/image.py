@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from innereye_runtime.errors import ImageError, PreflightError
-from innereye_runtime.targets.docker_request import LABEL
+from innereye_runtime.targets.docker.request import LABEL
 from innereye_runtime.targets.doctor.finding import Finding, failed, ok, skipped, warning
 from innereye_runtime.targets.doctor.subject import Subject
 

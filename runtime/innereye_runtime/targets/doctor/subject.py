@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from innereye_runtime.manifest.model import Manifest, TargetName
-from innereye_runtime.targets.docker_engine import connect, image_of, translated
+from innereye_runtime.targets.docker.engine import connect, image_of, translated
 
 if TYPE_CHECKING:
     from docker import APIClient

@@ -11,8 +11,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from innereye_runtime.job.launch import Launch
-from innereye_runtime.targets.docker_request import Caller
-from innereye_runtime.targets.processes import of_this_boot, this_process
+from innereye_runtime.targets.docker.processes import of_this_boot, this_process
+from innereye_runtime.targets.docker.request import Caller
 
 _PREFIX = "innereye-runtime-"
 

@@ -14,10 +14,10 @@ from typing import Any, Literal
 
 from innereye_runtime.errors import ImageError, PreflightError, UsageError
 from innereye_runtime.job import provenance
-from innereye_runtime.targets.build_network import BuildNetwork
-from innereye_runtime.targets.docker_engine import connect, digest_of, image_of
-from innereye_runtime.targets.docker_request import LABEL
-from innereye_runtime.targets.source_digest import source_digest
+from innereye_runtime.targets.docker.build_network import BuildNetwork
+from innereye_runtime.targets.docker.engine import connect, digest_of, image_of
+from innereye_runtime.targets.docker.request import LABEL
+from innereye_runtime.targets.docker.source_digest import source_digest
 
 Variant = Literal["cpu", "gpu"]
 DOCKERFILE = "Dockerfile.gpu"

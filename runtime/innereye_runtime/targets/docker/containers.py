@@ -14,12 +14,12 @@ from typing import TYPE_CHECKING, Any
 from innereye_runtime.errors import UsageError
 from innereye_runtime.job.paths import RunPaths
 from innereye_runtime.manifest.units import Memory
-from innereye_runtime.targets.docker_end import close_record, end_of
-from innereye_runtime.targets.docker_engine import translated
-from innereye_runtime.targets.docker_launch import remove_left_behind
-from innereye_runtime.targets.docker_output import Chunk
-from innereye_runtime.targets.docker_request import LABEL
-from innereye_runtime.targets.processes import is_alive
+from innereye_runtime.targets.docker.end import close_record, end_of
+from innereye_runtime.targets.docker.engine import translated
+from innereye_runtime.targets.docker.launch import remove_left_behind
+from innereye_runtime.targets.docker.output import Chunk
+from innereye_runtime.targets.docker.processes import is_alive
+from innereye_runtime.targets.docker.request import LABEL
 from innereye_runtime.targets.supervision import GRACE_SECONDS
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from innereye_runtime.errors import DataError, ImageError, InnerEyeError, PreflightError
-from innereye_runtime.targets.docker_request import ContainerRequest
+from innereye_runtime.targets.docker.request import ContainerRequest
 
 if TYPE_CHECKING:
     from docker import APIClient

@@ -19,14 +19,14 @@ from innereye_runtime.job import provenance
 from innereye_runtime.job.launch import Launch
 from innereye_runtime.job.paths import RunPaths, create_run_folder
 from innereye_runtime.job.resolve import Job
-from innereye_runtime.targets.docker_end import End, close_record, end_of
-from innereye_runtime.targets.docker_engine import create, digest_of, translated
-from innereye_runtime.targets.docker_launch import launch_file
-from innereye_runtime.targets.docker_output import OutputCopy, write_all
-from innereye_runtime.targets.docker_request import Caller, DockerPlan, container_name, plan_for
+from innereye_runtime.targets.docker.end import End, close_record, end_of
+from innereye_runtime.targets.docker.engine import create, digest_of, translated
+from innereye_runtime.targets.docker.launch import launch_file
+from innereye_runtime.targets.docker.output import OutputCopy, write_all
+from innereye_runtime.targets.docker.processes import this_process
+from innereye_runtime.targets.docker.request import Caller, DockerPlan, container_name, plan_for
 from innereye_runtime.targets.doctor import require
 from innereye_runtime.targets.doctor.subject import Subject
-from innereye_runtime.targets.processes import this_process
 from innereye_runtime.targets.supervision import RetryBudget, StopRequest, secret_values, supervised
 
 if TYPE_CHECKING:
@@ -209,6 +209,3 @@ class Container:
         while not ended.wait(0.5) and not self._paths.console_log.exists():
             if asked.signum is not None:
                 self.signal(asked.signum)
-
-
-TARGET = DockerTarget()
