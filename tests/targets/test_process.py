@@ -180,6 +180,17 @@ def test_what_is_missing_is_said_before_anything_starts(
     assert not (tmp_path / "outputs").exists()
 
 
+def test_what_the_source_does_not_tell_is_checked_against_the_class(tmp_path: Path) -> None:
+    project = tiny_project(tmp_path, MANIFEST.replace("class: Tiny", "args: {depth: 3}, class: Odd"))
+    source = (tmp_path / "tiny.py").read_text()
+    project.write("tiny.py", f"{source}\n\ndef base():\n    return Tiny\n\n\nclass Odd(base()):\n    pass\n")
+    result = project.run("tiny.yaml")
+    assert result.exit_code == 2
+    assert "note[N300]" in result.stderr
+    assert "warning[W301]: 'depth' is not among the parameters that the source tells" in result.stderr
+    assert "error[E301]: the container has no parameter 'depth'" in (result.run / "logs" / "console.log").read_text()
+
+
 def test_a_command_line_without_torch_says_what_to_install(tmp_path: Path) -> None:
     project = tiny_project(tmp_path)
     project.write("hidden/sitecustomize.py", "import sys\nsys.modules['pytorch_lightning'] = None\n")

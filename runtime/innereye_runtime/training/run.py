@@ -16,13 +16,14 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from innereye_runtime import __version__
-from innereye_runtime.errors import ExitCode, InnerEyeError, UsageError
+from innereye_runtime.errors import ExitCode, InnerEyeError, ManifestError, UsageError
 from innereye_runtime.job import provenance
 from innereye_runtime.job.launch import Launch
 from innereye_runtime.job.paths import RunPaths
 from innereye_runtime.job.ranks import Ranks
 from innereye_runtime.job.record import RunRecord, give_room_back, keep_room, state_of
 from innereye_runtime.job.resolve import Job
+from innereye_runtime.manifest.rendering import render
 from innereye_runtime.manifest.writing import dump, to_data
 from innereye_runtime.training.console import recorded_console
 from innereye_runtime.training.outcome import outcome_of
@@ -64,6 +65,8 @@ class Run:
             outcome = outcome_of(error)
             if outcome.show_traceback:
                 traceback.print_exception(error)
+            if isinstance(error, ManifestError):
+                log.error("%s", render(error.diagnostics, "text"))
             log.error("error: %s", outcome.reason)
             if isinstance(error, InnerEyeError) and error.hint:
                 log.error("hint: %s", error.hint)
