@@ -64,7 +64,7 @@ def plan_build(*, variant: Variant, base: str = DEFAULT_BASE, root: Path | None 
     Raises:
         UsageError: there is no checkout: a package that was installed from a wheel has no Dockerfile.
     """
-    root = root or Path(__file__).resolve().parents[3]
+    root = root or Path(__file__).resolve().parents[4]
     if not (root / DOCKERFILE).is_file():
         raise UsageError(
             f"there is no {DOCKERFILE} in {root}: images are built from a checkout of innereye-runtime",

@@ -8,7 +8,7 @@ from pathlib import Path
 
 def source_digest(package: Path | None = None) -> str:
     """sha256 over name and text of every module of the package at `package`; default: the one that runs."""
-    package = package or Path(__file__).resolve().parents[1]
+    package = package or Path(__file__).resolve().parents[2]
     digest = hashlib.sha256()
     for file in sorted(package.rglob("*.py")):
         text = file.read_bytes()
