@@ -160,7 +160,7 @@ def test_each_end_has_its_exit_code_and_its_reason(
     assert result.record["exit_code"] == exit_code
     assert not (result.run / "outputs.json").exists()
     assert reason in (result.run / "logs" / "console.log").read_text() or exit_code == 143
-    assert ("Traceback" in result.stderr) == (reason.startswith("RuntimeError"))
+    assert ("Traceback" in result.stdout) == (reason.startswith("RuntimeError"))
 
 
 @pytest.mark.parametrize(

@@ -64,7 +64,8 @@ class Run:
         except BaseException as error:  # also SystemExit of the user's code, and our own Stopped
             outcome = outcome_of(error)
             if outcome.show_traceback:
-                traceback.print_exception(error)
+                # On the stream of the lines below it: two streams keep no order between them where they meet again.
+                log.error("%s", "".join(traceback.format_exception(error)).rstrip())
             if isinstance(error, ManifestError):
                 log.error("%s", render(error.diagnostics, "text"))
             log.error("error: %s", outcome.reason)
