@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from innereye_runtime.standin.description import Description, find_description
+from innereye_runtime.standin.checker.description import Description, find_description
 from innereye_runtime.standin.fixtures import cloud
 
 ROOT = Path(__file__).resolve().parents[2]

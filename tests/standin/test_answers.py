@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from tests.standin.jobs import GOOD
 
-from innereye_runtime.standin.description import Description
+from innereye_runtime.standin.checker.description import Description
 
 if TYPE_CHECKING:
     from innereye_runtime.standin.cloud import Cloud
@@ -156,7 +156,7 @@ def test_a_host_that_is_not_azures_is_refused_and_noted(idle: Cloud, ask: Callab
 
 
 def test_mlflow_keeps_what_a_job_logs(idle: Cloud, ask: Callable[..., tuple[int, Any, Any]]) -> None:
-    from innereye_runtime.standin.job import Job
+    from innereye_runtime.standin.jobs.job import Job
 
     job = idle.workspace.jobs["tracked"] = Job(idle.workspace, "tracked", {"experimentName": "x", "tags": {"a": "b"}})
     base = f"{idle.workspace.api}/mlflow/v2.0{idle.workspace.id}/api/2.0/mlflow"

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from tests.standin.jobs import GOOD, MUTATIONS, mutated
 
-from innereye_runtime.standin.description import Description, Request
+from innereye_runtime.standin.checker.description import Description, Request
 
 EXAMPLE = "stable/2024-04-01/examples/Job/CommandJob/createOrUpdate.json"
 SERVICES = "swagger/specification/machinelearningservices/resource-manager/Microsoft.MachineLearningServices"

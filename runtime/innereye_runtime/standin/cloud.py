@@ -12,17 +12,17 @@ from typing import Any, Self
 
 from azure.storage.blob import BlobServiceClient
 
-from innereye_runtime.standin.azurite import Azurite, find_azurite
-from innereye_runtime.standin.certificates import make_certificates
-from innereye_runtime.standin.control import ControlPlane
-from innereye_runtime.standin.description import Description, find_description
+from innereye_runtime.standin.checker.description import Description, find_description
 from innereye_runtime.standin.faults import Fault, FaultPlan
-from innereye_runtime.standin.gate import BlobGate
-from innereye_runtime.standin.history import History
-from innereye_runtime.standin.proxy import Proxy
-from innereye_runtime.standin.runner import Runner
-from innereye_runtime.standin.server import Call, Server, Services
-from innereye_runtime.standin.tokens import CLIENT, TENANT, Tokens
+from innereye_runtime.standin.jobs.runner import Runner
+from innereye_runtime.standin.network.certificates import make_certificates
+from innereye_runtime.standin.network.proxy import Proxy
+from innereye_runtime.standin.services.control import ControlPlane
+from innereye_runtime.standin.services.history import History
+from innereye_runtime.standin.services.server import Call, Server, Services
+from innereye_runtime.standin.services.tokens import CLIENT, TENANT, Tokens
+from innereye_runtime.standin.storage.azurite import Azurite, find_azurite
+from innereye_runtime.standin.storage.gate import BlobGate
 from innereye_runtime.standin.workspace import Workspace
 
 IMAGE_VARIABLE, IMAGE = "INNEREYE_AZUREML_IMAGE", "innereye-runtime:cpu"

@@ -17,10 +17,10 @@ from azure.storage.blob import (
     generate_container_sas,
 )
 
-from innereye_runtime.standin.answers import arm_refusal, stable_uuid, utc_now
+from innereye_runtime.standin.services.answers import arm_refusal, stable_uuid, utc_now
 
 if TYPE_CHECKING:
-    from innereye_runtime.standin.job import Job
+    from innereye_runtime.standin.jobs.job import Job
 
 SUBSCRIPTION = "00000000-1111-2222-3333-444444444444"
 RESOURCE_TYPE = "Microsoft.MachineLearningServices/workspaces"

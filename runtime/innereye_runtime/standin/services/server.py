@@ -14,12 +14,12 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler
 from typing import Any
 
-from innereye_runtime.standin.answers import RefusedError, Reply, arm_refusal, fault_reply, without_nulls
-from innereye_runtime.standin.certificates import Certificates
-from innereye_runtime.standin.description import Description, Request
+from innereye_runtime.standin.checker.description import Description, Request
 from innereye_runtime.standin.faults import SLOW_SECONDS, FaultPlan
-from innereye_runtime.standin.tls import TlsServer
-from innereye_runtime.standin.tokens import Tokens
+from innereye_runtime.standin.network.certificates import Certificates
+from innereye_runtime.standin.network.tls import TlsServer
+from innereye_runtime.standin.services.answers import RefusedError, Reply, arm_refusal, fault_reply, without_nulls
+from innereye_runtime.standin.services.tokens import Tokens
 
 KNOWN_REQUESTS = (
     ("CodeVersions_CreateOrUpdate", r"\$\.properties\.properties\.hash_version: \d+ is not of type 'string'"),

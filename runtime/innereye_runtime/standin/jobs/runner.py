@@ -12,11 +12,11 @@ from pathlib import Path
 from typing import Any
 
 from innereye_runtime.errors import ImageError, InnerEyeError
-from innereye_runtime.standin.answers import utc_now
-from innereye_runtime.standin.attempt import KEPT_FOLDERS, LOG_FOLDER, PLACEHOLDER, Attempt, prepare
-from innereye_runtime.standin.blobs import Mirror
-from innereye_runtime.standin.engine import build, docker, start
-from innereye_runtime.standin.job import Job
+from innereye_runtime.standin.jobs.attempt import KEPT_FOLDERS, LOG_FOLDER, PLACEHOLDER, Attempt, prepare
+from innereye_runtime.standin.jobs.engine import build, docker, start
+from innereye_runtime.standin.jobs.job import Job
+from innereye_runtime.standin.services.answers import utc_now
+from innereye_runtime.standin.storage.mirror import Mirror
 from innereye_runtime.standin.workspace import Workspace
 
 TICK_SECONDS = 0.5

@@ -8,7 +8,7 @@ import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
-from innereye_runtime.standin.certificates import Certificates
+from innereye_runtime.standin.network.certificates import Certificates
 
 
 class TlsServer(ThreadingHTTPServer):

@@ -16,7 +16,7 @@ from typing import Any
 
 from jsonschema import Draft202012Validator, FormatChecker
 
-from innereye_runtime.standin.findings import findings
+from innereye_runtime.standin.checker.findings import findings
 
 FILES = ("mfe", "machineLearningServices", "workspaceRP", "registries", "workspaceFeatures")
 _KEPT = frozenset(

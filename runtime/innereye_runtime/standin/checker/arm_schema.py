@@ -13,7 +13,7 @@ from typing import Any
 
 from jsonschema import Draft202012Validator
 
-from innereye_runtime.standin.findings import findings
+from innereye_runtime.standin.checker.findings import findings
 
 _CLOSED, _OPEN = "#/definitions/", "#/open/"
 

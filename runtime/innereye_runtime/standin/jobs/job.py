@@ -7,8 +7,8 @@ import time
 import uuid
 from typing import Any
 
-from innereye_runtime.standin.answers import stable_uuid, utc_now
-from innereye_runtime.standin.tracking import RunData
+from innereye_runtime.standin.services.answers import stable_uuid, utc_now
+from innereye_runtime.standin.services.tracking import RunData
 from innereye_runtime.standin.workspace import RESOURCE_TYPE, Workspace
 
 OVER = ("Canceled", "Completed", "Failed")

@@ -8,7 +8,7 @@ import time
 import urllib.parse
 from typing import Any
 
-from innereye_runtime.standin.answers import RefusedError, Reply, arm_refusal
+from innereye_runtime.standin.services.answers import RefusedError, Reply, arm_refusal
 
 TENANT = "11111111-1111-1111-1111-111111111111"
 CLIENT = "22222222-2222-2222-2222-222222222222"

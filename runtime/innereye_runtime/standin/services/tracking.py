@@ -11,11 +11,11 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from innereye_runtime.standin.answers import RefusedError, Reply, stable_uuid
-from innereye_runtime.standin.description import Request
+from innereye_runtime.standin.checker.description import Request
+from innereye_runtime.standin.services.answers import RefusedError, Reply, stable_uuid
 
 if TYPE_CHECKING:
-    from innereye_runtime.standin.job import Job
+    from innereye_runtime.standin.jobs.job import Job
     from innereye_runtime.standin.workspace import Workspace
 
 _STATUS = {"Completed": "FINISHED", "Failed": "FAILED", "Canceled": "KILLED"}

@@ -19,8 +19,8 @@ from pathlib import Path
 from typing import Any
 
 from innereye_runtime.errors import PreflightError
-from innereye_runtime.standin.arm_schema import ArmSchema
-from innereye_runtime.standin.swagger import Operation, Swagger
+from innereye_runtime.standin.checker.arm_schema import ArmSchema
+from innereye_runtime.standin.checker.swagger import Operation, Swagger
 
 SPEC_VARIABLE = "INNEREYE_AZUREML_SPEC"
 NEIGHBOUR = "2024-04-01-preview"

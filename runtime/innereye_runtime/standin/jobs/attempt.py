@@ -22,8 +22,8 @@ from pathlib import Path
 from typing import Any
 
 from innereye_runtime.errors import DataError
-from innereye_runtime.standin.blobs import Mirror
-from innereye_runtime.standin.job import Job
+from innereye_runtime.standin.jobs.job import Job
+from innereye_runtime.standin.storage.mirror import Mirror
 
 PLACEHOLDER = re.compile(r"\$\{\{\s*(\w+)\.([\w.]+)\s*\}\}")
 KEPT_FOLDERS = ("outputs", "logs")

@@ -8,10 +8,10 @@ import time
 from http.server import BaseHTTPRequestHandler
 from typing import Any
 
-from innereye_runtime.standin.answers import fault_reply
-from innereye_runtime.standin.certificates import Certificates
 from innereye_runtime.standin.faults import SLOW_SECONDS, FaultPlan
-from innereye_runtime.standin.tls import TlsServer
+from innereye_runtime.standin.network.certificates import Certificates
+from innereye_runtime.standin.network.tls import TlsServer
+from innereye_runtime.standin.services.answers import fault_reply
 
 _HOP_BY_HOP = {"connection", "keep-alive", "transfer-encoding", "te", "trailer", "upgrade", "proxy-authorization"}
 

@@ -12,7 +12,7 @@ import time
 from pathlib import Path
 
 from innereye_runtime.errors import PreflightError
-from innereye_runtime.standin.certificates import Certificates
+from innereye_runtime.standin.network.certificates import Certificates
 
 START_SECONDS = 30
 

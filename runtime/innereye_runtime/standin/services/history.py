@@ -6,9 +6,9 @@ from __future__ import annotations
 
 import re
 
-from innereye_runtime.standin.answers import Reply, arm_refusal
-from innereye_runtime.standin.description import Request
-from innereye_runtime.standin.tracking import Tracking
+from innereye_runtime.standin.checker.description import Request
+from innereye_runtime.standin.services.answers import Reply, arm_refusal
+from innereye_runtime.standin.services.tracking import Tracking
 from innereye_runtime.standin.workspace import Workspace
 
 

@@ -6,13 +6,13 @@ import re
 import uuid
 from typing import TYPE_CHECKING, Any
 
-from innereye_runtime.standin.answers import Reply, arm_refusal
-from innereye_runtime.standin.description import Request
-from innereye_runtime.standin.tokens import TENANT
+from innereye_runtime.standin.checker.description import Request
+from innereye_runtime.standin.services.answers import Reply, arm_refusal
+from innereye_runtime.standin.services.tokens import TENANT
 from innereye_runtime.standin.workspace import RESOURCE_TYPE, Workspace
 
 if TYPE_CHECKING:
-    from innereye_runtime.standin.runner import Runner
+    from innereye_runtime.standin.jobs.runner import Runner
 
 _PATH = re.compile(
     r"/subscriptions/([^/]+)/resourceGroups/([^/]+)/providers/Microsoft\.MachineLearningServices"

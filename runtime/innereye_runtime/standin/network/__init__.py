@@ -1,0 +1,1 @@
+"""How a client that knows only Azure's names gets to this machine: certificates, HTTPS servers, a proxy."""

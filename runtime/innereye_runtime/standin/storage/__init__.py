@@ -1,0 +1,1 @@
+"""The storage account: Azurite, a gate in front of it that can misbehave, and folders kept like blobs."""
