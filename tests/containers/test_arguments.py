@@ -37,7 +37,7 @@ def checked(args: str = "", *overrides: str, rest: str = "", **options: Any) -> 
 MANIFEST_PROBLEMS = {
     # args -> code, first and last column of line 5, a part of the message, a part of the hint
     "layer: 3": ("E301", 5, 10, "no parameter 'layer'", "did you mean 'layers'?"),
-    "zzz: 3": ("E301", 5, 8, "no parameter 'zzz'", "innereye-run schema"),
+    "zzz: 3": ("E301", 5, 8, "no parameter 'zzz'", "innereye-run explain"),
     "_secret: 3": ("E302", 5, 12, "it is private in Mine", ""),
     "version: 3": ("E302", 5, 12, "it is constant in Mine", ""),
     "layers: true": ("E303", 13, 17, "must be a whole number, not true", ""),

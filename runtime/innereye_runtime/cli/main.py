@@ -94,7 +94,8 @@ def refuse_misspelled_command(word: str) -> None:
     if word.isalpha() and not Path(word).exists():
         from difflib import get_close_matches
 
-        if near := get_close_matches(word, COMMANDS, n=1):
+        near = get_close_matches(word, COMMANDS, n=1)
+        if near and not any(Path(word + suffix).exists() for suffix in (".yaml", ".yml")):
             raise UsageError(f"there is no command '{word}'", hint=f"did you mean '{near[0]}'?")
 
 

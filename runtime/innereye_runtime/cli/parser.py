@@ -20,7 +20,10 @@ if TYPE_CHECKING:
     from innereye_runtime.manifest.diagnostics import Diagnostic
 
 TARGETS = ("process", "docker", "azureml")
+MANIFEST_SUFFIXES = (".yaml", ".yml")
 UNKNOWN_OVERRIDE = "E401"
+_DASHES = "-\N{HYPHEN}\N{NON-BREAKING HYPHEN}\N{FIGURE DASH}\N{EN DASH}\N{EM DASH}\N{HORIZONTAL BAR}\N{MINUS SIGN}"
+"""What a person, or a word processor, writes for a hyphen."""
 
 N = TypeVar("N", bound=argparse.Namespace)
 
@@ -60,6 +63,8 @@ class Parser(argparse.ArgumentParser):
         Raises:
             UsageError: an argument is missing, unknown or not one of the choices.
         """
+        if self.takes_overrides:
+            self._refuse_misspelled_overrides(argv)
         own, overrides = self._split(argv)
         if overrides and not self.takes_overrides:
             self.error(f"unknown option '{_name(overrides[0])}'", hint=self.near(overrides[0]))
@@ -68,15 +73,17 @@ class Parser(argparse.ArgumentParser):
                 self.error(f"'{word}' is no override", hint="write --name=value")
         _, extra = self.parse_known_intermixed_args(own, namespace)
         if extra:
-            self.error(f"unexpected argument '{extra[0]}'", hint=self._hint_for_extra(extra[0], argv))
+            one_at_a_time = "one manifest at a time" if extra[0].endswith(MANIFEST_SUFFIXES) else ""
+            self.error(f"unexpected argument '{extra[0]}'", hint=one_at_a_time)
         return namespace, overrides
 
     def near(self, option: str) -> str:
         """A hint that names the option that `option` was most likely meant to be; else ''."""
         from difflib import get_close_matches
 
-        close = get_close_matches(_name(option), [name for name, _ in self.described()], n=1, cutoff=0.6)
-        return f"did you mean '{close[0]}'?" if close else ""
+        names = [name.removeprefix("--") for name, _ in self.described() if name != "--help"]
+        close = get_close_matches(_name(option).removeprefix("--"), names, n=1, cutoff=0.6)
+        return f"did you mean '--{close[0]}'?" if close else ""
 
     def _split(self, argv: Sequence[str]) -> tuple[list[str], list[str]]:
         own: list[str] = []
@@ -89,19 +96,29 @@ class Parser(argparse.ArgumentParser):
             (own if known else overrides).append(word)
         return own, overrides
 
-    def _hint_for_extra(self, extra: str, argv: Sequence[str]) -> str:
-        before = argv[argv.index(extra) - 1] if extra in argv[1:] else ""
-        if before.startswith("--") and "=" not in before and before not in self._option_string_actions:
-            return self.near(before) or (
-                f"a value is joined to its name: {before}={extra}" if self.takes_overrides else ""
-            )
-        if extra.endswith((".yaml", ".yml")):
-            return "one manifest at a time"
-        return ""
+    def _refuse_misspelled_overrides(self, argv: Sequence[str]) -> None:
+        """Returns where no word is an override written in a way that other programs take."""
+        words = argv[: argv.index("--")] if "--" in argv else argv
+        for before, word, after in zip(["", *words], words, [*words[1:], ""], strict=False):
+            if _name(word) in self._option_string_actions or self.choices_of(before) is not None:
+                continue
+            if self._awaits_value(before) and not word.startswith("-") and not _is_path(word):
+                value = after if word == "=" else word.removeprefix("=")
+                hint = self.near(before) or f"a value is joined to its name: {_name(before)}={value}"
+                self.error(f"unexpected argument '{word}'", hint=hint)
+            if meant := _meant(word, after):
+                self.error(f"'{word}' is no override", hint=f"write {meant}")
+
+    def _awaits_value(self, word: str) -> bool:
+        """Whether `word` is an override with nothing behind its name, or a flag."""
+        name, _, text = word.partition("=")
+        return name.startswith("--") and len(name) > 2 and not text and name not in self._option_string_actions
 
     def error(self, message: str, *, hint: str = "") -> NoReturn:
         """Raises what argparse would print, with the command's usage as the hint where there is no better one."""
         message = message.replace("the following arguments are required:", "missing").removeprefix("argument ")
+        message = re.sub(r"^(\S+): ignored explicit argument '(.*)'", r"\1 takes no value, and '\2' is one", message)
+        message = message.replace(": expected one argument", " needs a value").replace("-h/--help", "--help")
         if choice := re.match(r"(\S+): invalid choice: '(.*?)'", message):
             named = next(action for action in self._actions if choice[1] in (*action.option_strings, action.metavar))
             message = f"{choice[1]} is one of {', '.join(map(str, named.choices or ()))}, not '{choice[2]}'"
@@ -133,6 +150,23 @@ def table(rows: Sequence[tuple[str, str]]) -> str:
 
 def _name(option: str) -> str:
     return option.partition("=")[0]
+
+
+def _is_path(word: str) -> bool:
+    return word.endswith(MANIFEST_SUFFIXES) or Path(word).exists()
+
+
+def _meant(word: str, after: str) -> str:
+    """The override that `word` is an attempt at: one hyphen or three, none, a dash, a name with dots; else ''."""
+    dashed = word[:1] in _DASHES
+    name, equals, text = word.lstrip(_DASHES).partition("=")
+    last = name.rpartition(".")[2]
+    if not last.replace("-", "_").isidentifier() or not (dashed or equals) or (not dashed and _is_path(word)):
+        return ""
+    meant = f"--{last}{equals}{text}"
+    if meant == word:
+        return ""
+    return meant if equals or not after or after.startswith("-") or _is_path(after) else f"{meant}={after}"
 
 
 @contextmanager

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 from innereye_runtime.containers import rules
 from innereye_runtime.containers.argument_places import CommandLine, ManifestText, Place
@@ -24,6 +24,16 @@ if TYPE_CHECKING:
     from innereye_runtime.manifest.loading import Loaded
 
 Origin = Literal["default", "class", "manifest", "command line"]
+
+_MANIFEST_KEYS: Final = {
+    **dict.fromkeys(("gpu", "gpus", "use_gpu", "devices", "accelerator"), "compute.gpus"),
+    **{name: f"compute.{name}" for name in ("nodes", "shm_size", "max_duration")},
+    "cluster": "compute.azureml.cluster",
+    "num_nodes": "compute.nodes",
+    "output_folder": "outputs.folder",
+    "outputs": "outputs.folder",
+}
+"""What people look for among the parameters, and where it stands."""
 
 _UNKNOWN_NAME = 1
 _NOT_SETTABLE = 2
@@ -149,18 +159,23 @@ class _Checking:
         return parameter
 
     def _unknown(self, name: str, place: Place) -> None:
-        import difflib
-
-        names = [parameter.name for parameter in self.parameters.values() if parameter.settable]
-        near = difflib.get_close_matches(name, names, 1)
-        hint = (
-            f"did you mean '{near[0]}'?" if near else "innereye-run schema --container shows all parameters of a class"
-        )
+        hint = self._hint_for_unknown(name)
         if self.incomplete:
             message = f"'{name}' is not among the parameters that the source tells; the class itself will be asked"
-            self._problem(place, _UNKNOWN_NAME, message, hint if near else "", warning=True)
+            self._problem(place, _UNKNOWN_NAME, message, hint, warning=True)
         else:
+            hint = hint or "innereye-run explain MANIFEST shows all parameters of a class, its own ones first"
             self._problem(place, _UNKNOWN_NAME, f"the container has no parameter '{name}'", hint)
+
+    def _hint_for_unknown(self, name: str) -> str:
+        from difflib import get_close_matches
+
+        names = [parameter.name for parameter in self.parameters.values() if parameter.settable]
+        if key := _MANIFEST_KEYS.get(name):
+            return f"'{key}' of the manifest says that"
+        near = get_close_matches(name, names, 1) or [known for known in names if name in known.split("_")]
+        near = near or [known for known in names if name == _initials(known)]
+        return f"did you mean '{near[0]}'?" if near else ""
 
     def _set(self, parameter: Parameter, value: Any, place: Place, origin: Origin) -> None:
         for name, target_value in _targets(parameter, value):
@@ -215,6 +230,10 @@ class _Checking:
                 severity="warning" if warning else "error",
             )
         )
+
+
+def _initials(name: str) -> str:
+    return "".join(word[:1] for word in name.split("_"))
 
 
 def _targets(parameter: Parameter, value: Any) -> list[tuple[str, Any]]:

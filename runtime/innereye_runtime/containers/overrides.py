@@ -10,7 +10,9 @@ path, string     the text itself
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Final, Self
 
@@ -61,6 +63,14 @@ def parse(parameter: Parameter, text: str | None) -> Any:
     Raises:
         ValueProblemError: (a ValueError) it means none that the parameter takes; the sentence names the parameter.
     """
+    try:
+        return _parsed(parameter, text)
+    except ValueProblemError as problem:
+        problem.hint = _repaired(parameter, text) or problem.hint
+        raise
+
+
+def _parsed(parameter: Parameter, text: str | None) -> Any:
     if text is None:
         if parameter.kind == "boolean":
             return True
@@ -89,6 +99,26 @@ def values_of(parameters: Mapping[str, Parameter], argv: Sequence[str]) -> dict[
             raise ValueError(f"there is no parameter '{name}'")
         values[name] = parse(parameters[name], text)
     return values
+
+
+def _repaired(parameter: Parameter, text: str | None) -> str:
+    """The hint that shows `text` as it was most likely meant, where the parameter takes that; else ''."""
+    for repaired in _repairs(text or ""):
+        with suppress(ValueProblemError):
+            if repaired != text and repaired:
+                _parsed(parameter, repaired)
+                return f"write --{parameter.name}={repaired}"
+    return ""
+
+
+def _repairs(text: str) -> Iterator[str]:
+    """`text` without a second `=`, quotes or brackets, with hyphens for dashes, commas for spaces, a decimal point."""
+    bare = re.sub(r"[\u2010-\u2015\u2212]", "-", text.removeprefix("=").strip().strip("'\"\u2018\u2019\u201c\u201d"))
+    yield bare
+    yield bare.removesuffix(".0")
+    yield bare.replace(",", ".", 1)
+    items = re.split(r"[\s,;]+", bare.strip("[]() "))
+    yield ",".join(item.strip("'\"") for item in items)
 
 
 def _value(kind: Kind, text: str) -> Any:
