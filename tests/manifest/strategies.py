@@ -40,7 +40,16 @@ DATASETS = _some(
 )
 GPUS = st.sampled_from(["none", "all"]) | st.integers(1, 16)
 AZUREML = _some(
-    {"cluster": IDENTIFIERS}, {"workspace": FILE_NAMES, "experiment": FILE_NAMES, "image": IDENTIFIERS.map("i".__add__)}
+    {"cluster": IDENTIFIERS},
+    {
+        "workspace": FILE_NAMES,
+        "experiment": FILE_NAMES,
+        "image": IDENTIFIERS.map("i".__add__),
+        "instance_type": IDENTIFIERS,
+        "identity": st.sampled_from(["token", "managed", "user"]),
+        "datastore": IDENTIFIERS,
+        "tags": st.dictionaries(FILE_NAMES, FILE_NAMES, max_size=3),
+    },
 )
 COMPUTE = _some(
     {"azureml": AZUREML},

@@ -64,6 +64,15 @@ def test_completion_inside_compute_offers_its_keys(server: LanguageServer) -> No
     assert "trainer" not in offered
 
 
+def test_completion_inside_azureml_offers_its_keys(server: LanguageServer) -> None:
+    server.open("azureml.yaml", VALID + "compute:\n  azureml:\n    \n")
+    offered = labels(server.at("completion", "azureml.yaml", 5, 4))
+    assert {"cluster", "instance_type", "identity", "datastore", "experiment", "tags", "image"} <= offered
+    server.open("identity.yaml", VALID + "compute:\n  azureml:\n    identity: \n")
+    assert {"token", "managed", "user"} <= labels(server.at("completion", "identity.yaml", 5, 14))
+    assert "managed identity" in server.at("hover", "identity.yaml", 5, 6)["contents"]["value"]
+
+
 def test_completion_offers_the_targets(server: LanguageServer) -> None:
     server.open("targets.yaml", VALID + "compute:\n  target: \n")
     assert {"process", "docker", "azureml"} <= labels(server.at("completion", "targets.yaml", 4, 10))

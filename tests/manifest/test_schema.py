@@ -67,6 +67,7 @@ def test_there_are_as_many_properties_as_the_contract_names() -> None:
         *("sha256", "trainer", "num_epochs", "arguments", "compute", "target", "gpus", "nodes", "shm_size"),
         *("max_duration", "retries", "preempted", "infrastructure", "user", "docker", "image", "memory", "cpus"),
         *("azureml", "subscription_id", "resource_group", "workspace", "cluster", "experiment", "outputs", "folder"),
+        *("instance_type", "identity", "datastore", "tags"),
         *("expect", "environment", "secrets"),
     }
 

@@ -70,6 +70,9 @@ def _dataset(value: Mapping[str, Any], folder: Path) -> Dataset:
 
 def _compute(value: Mapping[str, Any]) -> Compute:
     value = _written(value)
+    azureml = _written(value.get("azureml", {}))
+    if "tags" in azureml:
+        azureml["tags"] = dict(azureml["tags"])
     docker = {name: item for name, item in _written(value.get("docker", {})).items() if (name, item) != ("cpus", 0)}
     if "memory" in docker:
         docker["memory"] = Memory.parse(docker["memory"])
@@ -82,5 +85,5 @@ def _compute(value: Mapping[str, Any]) -> Compute:
         max_duration=Duration.parse(value["max_duration"]) if "max_duration" in value else None,
         retries=Retries(**value.get("retries", {})),
         docker=DockerSettings(**docker),
-        azureml=AzureMLSettings(**_written(value.get("azureml", {}))),
+        azureml=AzureMLSettings(**azureml),
     )

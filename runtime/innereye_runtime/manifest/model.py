@@ -61,7 +61,12 @@ class AzureMLSettings:
     resource_group: str | None = None
     workspace: str | None = None
     cluster: str | None = None
+    instance_type: str | None = None
+    identity: Literal["token", "managed", "user"] | None = None
+    datastore: str | None = None
+    """Default: `workspaceblobstore`."""
     experiment: str | None = None
+    tags: Mapping[str, str] = field(default_factory=dict)
     image: str | None = None
     """Default: an environment built from the project."""
 

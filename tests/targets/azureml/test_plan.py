@@ -12,7 +12,7 @@ import pytest
 from tests.projects import Project
 from tests.targets.azureml.conftest import IMAGE, MANIFEST
 
-from innereye_runtime.errors import PreflightError, UsageError
+from innereye_runtime.errors import DataError, PreflightError, UsageError
 from innereye_runtime.job.resolve import Job, resolve
 from innereye_runtime.targets.azureml.plan import AzureMLPlan, plan_for
 from innereye_runtime.targets.azureml.settings import Setting
@@ -37,13 +37,26 @@ def test_the_job_says_what_the_manifest_says(project: Project) -> None:
 schema: 1
 name: my trial
 container: {class: Tiny, namespaces: [tiny]}
-datasets: [{id: "scans:3"}, {id: masks, mode: download}]
+datasets:
+  - {id: "scans:3"}
+  - {id: masks, mode: download}
+  - {id: raw/2024, mode: auto}
+  - {id: "azure://imaging/atlases/brain/t1"}
 compute:
   nodes: 2
   gpus: 4
   shm_size: 1.5g
   max_duration: 2h
-  azureml: {subscription_id: s, resource_group: g, workspace: w, cluster: big, image: "registry/image:1"}
+  azureml:
+    subscription_id: s
+    resource_group: g
+    workspace: w
+    cluster: big
+    instance_type: four-gpus
+    identity: user
+    datastore: imaging
+    image: registry/image:1
+    tags: {project: lungs, model: "my own word"}
 environment: {OMP_NUM_THREADS: "2"}
 secrets: [WANDB_API_KEY]
 """
@@ -61,38 +74,70 @@ secrets: [WANDB_API_KEY]
             "code": str(project.root),
             "command": 'INNEREYE_RUNTIME_LAUNCH="$PWD/innereye-runtime-launch.json" '
             "innereye-runtime --target=azureml --run-folder=${{outputs.run}} "
-            '--code-root="$PWD" --dataset=${{inputs.dataset_0}} --dataset=${{inputs.dataset_1}} tiny.yaml --width=3',
+            '--code-root="$PWD" --dataset=${{inputs.dataset_0}} --dataset=${{inputs.dataset_1}} '
+            "--dataset=${{inputs.dataset_2}} --dataset=${{inputs.dataset_3}} tiny.yaml --width=3",
+            "identity": {"type": "user_identity"},
             "inputs": {
                 "dataset_0": {"type": "uri_folder", "path": "azureml:scans:3", "mode": "ro_mount"},
                 "dataset_1": {"type": "uri_folder", "path": "azureml:masks@latest", "mode": "download"},
+                "dataset_2": {
+                    "type": "uri_folder",
+                    "path": "azureml://datastores/imaging/paths/raw/2024",
+                    "mode": "ro_mount",
+                },
+                "dataset_3": {
+                    "type": "uri_folder",
+                    "path": "wasbs://atlases@imaging.blob.core.windows.net/brain/t1",
+                    "mode": "ro_mount",
+                },
             },
             "outputs": {
                 "run": {
                     "type": "uri_folder",
-                    "path": "azureml://datastores/workspaceblobstore/paths/innereye-runtime/my-trial/<UTC start>_Tiny",
+                    "path": "azureml://datastores/imaging/paths/innereye-runtime/my-trial/<UTC start>_Tiny",
                     "mode": "rw_mount",
                 }
             },
-            "resources": {"instance_count": 2, "shm_size": "1536m"},
+            "resources": {"instance_count": 2, "instance_type": "four-gpus", "shm_size": "1536m"},
             "distribution": {"type": "pytorch", "process_count_per_instance": 4},
             "limits": {"timeout": 7200},
             "environment_variables": {"OMP_NUM_THREADS": "2"},
-            "tags": {"model": "Tiny", "manifest": "tiny.yaml"},
+            "tags": {"model": "my own word", "manifest": "tiny.yaml", "project": "lungs"},
         },
     }
 
 
-def test_the_text_is_a_job_file_that_the_sdk_takes(project: Project, needs: Callable[..., None]) -> None:
+def test_what_the_manifest_leaves_out_is_left_to_azureml(project: Project) -> None:
+    job = plan_of(project).describe()["job"]
+    assert job.keys() & {"identity", "distribution", "limits", "inputs"} == set()
+    assert job["resources"] == {"instance_count": 1}
+    assert job["outputs"]["run"]["path"].startswith("azureml://datastores/workspaceblobstore/paths/")
+
+
+def test_a_url_that_names_no_folder_of_blobs_is_told_before_anything_is_sent(project: Project) -> None:
+    with pytest.raises(DataError, match="'azure://imaging' names no folder of blobs"):
+        plan_of(project, manifest=MANIFEST + 'dataset: {id: "azure://imaging"}\n')
+
+
+@pytest.mark.parametrize(
+    ("word", "kind"), [("token", "AmlToken"), ("managed", "ManagedIdentity"), ("user", "UserIdentity")]
+)
+def test_the_text_is_a_job_file_that_the_sdk_takes(
+    project: Project, needs: Callable[..., None], word: str, kind: str
+) -> None:
     needs("azure")
-    text = plan_of(project, "--misbehaviour=it's ${{inputs.x}}").job_file()
+    settings = f"{{identity: {word}, instance_type: large, tags: {{project: lungs}}, "
+    manifest = MANIFEST.replace("azureml: {", f"azureml: {settings}")
+    text = plan_of(project, "--misbehaviour=it's ${{inputs.x}}", manifest=manifest).job_file()
     code = """
 import io, sys
 from azure.ai.ml import load_job
 job = load_job(io.StringIO(sys.stdin.read()))
-print(job.type, job.compute, job.outputs["run"].mode, job.environment.image)
+print(job.type, job.compute, job.outputs["run"].mode, job.resources.instance_type, job.tags["project"])
+print(type(job.identity).__name__)
 """
     done = subprocess.run([sys.executable, "-W", "ignore", "-c", code], input=text, capture_output=True, text=True)
-    assert done.stdout.split()[:3] == ["command", "cpu", "rw_mount"], done.stderr
+    assert done.stdout.split() == ["command", "cpu", "rw_mount", "large", "lungs", f"{kind}Configuration"], done.stderr
 
 
 @pytest.mark.parametrize("value", ["it's", "a b", "$HOME", "`id`", "${{outputs.run}}", "x;y", "\n", '"', "*"])

@@ -6,9 +6,11 @@ from collections.abc import Mapping
 from io import StringIO
 from typing import Any
 
-from innereye_runtime.targets.azureml.plan import DATASTORE, OUTPUT, RUN_PLACEHOLDER, AzureMLPlan
+from innereye_runtime.targets.azureml.plan import OUTPUT, RUN_PLACEHOLDER, AzureMLPlan, folder_path
 
 SCHEMA = "https://azuremlschemas.azureedge.net/latest/commandJob.schema.json"
+IDENTITIES: Mapping[str, str] = {"token": "aml_token", "managed": "managed", "user": "user_identity"}
+"""The manifest's words, and those of the file."""
 BUILT = "built from this project when the job is submitted"
 
 
@@ -24,11 +26,20 @@ def job_data(plan: AzureMLPlan, *, run: str | None = None) -> dict[str, Any]:
         "environment": {"image": plan.image} if plan.image else {"build": {"path": BUILT}},
         "code": str(plan.code),
         "command": plan.command,
-        "inputs": {
-            one.name: {"type": "uri_folder", "path": asset_path(one.asset), "mode": one.mode} for one in plan.inputs
+        "identity": {"type": IDENTITIES[plan.identity]} if plan.identity else None,
+        "inputs": {one.name: {"type": "uri_folder", "path": one.path, "mode": one.mode} for one in plan.inputs},
+        "outputs": {
+            OUTPUT: {
+                "type": "uri_folder",
+                "path": folder_path(f"{plan.location}/{name}", plan.datastore),
+                "mode": "rw_mount",
+            }
         },
-        "outputs": {OUTPUT: {"type": "uri_folder", "path": output_path(plan.location, name), "mode": "rw_mount"}},
-        "resources": {"instance_count": plan.nodes, "shm_size": plan.shm_size},
+        "resources": {
+            "instance_count": plan.nodes,
+            "instance_type": plan.instance_type,
+            "shm_size": plan.shm_size,
+        },
         "distribution": None,
         "limits": {"timeout": plan.max_seconds},
         "environment_variables": dict(plan.environment),
@@ -67,16 +78,6 @@ def _remarks(plan: AzureMLPlan) -> list[str]:
     if plan.secrets:
         lines.append(f"innereye-run adds from its environment: {', '.join(plan.secrets)}")
     return lines
-
-
-def asset_path(asset: str) -> str:
-    """The manifest's id as the reference to a data asset; without a version, the newest one."""
-    name, separator, version = asset.partition(":")
-    return f"azureml:{name}:{version}" if separator else f"azureml:{name}@latest"
-
-
-def output_path(location: str, run: str) -> str:
-    return f"azureml://datastores/{DATASTORE}/paths/{location}/{run}"
 
 
 def _without_unset(data: Mapping[str, Any]) -> dict[str, Any]:

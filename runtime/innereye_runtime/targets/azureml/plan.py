@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from innereye_runtime.data.blobs import BlobUrl
 from innereye_runtime.errors import UsageError
 from innereye_runtime.job.handover import Handover
 from innereye_runtime.job.launch import VARIABLE
@@ -21,6 +22,7 @@ from innereye_runtime.manifest.writing import dump
 from innereye_runtime.targets.azureml.settings import WorkspaceSettings, find_workspace
 
 DATASTORE = "workspaceblobstore"
+"""The datastore where the manifest names none: each workspace has it."""
 OUTPUT = "run"
 """The name of the job's output that is the run folder."""
 RUN_PLACEHOLDER = "<UTC start>_{model}"
@@ -30,6 +32,7 @@ IMAGE_VARIABLE = "INNEREYE_AZUREML_IMAGE"
 """The image where the manifest names none."""
 LOOSE_MANIFEST = "innereye-runtime-manifest.yaml"
 """Where a manifest that is not below the code root lies in the job's code."""
+_ASSET = re.compile(r"[A-Za-z0-9][\w.-]*(?P<version>:[\w.-]+)?")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,8 +40,12 @@ class Input:
     """A dataset of the job."""
 
     name: str
-    asset: str
-    """The manifest's id: a data asset `name[:version]`, else a folder of the datastore."""
+    id: str
+    """The manifest's."""
+    path: str
+    """What the id stands for: the URL of a folder of blobs, a data asset (the newest version where none is named), or a
+    folder of the datastore.
+    """
     mode: str
     """As AzureML has it: ro_mount or download."""
 
@@ -47,6 +54,9 @@ class Input:
 class AzureMLPlan:
     workspace: WorkspaceSettings
     cluster: str
+    instance_type: str | None
+    identity: str | None
+    """As the manifest has it; None: AzureML's choice."""
     experiment: str
     display_name: str
     image: str | None
@@ -58,6 +68,8 @@ class AzureMLPlan:
     manifest_text: str
     """The effective manifest, which lies at `manifest_place` when the job runs."""
     inputs: tuple[Input, ...]
+    datastore: str
+    """Of the run folders, and of datasets that are no data assets."""
     location: str
     """Of the run folders, in the datastore: the run's name comes below it."""
     run_folder: Path | None
@@ -98,6 +110,7 @@ def plan_for(job: Job, environment: Mapping[str, str] | None = None) -> AzureMLP
     """The plan of `job`. Reads files of this machine only; `environment`: default, this process's.
 
     Raises:
+        DataError: a dataset's id is meant as the URL of a folder of blobs, and is none.
         UsageError: what the manifest asks for can't be had in AzureML.
     """
     manifest = job.manifest
@@ -107,12 +120,15 @@ def plan_for(job: Job, environment: Mapping[str, str] | None = None) -> AzureMLP
             "compute.azureml.cluster is not set", hint="name the compute cluster of the workspace that runs the job"
         )
     environment = os.environ if environment is None else environment
-    inputs = tuple(_input(index, dataset) for index, dataset in enumerate(manifest.datasets))
+    datastore = settings.datastore or DATASTORE
+    inputs = tuple(_input(index, dataset, datastore) for index, dataset in enumerate(manifest.datasets))
     place = _manifest_place(job)
     experiment = settings.experiment or manifest.name
     return AzureMLPlan(
         workspace=find_workspace(settings, environment, job.code_root),
         cluster=settings.cluster,
+        instance_type=settings.instance_type,
+        identity=settings.identity,
         experiment=_safe(experiment),
         display_name=manifest.name,
         image=settings.image or environment.get(IMAGE_VARIABLE) or None,
@@ -121,6 +137,7 @@ def plan_for(job: Job, environment: Mapping[str, str] | None = None) -> AzureMLP
         manifest_place=place,
         manifest_text=dump(manifest),
         inputs=inputs,
+        datastore=datastore,
         location=f"innereye-runtime/{_safe(experiment)}",
         run_folder=job.run_folder,
         outputs_folder=job.outputs_folder,
@@ -131,14 +148,33 @@ def plan_for(job: Job, environment: Mapping[str, str] | None = None) -> AzureMLP
         max_seconds=compute.max_duration.seconds if compute.max_duration else None,
         environment=dict(manifest.environment),
         secrets=manifest.secrets,
-        tags={"model": job.model_name, "manifest": manifest.path.name if manifest.path else place},
+        tags={
+            "model": job.model_name,
+            "manifest": manifest.path.name if manifest.path else place,
+            **settings.tags,
+        },
         manifest=manifest,
     )
 
 
-def _input(index: int, dataset: Dataset) -> Input:
+def _input(index: int, dataset: Dataset, datastore: str) -> Input:
     mode = "download" if dataset.mode == "download" else "ro_mount"
-    return Input(name=f"dataset_{index}", asset=dataset.id, mode=mode)
+    return Input(name=f"dataset_{index}", id=dataset.id, path=_data_path(dataset.id, datastore), mode=mode)
+
+
+def _data_path(id: str, datastore: str) -> str:
+    if id.startswith("azure://"):
+        url = BlobUrl.parse(id)
+        return f"wasbs://{url.container}@{url.account}.blob.core.windows.net/{url.path}"
+    match = _ASSET.fullmatch(id)
+    if match is None:
+        return folder_path(id, datastore)
+    return f"azureml:{id}" if match["version"] else f"azureml:{id}@latest"
+
+
+def folder_path(folder: str, datastore: str) -> str:
+    """The reference to a folder of a datastore."""
+    return f"azureml://datastores/{datastore}/paths/{folder.strip('/')}"
 
 
 def _processes(job: Job) -> int:

@@ -16,7 +16,7 @@ from innereye_runtime.errors import PreflightError
 from innereye_runtime.job import provenance
 from innereye_runtime.job.launch import Launch
 from innereye_runtime.targets.azureml.address import Address
-from innereye_runtime.targets.azureml.assets import find_asset
+from innereye_runtime.targets.azureml.assets import find_data
 from innereye_runtime.targets.azureml.environment import build_context
 from innereye_runtime.targets.azureml.job_file import job_data
 from innereye_runtime.targets.azureml.plan import LAUNCH, AzureMLPlan
@@ -60,7 +60,7 @@ def submit(
     """
     data = job_data(plan, run=submission.run)
     for one in plan.inputs:
-        data["inputs"][one.name]["path"] = find_asset(session, one)
+        data["inputs"][one.name]["path"] = find_data(session, one, plan.datastore)
     with tempfile.TemporaryDirectory(prefix="innereye-runtime-") as folder:
         code = Path(folder) / "code"
         code.mkdir()

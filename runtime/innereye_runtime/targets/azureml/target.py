@@ -16,7 +16,7 @@ from innereye_runtime.targets.azureml.following import DetachedError, follow
 from innereye_runtime.targets.azureml.history import failure_of
 from innereye_runtime.targets.azureml.homecoming import Place, bring_home, is_empty, send_out
 from innereye_runtime.targets.azureml.outcome import exit_code_of, has_record
-from innereye_runtime.targets.azureml.plan import DATASTORE, AzureMLPlan, plan_for
+from innereye_runtime.targets.azureml.plan import AzureMLPlan, plan_for
 from innereye_runtime.targets.azureml.session import Session
 from innereye_runtime.targets.azureml.snapshot import Snapshot, take_snapshot
 from innereye_runtime.targets.azureml.submission import new_submission, submit
@@ -42,7 +42,7 @@ class AzureMLHandle:
 
     @property
     def place(self) -> Place:
-        return Place(datastore=DATASTORE, path=f"{self._plan.location}/{self._folder.name}")
+        return _place(self._plan, self._folder)
 
     def wait(self) -> int:
         """The exit code, as if the job had run here, when it is over and its run folder has come home.
@@ -119,7 +119,7 @@ class AzureMLTarget:
         session = Session(*settings)
         if plan.run_folder is not None:
             folder, is_new = plan.run_folder, False
-            place = Place(datastore=DATASTORE, path=f"{plan.location}/{folder.name}")
+            place = _place(plan, folder)
             if is_empty(session, place):  # it ran elsewhere until now
                 send_out(session, folder, place)
         else:
@@ -131,6 +131,10 @@ class AzureMLTarget:
             if is_new:
                 _remove_if_empty(folder)
             raise
+
+
+def _place(plan: AzureMLPlan, folder: Path) -> Place:
+    return Place(datastore=plan.datastore, path=f"{plan.location}/{folder.name}")
 
 
 def cancel(session: Session, job: str) -> None:
