@@ -8,4 +8,4 @@ import pytest
 @pytest.fixture
 def regenerate() -> bool:
     """Whether golden files are written anew from what the code says now."""
-    return os.environ.get("REGENERATE_GOLDEN") == "1"
+    return os.environ.get("GOLDEN") == "write"

@@ -1,7 +1,7 @@
 """Every file in golden/bad, and what a user reads about it; every file in golden/good, and what it means.
 
-A file's first line can name a target, as the command line would. `REGENERATE_GOLDEN=1 pytest tests/manifest` writes the
-expected texts anew: read the difference before it is committed.
+A file's first line can name a target, as the command line would. `GOLDEN=write` writes the expected texts anew: read
+the difference before it is committed.
 """
 
 from __future__ import annotations

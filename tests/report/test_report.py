@@ -6,6 +6,7 @@ import contextlib
 import copy
 import json
 import random
+import os
 import re
 import subprocess
 import sys
@@ -88,6 +89,8 @@ def without_style_and_script(html: str) -> str:
 
 def test_the_page_of_a_known_run(root: Path) -> None:
     shown = without_style_and_script(written(whole_run(root / "2026-11-24T101530Z_HelloContainer")))
+    if os.environ.get("GOLDEN") == "write":
+        GOLDEN.write_text(shown, encoding="utf-8")
     assert shown == GOLDEN.read_text(encoding="utf-8")
 
 

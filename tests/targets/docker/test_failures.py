@@ -96,7 +96,7 @@ def fail(
 
 
 def compare(name: str, result: Result, project: Project) -> None:
-    """The lines that tell the failure, against the golden file; UPDATE_GOLDEN=1 writes it anew."""
+    """The lines that tell the failure, against the golden file; GOLDEN=write writes it anew."""
     lines = [line for line in (result.stdout + result.stderr).splitlines() if re.match(r"(error|hint):", line)]
     text = "\n".join(lines) + "\n"
     text = text.replace(str(project.root), "PROJECT")
@@ -104,7 +104,7 @@ def compare(name: str, result: Result, project: Project) -> None:
     text = re.sub(r"to \d+\.\d+, as there are only \d+ CPUs", "to N, as there are only N CPUs", text)
     text = re.sub(r"disk full: \d+ MiB", "disk full: N MiB", text)
     golden = GOLDEN / f"{name}.txt"
-    if os.environ.get("UPDATE_GOLDEN"):
+    if os.environ.get("GOLDEN") == "write":
         golden.parent.mkdir(exist_ok=True)
         golden.write_text(text)
     assert text == golden.read_text()
