@@ -58,6 +58,11 @@ NEEDS = {
         remedy="pip install '.[examples]' -c constraints.txt",
         met=lambda: find_spec("nilearn") is not None,
     ),
+    "matplotlib": Need(
+        what="matplotlib",
+        remedy="pip install '.[dev]' -c constraints.txt",
+        met=lambda: find_spec("matplotlib") is not None,
+    ),
     "azure": Need(
         what="azure-ai-ml",
         remedy="pip install '.[azureml]' -c constraints.txt",

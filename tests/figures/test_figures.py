@@ -8,6 +8,7 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -68,15 +69,19 @@ def test_the_range_of_an_array_follows_its_type(values: list[list[float]], expec
         assert np.asarray(image).ravel().tolist() == expected
 
 
-def test_a_tensor_with_gradients_is_a_picture_too() -> None:
-    torch = pytest.importorskip("torch")
+def test_a_tensor_with_gradients_is_a_picture_too(needs: Callable[..., None]) -> None:
+    needs("torch")
+    import torch
+
     with Image.open(add_figure(torch.ones(1, 1, 2, 5, requires_grad=True), "tensor")) as image:
         assert image.size == (5, 2)
 
 
-def test_a_matplotlib_figure_gives_the_same_file_twice() -> None:
-    figure_module = pytest.importorskip("matplotlib.figure")
-    figure = figure_module.Figure()
+def test_a_matplotlib_figure_gives_the_same_file_twice(needs: Callable[..., None]) -> None:
+    needs("matplotlib")
+    from matplotlib.figure import Figure
+
+    figure = Figure()
     figure.subplots().plot([0, 1], [1, 0])
     first, second = add_figure(figure, "plot"), add_figure(figure, "plot again")
     assert first.read_bytes() == second.read_bytes()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -39,3 +40,12 @@ def test_in_ci_it_fails_but_for_what_ci_never_has(tmp_path: Path) -> None:
     shown = pytest_in(tmp_path, CI="true")
     assert "1 failed, 1 passed, 1 skipped" in shown
     assert "needs a unicorn (find one): CI has to bring it" in shown
+
+
+def test_no_test_is_left_out_without_saying_what_it_needs() -> None:
+    here = CONFTEST.parent
+    ways = re.compile(
+        r"importorskip|mark\.skip|mark\.xfail|skipif|collect_ignore|SkipTest|pytest\.skip\((?!f?\"needs |sentence)"
+    )
+    found = {str(file.relative_to(here)) for file in here.rglob("*.py") if ways.search(file.read_text())}
+    assert found == {"house/test_needs.py"}

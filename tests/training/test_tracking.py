@@ -6,14 +6,12 @@ import logging
 import sys
 import threading
 import time
+from collections.abc import Callable
+from importlib import import_module
 from types import ModuleType
 from typing import Any
 
 import pytest
-
-pytest.importorskip("pytorch_lightning")
-from innereye_runtime.training import tracking
-from innereye_runtime.training.tracking import JobTracking, azureml_logger
 
 IN_A_JOB = {"AZUREML_RUN_ID": "job", "MLFLOW_TRACKING_URI": "azureml://x"}
 
@@ -48,7 +46,14 @@ class Service:
 
 
 @pytest.fixture
-def service(monkeypatch: pytest.MonkeyPatch) -> Service:
+def tracking(needs: Callable[..., None]) -> Any:
+    """The module, where what it stands on is installed."""
+    needs("torch")
+    return import_module("innereye_runtime.training.tracking")
+
+
+@pytest.fixture
+def service(tracking: Any, monkeypatch: pytest.MonkeyPatch) -> Service:
     service = Service()
     modules: dict[str, dict[str, Any]] = {
         "mlflow": {},
@@ -64,11 +69,13 @@ def service(monkeypatch: pytest.MonkeyPatch) -> Service:
     return service
 
 
-def tracked(**parameters: str) -> JobTracking:
-    return JobTracking("job", parameters, tags={"attempt": "1"})
+@pytest.fixture
+def tracked(tracking: Any) -> Callable[..., Any]:
+    """Makes a logger of the job with the parameters given."""
+    return lambda **parameters: tracking.JobTracking("job", parameters, tags={"attempt": "1"})
 
 
-def test_all_that_is_logged_arrives_in_order(service: Service) -> None:
+def test_all_that_is_logged_arrives_in_order(service: Service, tracked: Any) -> None:
     logger = tracked(width="3")
     for step in range(5):
         logger.log_metrics({"loss": 1.0 / (step + 1), "epoch": 0}, step)
@@ -79,8 +86,8 @@ def test_all_that_is_logged_arrives_in_order(service: Service) -> None:
     assert (service.params, service.tags) == ({"width": "3"}, {"attempt": "1"})
 
 
-def test_batches_are_no_larger_than_the_service_takes(service: Service) -> None:
-    logger = JobTracking("job", {f"p{number}": "x" for number in range(250)}, tags={})
+def test_batches_are_no_larger_than_the_service_takes(service: Service, tracked: Any) -> None:
+    logger = tracked(**{f"p{number}": "x" for number in range(250)})
     for step in range(2500):
         logger.log_metrics({"loss": 1.0}, step)
     logger.finalize("success")
@@ -88,13 +95,16 @@ def test_batches_are_no_larger_than_the_service_takes(service: Service) -> None:
     assert len(service.params) == 250
 
 
-def test_a_failure_is_told_once_and_nothing_is_lost(service: Service, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_failure_is_told_once_and_nothing_is_lost(
+    service: Service, tracking: Any, tracked: Any, caplog: pytest.LogCaptureFixture
+) -> None:
     service.failures = [RuntimeError("no network\nand more"), RuntimeError("no network")]
     with caplog.at_level(logging.WARNING, "innereye_runtime"):
         tracking.log.propagate = True
         logger = tracked(width="3")
         logger.log_metrics({"loss": 1.0}, 0)
-        while service.failures:
+        deadline = time.monotonic() + 30
+        while service.failures and time.monotonic() < deadline:
             time.sleep(0.01)
         logger.finalize("success")
     assert service.metrics == [("loss", 1.0, 0)]
@@ -104,7 +114,7 @@ def test_a_failure_is_told_once_and_nothing_is_lost(service: Service, caplog: py
     ]
 
 
-def test_a_parameter_that_may_not_change_keeps_its_first_value(service: Service) -> None:
+def test_a_parameter_that_may_not_change_keeps_its_first_value(service: Service, tracked: Any) -> None:
     service.failures = [RefusedError("changed")]
     logger = tracked(width="3")
     logger.log_metrics({"loss": 1.0}, 0)
@@ -112,7 +122,7 @@ def test_a_parameter_that_may_not_change_keeps_its_first_value(service: Service)
     assert service.metrics == [("loss", 1.0, 0)]
 
 
-def test_logging_does_not_wait_for_the_service(service: Service) -> None:
+def test_logging_does_not_wait_for_the_service(service: Service, tracked: Any) -> None:
     service.gate.clear()
     logger = tracked()
     for step in range(100):
@@ -123,13 +133,15 @@ def test_logging_does_not_wait_for_the_service(service: Service) -> None:
     assert len(service.metrics) == 100
 
 
-def test_outside_of_a_job_there_is_none() -> None:
-    assert azureml_logger({}, {}, attempt=1) is None
+def test_outside_of_a_job_there_is_none(tracking: Any) -> None:
+    assert tracking.azureml_logger({}, {}, attempt=1) is None
 
 
-def test_without_the_packages_it_is_said(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
+def test_without_the_packages_it_is_said(
+    tracking: Any, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
     monkeypatch.setattr(tracking, "_is_installed", lambda name: False)
     with caplog.at_level(logging.INFO, "innereye_runtime"):
         tracking.log.propagate = True
-        assert azureml_logger(IN_A_JOB, {}, attempt=1) is None
+        assert tracking.azureml_logger(IN_A_JOB, {}, attempt=1) is None
     assert "mlflow is not installed" in caplog.text
