@@ -7,13 +7,14 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from tests.targets.azureml.conftest import image
 
 from innereye_runtime.standin.checker.description import Description, find_description
 from innereye_runtime.standin.fixtures import cloud
 
 ROOT = Path(__file__).resolve().parents[2]
 
-__all__ = ["cloud"]
+__all__ = ["cloud", "image"]
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -19,7 +19,7 @@ def parser() -> Parser:
         "clean",
         usage="[--json]",
         about="Stops and removes the containers whose launcher is gone; a running one gets time to save a checkpoint.\n"
-        "Run folders stay. Containers that have a launcher are left alone.",
+        "Run folders stay. Containers that have a launcher are left alone. Jobs of a stand-in that was killed go too.",
         examples=["innereye-run clean"],
     )
     parser.add_argument("--json", action="store_true", help="print one JSON list: run, run_folder, exit_code, removed")
@@ -27,17 +27,21 @@ def parser() -> Parser:
 
 
 def run(argv: Sequence[str]) -> int:
+    from innereye_runtime.standin.jobs.leftovers import remove_left_behind
     from innereye_runtime.targets.docker.containers import containers, end_all
     from innereye_runtime.targets.docker.engine import connect
 
     arguments, _ = parser().read(argv, Arguments())
     client = connect()
     ended = end_all(client, [container for container in containers(client) if container.orphan])
+    of_standins = remove_left_behind()
     if arguments.json:
         print(json.dumps([one.describe() for one in ended], indent=2))
-    elif ended:
+    elif ended or of_standins:
         for one in ended:
             print(f"{one.run}: {one.told()}")
+        for thing in of_standins:
+            print(f"{thing.kind} {thing.name} of a stand-in: removed")
     else:
         from innereye_runtime.cli.terminal import say
 

@@ -14,6 +14,7 @@ from azure.storage.blob import BlobServiceClient
 
 from innereye_runtime.standin.checker.description import Description, find_description
 from innereye_runtime.standin.faults import Fault, FaultPlan
+from innereye_runtime.standin.jobs.leftovers import owner_label
 from innereye_runtime.standin.jobs.runner import Runner
 from innereye_runtime.standin.network.certificates import make_certificates
 from innereye_runtime.standin.network.proxy import Proxy
@@ -57,7 +58,7 @@ class Cloud:
         self._secret = secrets.token_urlsafe(24)
         self.faults = FaultPlan(faults)
         self.tokens = Tokens(self._secret)
-        self._azurite = Azurite([*azurite], root / "azurite", self._certificates, Workspace.account)
+        self._azurite = Azurite([*azurite], root, self._certificates, Workspace.account, owner_label=owner_label())
         blobs = BlobServiceClient(
             # On loopback, with the account in the path: the stand-in itself needs no proxy.
             f"https://127.0.0.1:{self._azurite.port}/{Workspace.account}",

@@ -60,8 +60,7 @@ class Workspace:
         """Ids of jobs' outputs, and where these lie."""
         self.store = f"azureml-blobstore-{self.guid}"
         for datastore, container in (("workspaceblobstore", self.store), ("workspaceartifactstore", self.artifacts)):
-            blobs.create_container(container)
-            self._add_datastore(datastore, container, identity=identity_stores)
+            self.add_datastore(datastore, container, identity=identity_stores)
 
     @property
     def account_url(self) -> str:
@@ -138,6 +137,8 @@ class Workspace:
             if datastore is None:
                 raise ValueError(f"there is no datastore {match[1]}")
             return str(datastore["properties"]["containerName"]), match[2]
+        if match := re.match(rf"wasbs://([^@/]+)@{self.account}\.blob\.core\.windows\.net/(.*)", uri):
+            return match[1], match[2]
         if uri.startswith(f"{self.account_url}/"):
             path = urllib.parse.unquote(urllib.parse.urlsplit(uri).path).lstrip("/")
             container, _, prefix = path.partition("/")
@@ -167,7 +168,9 @@ class Workspace:
         )
         return f"{self.account_url}/{container}/{urllib.parse.quote(name)}?{signature}"
 
-    def _add_datastore(self, name: str, container: str, *, identity: bool) -> None:
+    def add_datastore(self, name: str, container: str, *, identity: bool = False) -> None:
+        """A new container of the storage account, as a datastore; with `identity`, one that holds no key."""
+        self.blobs.create_container(container)
         self.put(
             "datastores",
             name,

@@ -23,6 +23,7 @@ from typing import Any
 
 from innereye_runtime.errors import DataError
 from innereye_runtime.standin.jobs.job import Job
+from innereye_runtime.standin.jobs.leftovers import labels
 from innereye_runtime.standin.storage.mirror import Mirror
 
 PLACEHOLDER = re.compile(r"\$\{\{\s*(\w+)\.([\w.]+)\s*\}\}")
@@ -88,6 +89,7 @@ class Attempt:
         script = LAUNCH if self.distribution.get("distributionType") == "PyTorch" else SINGLE
         words = [
             "run",
+            *labels(),
             "--name",
             name,
             "--hostname",

@@ -15,6 +15,7 @@ from innereye_runtime.errors import ImageError, InnerEyeError
 from innereye_runtime.standin.jobs.attempt import KEPT_FOLDERS, LOG_FOLDER, PLACEHOLDER, Attempt, prepare
 from innereye_runtime.standin.jobs.engine import build, docker, start
 from innereye_runtime.standin.jobs.job import Job
+from innereye_runtime.standin.jobs.leftovers import labels, remove_left_behind
 from innereye_runtime.standin.services.answers import utc_now
 from innereye_runtime.standin.storage.mirror import Mirror
 from innereye_runtime.standin.workspace import Workspace
@@ -92,6 +93,8 @@ class Runner:
 
     def _live(self, job: Job) -> None:
         try:
+            if len(self._threads) == 1:  # once, and where Docker is needed anyway
+                remove_left_behind()
             codes = self._attempts(job)
             lost = job.preempted.is_set() and not job.canceled.is_set()
             if not job.canceled.is_set():
@@ -149,7 +152,7 @@ class Runner:
         root = self._root / job.name
         shutil.rmtree(root / f"attempt{job.attempt - 1}", ignore_errors=True)
         network = f"azureml-{job.uuid.hex[:12]}-{job.attempt}"
-        docker("network", "create", "--internal", network)
+        docker("network", "create", "--internal", *labels(), network)
         names: list[str] = []
         try:
             proxy = self._proxy_for(network)

@@ -1,4 +1,6 @@
-"""Azurite, Microsoft's storage emulator, as a process of its own with TLS and one account whose key is made here."""
+"""Azurite, Microsoft's storage emulator, as a process of its own with TLS and one account whose key is made here. A
+guardian between the two ends it when this process ends, even by kill -9.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +10,7 @@ import secrets
 import shutil
 import socket
 import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -20,8 +23,11 @@ START_SECONDS = 30
 class Azurite:
     """A running Azurite; `stop` ends it."""
 
-    def __init__(self, command: list[str], folder: Path, certificates: Certificates, account: str) -> None:
-        """Starts it, and returns when it answers.
+    def __init__(
+        self, command: list[str], root: Path, certificates: Certificates, account: str, *, owner_label: str
+    ) -> None:
+        """Starts it, and returns when it answers. If this process is killed, `root` goes, and all on the engine that
+        has `owner_label`.
 
         Raises:
             PreflightError: it does not start; with what it printed.
@@ -29,6 +35,7 @@ class Azurite:
         self.account = account
         self.key = base64.b64encode(secrets.token_bytes(64)).decode()
         self.port = free_port()
+        folder = root / "azurite"
         folder.mkdir(parents=True, exist_ok=True)
         output = folder / "azurite.log"
         options = {
@@ -43,9 +50,12 @@ class Azurite:
         flags = ["--skipApiVersionCheck", "--disableTelemetry", "--silent"]
         with output.open("wb") as log:
             self._process = subprocess.Popen(
-                [*command, *(word for option in options.items() for word in option), *flags],
+                [
+                    *(sys.executable, "-I", str(Path(__file__).with_name("guardian.py")), str(root), owner_label),
+                    *(*command, *(word for option in options.items() for word in option), *flags),
+                ],
                 env={**os.environ, "AZURITE_ACCOUNTS": f"{account}:{self.key}"},
-                stdin=subprocess.DEVNULL,
+                stdin=subprocess.PIPE,
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 process_group=0,  # Ctrl-C in the terminal is for the client; this is ended by `stop`
@@ -60,12 +70,7 @@ class Azurite:
     def stop(self) -> None:
         """Ends it. A second call does nothing."""
         if self._process.poll() is None:
-            self._process.terminate()
-            try:
-                self._process.wait(10)
-            except subprocess.TimeoutExpired:
-                self._process.kill()
-                self._process.wait()
+            self._process.communicate(b".")  # the guardian kills what does not end by itself
 
 
 def find_azurite(places: list[Path]) -> list[str]:

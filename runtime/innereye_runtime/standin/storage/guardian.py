@@ -1,0 +1,73 @@
+"""Runs as a process of its own, started by `azurite`: `guardian.py FOLDER LABEL COMMAND...`.
+
+Starts the command, Azurite, and waits until its standard input closes, which it does however the stand-in ends. Then it
+ends the command and deletes FOLDER. Where no byte came first, the stand-in was killed: the containers and networks of
+its jobs, which carry LABEL, go too. Uses nothing but the standard library, so that it starts at once.
+"""
+
+from __future__ import annotations
+
+import os
+import select
+import shutil
+import signal
+import subprocess
+import sys
+import time
+
+PATIENCE = 10.0
+SWEEPS = 4
+"""What was being made when the stand-in was killed comes a moment later, so it is looked for more than once."""
+
+
+def main(folder: str, label: str, command: list[str]) -> int:
+    """0 after the pipe's end; the exit code of the command where that comes first."""
+    for signum in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(signum, signal.SIG_IGN)  # the end of the pipe is the one sign that counts
+    child = subprocess.Popen(command, stdin=subprocess.DEVNULL, preexec_fn=_default_signals)
+    in_order = b""
+    while child.poll() is None:
+        readable, _, _ = select.select([0], [], [], 0.5)
+        if readable:
+            in_order = os.read(0, 1)
+            break
+    ended = child.returncode
+    child.terminate()
+    try:
+        child.wait(PATIENCE)
+    except subprocess.TimeoutExpired:
+        child.kill()
+        child.wait()
+    if ended is None and not in_order:
+        _remove_jobs(label)
+        shutil.rmtree(folder, ignore_errors=True)
+    return ended or 0
+
+
+def _remove_jobs(label: str) -> None:
+    for _ in range(SWEEPS):
+        for listing, removal in (
+            (("ps", "--all", "--quiet"), ("rm", "--force", "--volumes")),
+            (("network", "ls", "--quiet"), ("network", "rm")),
+        ):
+            found = _docker(*listing, "--filter", f"label={label}").split()
+            if found:
+                _docker(*removal, *found)
+        time.sleep(0.5)
+
+
+def _docker(*words: str) -> str:
+    try:
+        done = subprocess.run(["docker", *words], capture_output=True, text=True, stdin=subprocess.DEVNULL, check=False)
+    except FileNotFoundError:
+        return ""  # no Docker: no job has run
+    return done.stdout
+
+
+def _default_signals() -> None:
+    for signum in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(signum, signal.SIG_DFL)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1], sys.argv[2], sys.argv[3:]))
