@@ -10,7 +10,7 @@ import pytest
 from tests.data.store import Azurite, Container
 
 from innereye_runtime.data.blobs import BlobSource, BlobUrl, Patience
-from innereye_runtime.data.datasets import bring_here, check_unchanged, preflight, resolve
+from innereye_runtime.data.datasets import check_unchanged, preflight, resolve
 from innereye_runtime.data.fingerprint import fingerprint
 from innereye_runtime.data.source import ChangedError
 from innereye_runtime.errors import DataError, InnerEyeError, PreflightError
@@ -159,16 +159,6 @@ def test_an_id_below_the_datastore(container: Container, monkeypatch: pytest.Mon
 def test_a_local_copy_is_used_and_no_store_is_asked(dataset: Path) -> None:
     (found,) = resolve([Dataset(id="azure://tests/nowhere/data", local=dataset, mode="download")])
     assert found.path == dataset
-
-
-def test_a_launcher_brings_blobs_and_leaves_folders_alone(dataset: Path, container: Container) -> None:
-    container.put(SMALL)
-    (dataset / "pipe").symlink_to("nowhere")  # an error for who reads it
-    here = bring_here([Dataset(local=dataset), Dataset(id=container.url(), mode="download")])
-    assert here[0] == dataset
-    assert (here[1] / "scans" / "one.nii").read_bytes() == SMALL["scans/one.nii"]
-    with pytest.raises(DataError, match=r"datasets\[0\]\.id: 'azure://x'"):
-        bring_here([Dataset(id="azure://x"), Dataset(local=dataset)])
 
 
 def test_a_sas_opens_the_store(azurite: Azurite, container: Container, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -100,7 +100,7 @@ def test_no_secret_is_among_the_arguments(can_mount: None, container: Container)
 def no_mount(monkeypatch: pytest.MonkeyPatch) -> str:
     reason = "there is no /dev/fuse that this process may open"
     for module in (mounting, bringing):
-        monkeypatch.setattr(module, "unavailable", lambda: reason)
+        monkeypatch.setattr(module, "unavailable", lambda for_others=False: reason)
     return reason
 
 
@@ -126,8 +126,8 @@ def test_a_mount_that_fails_is_downloaded_unless_strict(
     container: Container, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     container.put(SMALL)
-    monkeypatch.setattr(bringing, "unavailable", lambda: "")
-    monkeypatch.setattr(mounting, "unavailable", lambda: "")
+    for module in (mounting, bringing):
+        monkeypatch.setattr(module, "unavailable", lambda for_others=False: "")
     monkeypatch.setattr(mounting, "rclone", lambda: "/bin/false")
     (found,) = resolve([Dataset(id=container.url(), mode="mount")])
     assert found.mode == "download"

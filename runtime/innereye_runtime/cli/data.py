@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import logging
 import sys
 import time
 from collections.abc import Iterator, Sequence
@@ -13,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from innereye_runtime.cli.parser import Parser
-from innereye_runtime.cli.terminal import say
+from innereye_runtime.cli.terminal import say, shown_log
 from innereye_runtime.errors import ExitCode
 
 if TYPE_CHECKING:
@@ -145,11 +144,7 @@ def _print(values: dict[str, Any], text: str, as_json: bool) -> None:
 @contextmanager
 def _progress() -> Iterator[Progress]:
     """A bar where a person looks, else lines; both on standard error."""
-    log = logging.getLogger("innereye_runtime")
-    handler = logging.StreamHandler(sys.stderr)
-    log.addHandler(handler)
-    log.setLevel(logging.INFO)
-    try:
+    with shown_log():
         if sys.stderr.isatty():
             from innereye_runtime.cli.bar import Bar
 
@@ -159,5 +154,3 @@ def _progress() -> Iterator[Progress]:
             from innereye_runtime.data.progress import Lines
 
             yield Lines()
-    finally:
-        log.removeHandler(handler)

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from innereye_runtime.cli.parser import Parser, add_manifest, add_target, name_options
-from innereye_runtime.cli.terminal import guarded, show_diagnostics
+from innereye_runtime.cli.terminal import guarded, show_diagnostics, shown_log
 from innereye_runtime.errors import InnerEyeError
 
 if TYPE_CHECKING:
@@ -89,7 +89,8 @@ def start(job: Job, *, as_json: bool = False) -> int:
 
     show_diagnostics(job.remarks)
     target = get_target(job.manifest.compute.target)
-    handle = target.submit(target.plan(job), stdout=2 if as_json else 1)
+    with shown_log():  # a dataset may have to be fetched first
+        handle = target.submit(target.plan(job), stdout=2 if as_json else 1)
     exit_code = handle.wait()
     print(json.dumps(outcome(handle.run, exit_code)) if as_json else handle.run)
     return exit_code

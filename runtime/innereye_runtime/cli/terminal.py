@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, TextIO
 
 from innereye_runtime.errors import ExitCode, InnerEyeError, ManifestError
@@ -62,6 +63,20 @@ def show_diagnostics(diagnostics: Sequence[Diagnostic]) -> None:
         from innereye_runtime.manifest.rendering import render
 
         sys.stderr.write(render(diagnostics, "text", colour=colourful(sys.stderr)).rstrip("\n") + "\n")
+
+
+@contextmanager
+def shown_log() -> Iterator[None]:
+    """Inside, what this program logs goes to standard error."""
+    import logging
+
+    log, handler = logging.getLogger("innereye_runtime"), logging.StreamHandler(sys.stderr)
+    log.addHandler(handler)
+    log.setLevel(logging.INFO)
+    try:
+        yield
+    finally:
+        log.removeHandler(handler)
 
 
 def say(text: str) -> None:

@@ -1,6 +1,6 @@
 """One dataset brought to this machine: read in place, mounted or fetched into the cache, with the reason.
 
-What is mounted, and what is used of the cache, is held until this process ends.
+What is mounted, and what is used of the cache, is held until its holder closes: by default when this process ends.
 """
 
 from __future__ import annotations
@@ -9,10 +9,11 @@ import atexit
 import json
 import logging
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any, Self
 
 from innereye_runtime.data.blobs import BlobSource, BlobUrl
 from innereye_runtime.data.cache import Cache
@@ -22,6 +23,7 @@ from innereye_runtime.data.mounting import mount, unavailable
 from innereye_runtime.data.places import cache_home
 from innereye_runtime.data.progress import Progress
 from innereye_runtime.data.source import ChangedError, FolderSource, Item, Source, version_of
+from innereye_runtime.data.stat_cache import recall, stamp_of
 from innereye_runtime.data.tree import walk
 from innereye_runtime.errors import DataError, UsageError
 
@@ -43,6 +45,16 @@ class Brought:
     reason: str
     fingerprint: Fingerprint
     seconds: float = 0.0
+    stamp: str = ""
+    """Of the files' stats, from when they were what the fingerprint says; "" where it can't stand for that."""
+
+    def to_data(self) -> dict[str, Any]:
+        """Plain data, for another process."""
+        return {**asdict(self), "path": os.fspath(self.path)}
+
+    @classmethod
+    def from_data(cls, data: Mapping[str, Any]) -> Self:
+        return cls(**{**data, "path": Path(data["path"]), "fingerprint": Fingerprint(**data["fingerprint"])})
 
 
 def source_of(text: str) -> BlobSource | None:
@@ -70,27 +82,57 @@ def datastore() -> BlobSource:
     return BlobSource(BlobUrl.parse(place))
 
 
-def bring(where: Path | BlobSource, mode: str, *, strict: bool, progress: Progress) -> Brought:
-    """The dataset at `where`, as `mode` (mount, download, auto) says.
+def bring(
+    where: Path | BlobSource,
+    mode: str,
+    *,
+    strict: bool,
+    progress: Progress,
+    held: ExitStack = _held,
+    for_others: bool = False,
+) -> Brought:
+    """The dataset at `where`, as `mode` (mount, download, auto) says, until `held` closes. `for_others`: processes of
+    other users read it too.
 
     Raises:
         DataError: it can't be read, or not mounted where that is asked for and `strict`.
         PreflightError: there is no room for it, or nothing that opens its store.
     """
     if isinstance(where, BlobSource):
-        return _bring_blobs(where, mode, strict, progress)
+        return _bring_blobs(where, mode, strict, progress, held, unavailable(for_others=for_others))
     shared = network_file_system(where) if mode == "download" else ""
     if shared:
         reason = f"the manifest asks for it, and the folder is on a file system that machines share ({shared})"
         folder = FolderSource(where)
-        return _settled(folder, lambda items: _fetch(folder, items, reason, progress))
+        return _settled(folder, lambda items: _fetch(folder, items, reason, progress, held))
+    found = fingerprint(where, progress=progress)
     return Brought(
         path=where,
         source=os.fspath(where),
         mode="mount",
         reason="the folder is on this machine, and is read where it is",
-        fingerprint=fingerprint(where, progress=progress),
+        fingerprint=found,
+        stamp=_stamp(where, found),
     )
+
+
+def find_again(brought: Brought, progress: Progress) -> Brought:
+    """What another process brought, as this one finds it: its files are read where their stats differ.
+
+    Raises:
+        DataError: it is something else here.
+    """
+    if brought.stamp and brought.stamp == stamp_of(walk(brought.path)):
+        return brought
+    found = fingerprint(brought.path, progress=progress)
+    if found != brought.fingerprint:
+        raise DataError(
+            f"{brought.path} holds other files here ({found.files}, {found.bytes:,} bytes) than for the launcher "
+            f"({brought.fingerprint.files}, {brought.fingerprint.bytes:,} bytes)",
+            hint="let nothing write to a dataset that a run reads; where the engine runs on another machine, "
+            "the dataset has to be there",
+        )
+    return brought
 
 
 def check_room(source: BlobSource, mode: str, *, strict: bool) -> None:
@@ -100,7 +142,7 @@ def check_room(source: BlobSource, mode: str, *, strict: bool) -> None:
         DataError, PreflightError: as `bring`.
     """
     items, cache = source.list(), Cache()
-    if _choose(source, items, mode, strict, cache).mode == "download" and not cache.holds(source, items):
+    if _choose(source, items, mode, strict, cache, unavailable()).mode == "download" and not cache.holds(source, items):
         cache.check_room(source, items)
 
 
@@ -109,18 +151,20 @@ def release() -> None:
     _held.close()
 
 
-def _bring_blobs(source: BlobSource, mode: str, strict: bool, progress: Progress) -> Brought:
+def _bring_blobs(
+    source: BlobSource, mode: str, strict: bool, progress: Progress, held: ExitStack, no_mount: str
+) -> Brought:
     def once(items: Sequence[Item]) -> Brought:
-        choice = _choose(source, items, mode, strict, Cache())
+        choice = _choose(source, items, mode, strict, Cache(), no_mount)
         if choice.mode == "download":
-            return _fetch(source, items, choice.reason, progress)
+            return _fetch(source, items, choice.reason, progress, held)
         try:
-            return _mount(source, items, choice.reason, progress)
+            return _mount(source, items, choice.reason, progress, held)
         except DataError as error:
             if strict:
                 raise
             log.warning("%s; it is downloaded", error)
-            return _fetch(source, items, f"mounting failed: {error}", progress)
+            return _fetch(source, items, f"mounting failed: {error}", progress, held)
 
     return _settled(source, once)
 
@@ -138,21 +182,21 @@ def _settled(source: Source, once: Callable[[Sequence[Item]], Brought]) -> Broug
     )
 
 
-def _choose(source: Source, items: Sequence[Item], mode: str, strict: bool, cache: Cache) -> Choice:
-    choice = choose(mode, items, room=cache.room(), cached=cache.holds(source, items), no_mount=unavailable())
+def _choose(source: Source, items: Sequence[Item], mode: str, strict: bool, cache: Cache, no_mount: str) -> Choice:
+    choice = choose(mode, items, room=cache.room(), cached=cache.holds(source, items), no_mount=no_mount)
     if choice is not None:
         return choice
     if strict:
         raise DataError(
-            f"{source.url} can't be mounted: {unavailable()}", hint="use mode: download, or leave out strict: true"
+            f"{source.url} can't be mounted: {no_mount}", hint="use mode: download, or leave out strict: true"
         )
-    log.warning("%s can't be mounted: %s; it is downloaded", source.url, unavailable())
-    return Choice("download", f"the manifest asks for a mount, and there is none to be had: {unavailable()}")
+    log.warning("%s can't be mounted: %s; it is downloaded", source.url, no_mount)
+    return Choice("download", f"the manifest asks for a mount, and there is none to be had: {no_mount}")
 
 
-def _fetch(source: Source, items: Sequence[Item], reason: str, progress: Progress) -> Brought:
+def _fetch(source: Source, items: Sequence[Item], reason: str, progress: Progress, held: ExitStack) -> Brought:
     copy = Cache().obtain(source, items, progress)
-    _held.callback(copy.lock.release)
+    held.callback(copy.lock.release)
     return Brought(
         path=copy.path,
         source=source.url,
@@ -160,13 +204,15 @@ def _fetch(source: Source, items: Sequence[Item], reason: str, progress: Progres
         reason=reason,
         fingerprint=copy.fingerprint,
         seconds=copy.seconds,
+        stamp=_stamp(copy.path, copy.fingerprint),
     )
 
 
-def _mount(source: BlobSource, items: Sequence[Item], reason: str, progress: Progress) -> Brought:
+def _mount(source: BlobSource, items: Sequence[Item], reason: str, progress: Progress, held: ExitStack) -> Brought:
     mounted = mount(source)
     try:
-        there = {(file.name, file.size) for file in walk(mounted.path)}
+        files = walk(mounted.path)
+        there = {(file.name, file.size) for file in files}
         if there != {(item.name, item.size) for item in items}:
             raise ChangedError(source.url)
         found = _known(source, items) or fingerprint(mounted.path, progress=progress)
@@ -174,8 +220,15 @@ def _mount(source: BlobSource, items: Sequence[Item], reason: str, progress: Pro
     except BaseException:
         mounted.unmount()
         raise
-    _held.callback(mounted.unmount)
-    return Brought(path=mounted.path, source=source.url, mode="mount", reason=reason, fingerprint=found)
+    held.callback(mounted.unmount)
+    stamp = stamp_of(files)
+    return Brought(path=mounted.path, source=source.url, mode="mount", reason=reason, fingerprint=found, stamp=stamp)
+
+
+def _stamp(path: Path, found: Fingerprint) -> str:
+    """Of the stats of a folder that was read just now; "" where they are not kept, or a change may hide behind them."""
+    known = recall(path.resolve())
+    return known.stamp if known is not None and known.result == asdict(found) else ""
 
 
 def _known(source: Source, items: Sequence[Item]) -> Fingerprint | None:

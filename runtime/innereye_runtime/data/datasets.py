@@ -8,13 +8,13 @@ whatever the mode; one on a file system that machines share is copied where the 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from innereye_runtime.data.blobs import BlobSource
-from innereye_runtime.data.bringing import bring, check_room, source_of
+from innereye_runtime.data.bringing import Brought, bring, check_room, find_again, source_of
 from innereye_runtime.data.fingerprint import Fingerprint
 from innereye_runtime.data.folders import readable_folder
 from innereye_runtime.data.progress import Lines, Progress
@@ -70,19 +70,30 @@ class _Wanted:
     where: Path | BlobSource
     placed: bool = False
     """Whether the launcher put it where it is."""
+    brought: Brought | None = None
+    """What the launcher says of that, if anything."""
 
 
 def resolve(
-    datasets: Sequence[Dataset], places: Sequence[Path] = (), *, progress: Progress | None = None
+    datasets: Sequence[Dataset],
+    places: Sequence[Path] = (),
+    *,
+    brought: Sequence[Brought] = (),
+    progress: Progress | None = None,
 ) -> tuple[ResolvedDataset, ...]:
-    """The datasets of a manifest as folders of this machine. `places` say where the launcher put the first ones; there
-    may be more of them than the manifest names. What was mounted is unmounted when this process ends.
+    """The datasets of a manifest as folders of this machine. `places` say where the launcher put the first ones, and
+    `brought` what it did to bring them; there may be more of them than the manifest names. What was mounted is
+    unmounted when this process ends.
 
     Raises:
         DataError: one is missing, can't be read, or is not the one whose sha256 the manifest has; it names the key.
         PreflightError: there is no room for one, or nothing that opens its store.
     """
-    wanted = _locate(datasets, places)
+    told = {one.path: one for one in brought}
+    wanted = [
+        replace(one, brought=told.get(one.where)) if one.placed and isinstance(one.where, Path) else one
+        for one in _locate(datasets, places)
+    ]
     return tuple(_resolve(one, progress or Lines()) for one in wanted)
 
 
@@ -102,21 +113,29 @@ def preflight(datasets: Sequence[Dataset]) -> tuple[Path | None, ...]:
     return tuple(one.where if isinstance(one.where, Path) else None for one in wanted)
 
 
-def bring_here(datasets: Sequence[Dataset], *, progress: Progress | None = None) -> tuple[Path, ...]:
-    """The folder of each dataset on this machine, for a launcher whose container gets no more than folders: blobs are
-    mounted or fetched here, and stay until this process ends; a local folder is not looked into.
+@contextmanager
+def bring_here(datasets: Sequence[Dataset], *, progress: Progress | None = None) -> Iterator[tuple[Brought, ...]]:
+    """Inside, each dataset is a folder that a container on this machine can have: blobs are mounted or fetched, and let
+    go at the end. A launcher does that for a container that may do neither.
 
     Raises:
         DataError, PreflightError: as `resolve`, but for the sha256, which the running side compares.
     """
-    places = []
-    for one in _locate(datasets, ()):
-        if isinstance(one.where, Path):
-            places.append(one.where)
-            continue
-        with _named(one.key):
-            places.append(bring(one.where, one.mode, strict=one.strict, progress=progress or Lines()).path)
-    return tuple(places)
+    with ExitStack() as held:
+        brought = []
+        for one in _locate(datasets, ()):
+            with _named(one.key):
+                brought.append(
+                    bring(
+                        one.where,
+                        one.mode,
+                        strict=one.strict,
+                        progress=progress or Lines(),
+                        held=held,
+                        for_others=True,
+                    )
+                )
+        yield tuple(brought)
 
 
 def check_unchanged(found: Sequence[ResolvedDataset], before: Sequence[Mapping[str, Any]]) -> None:
@@ -204,9 +223,11 @@ def resolve_source(id: str, where: Path | BlobSource, mode: str, *, progress: Pr
 
 def _resolve(wanted: _Wanted, progress: Progress) -> ResolvedDataset:
     with _named(wanted.key):
-        brought = bring(
-            wanted.where, "mount" if wanted.placed else wanted.mode, strict=wanted.strict, progress=progress
-        )
+        if wanted.brought is not None:
+            brought = find_again(wanted.brought, progress)
+        else:
+            mode = "mount" if wanted.placed else wanted.mode
+            brought = bring(wanted.where, mode, strict=wanted.strict, progress=progress)
     mark = brought.fingerprint
     if wanted.sha256 and wanted.sha256 != mark.sha256:
         raise DataError(
@@ -220,7 +241,7 @@ def _resolve(wanted: _Wanted, progress: Progress) -> ResolvedDataset:
         path=brought.path,
         source=brought.source,
         mode=brought.mode,
-        reason="it is where the launcher put it" if wanted.placed else brought.reason,
+        reason="it is where the launcher put it" if wanted.placed and not wanted.brought else brought.reason,
         fingerprint=mark,
         seconds=brought.seconds,
     )

@@ -32,11 +32,16 @@ def main(folder: str, command: list[str]) -> int:
     except subprocess.TimeoutExpired:
         child.kill()
         child.wait()
+    unmount(folder, delete=ended is None)
+    return ended or 0
+
+
+def unmount(folder: str, *, delete: bool = True) -> None:
+    """Unmounts FOLDER/data, where anything is mounted there, and deletes FOLDER once nothing is."""
     mountpoint = f"{folder}/data"
     subprocess.run(["fusermount3", "-u", "-z", mountpoint], capture_output=True, check=False)
-    if ended is None and not os.path.ismount(mountpoint):
+    if delete and not os.path.ismount(mountpoint):
         shutil.rmtree(folder, ignore_errors=True)
-    return ended or 0
 
 
 def _default_signals() -> None:

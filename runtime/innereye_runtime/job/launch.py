@@ -1,4 +1,5 @@
-"""What only the launching side knows of a job, handed over in one file: the code's commit, the image, secrets' values.
+"""What only the launching side knows of a job, handed over in one file: the code's commit, the image, how datasets were
+brought, secrets' values.
 
 A container sees the file at `PLACE`. Its text is no part of the container's request, so that an engine shows no secret
 to whoever may inspect containers, and the launching side removes it as soon as the container has it.
@@ -8,7 +9,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Self
@@ -29,6 +30,8 @@ class Launch:
     """Its `reference`, as the manifest names it, and its `digest`."""
     run: str = ""
     """The run's name, where the run folder has another one for the running side."""
+    datasets: Sequence[Mapping[str, Any]] = ()
+    """What the launching side did to bring each of the handover's datasets, as plain data."""
     secrets: Mapping[str, str] = field(default_factory=dict, repr=False)
     """For the environment of the user's code, and nowhere else."""
 
@@ -55,6 +58,7 @@ class Launch:
             "code": asdict(self.code) if self.code else None,
             "image": self.image,
             "run": self.run,
+            "datasets": list(self.datasets),
             "secrets": dict(self.secrets),
         }
         descriptor = os.open(place, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o400)

@@ -9,7 +9,6 @@ import multiprocessing
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from itertools import zip_longest
 from pathlib import Path
 from typing import IO
 
@@ -22,14 +21,17 @@ from innereye_runtime.containers.container import LightningContainer
 from innereye_runtime.containers.discovery import load
 from innereye_runtime.containers.parameter_list import parameters_of
 from innereye_runtime.containers.values import plain
+from innereye_runtime.data.bringing import Brought
 from innereye_runtime.data.datasets import check_unchanged
 from innereye_runtime.data.datasets import resolve as resolve_datasets
 from innereye_runtime.data.outputs import check_expected, write_outputs
 from innereye_runtime.errors import ExitCode, ManifestError, UsageError
+from innereye_runtime.job.datasets import datasets_of
+from innereye_runtime.job.launch import Launch
 from innereye_runtime.job.record import write_json
 from innereye_runtime.job.resolve import parse_overrides
-from innereye_runtime.manifest.model import Dataset
 from innereye_runtime.training.evaluation import evaluate
+from innereye_runtime.training.given import container_class, data_of, model_of
 from innereye_runtime.training.lightning1 import adapt
 from innereye_runtime.training.metrics import SPLITS
 from innereye_runtime.training.monitoring import LoadingTime, recorded_load
@@ -67,7 +69,7 @@ def create_container(run: Run) -> LightningContainer:
     job = run.job
     quieten_lightning()
     log.info("%s, attempt %d, in %s", job.model_name, run.record.attempt.number, run.paths.root)
-    container: LightningContainer = load(job.location, job.search_path)()
+    container = container_class(load(job.location, job.search_path), job.location)()
     parameters = parameters_of(container)
     checked = check(parameters, loaded=job.loaded, overrides=parse_overrides(job.overrides), cwd=job.cwd)
     if any(diagnostic.severity == "error" for diagnostic in checked.diagnostics):
@@ -92,25 +94,15 @@ def find_datasets(run: Run, container: LightningContainer, places: Sequence[Path
     Raises:
         DataError: one isn't there, isn't the one whose sha256 the manifest has, or changed since an earlier attempt.
     """
-    wanted = run.job.manifest.datasets
-    if not wanted or run.record.arguments["local_dataset"]["origin"] == "command line":
-        wanted = _own_datasets(container, run.job.cwd)
-    found = resolve_datasets(wanted, places)
+    overridden = run.record.arguments["local_dataset"]["origin"] == "command line"
+    wanted = datasets_of(run.job.manifest, container.param.values(), overridden=overridden, cwd=run.job.cwd)
+    brought = [Brought.from_data(data) for data in Launch.read().datasets]
+    found = resolve_datasets(wanted, places, brought=brought)
     check_unchanged(found, run.record.datasets)
     run.record.datasets = [dataset.describe() for dataset in found]
     if found:
         container.local_dataset = found[0].path
         container.extra_local_dataset_paths = [dataset.path for dataset in found[1:]]
-
-
-def _own_datasets(container: LightningContainer, cwd: Path) -> tuple[Dataset, ...]:
-    """The datasets that a container names by its own parameters; a relative path counts from where the run was
-    started.
-    """
-    ids = [container.azure_dataset_id, *container.extra_azure_dataset_ids]
-    paths = [container.local_dataset, *container.extra_local_dataset_paths]
-    pairs = zip_longest(ids, paths)
-    return tuple(Dataset(id=name or "", local=cwd / path if path else None) for name, path in pairs if name or path)
 
 
 def train(run: Run, container: LightningContainer, terminal: IO[str] | None) -> Trained:
@@ -120,9 +112,8 @@ def train(run: Run, container: LightningContainer, terminal: IO[str] | None) -> 
     seed_run(seed)
     multiprocessing.set_start_method(container.multiprocessing_start_method.value, force=True)
     container.setup()
-    container.create_lightning_module_and_store()
-    model = adapt(container.model)
-    data = container.get_data_module()
+    model = adapt(model_of(container))
+    data = data_of(container, model)
     if run.ranks.is_first:
         container.before_training_on_global_rank_zero()
     if run.ranks.is_first_on_node:
@@ -165,6 +156,8 @@ def train(run: Run, container: LightningContainer, terminal: IO[str] | None) -> 
     checkpoint = str(start[0]) if start and whole_state else None
     with recorded_load(paths.logs / "load.csv", container.monitoring_interval_seconds):
         trainer.fit(model, datamodule=data, ckpt_path=checkpoint, weights_only=False)
+    if recovery.progress.monitor not in ("", LAST) and recovery.progress.best_value is None:
+        log.warning("warning: best.ckpt is that of %s", _why_best(recovery.progress))
     return Trained(trainer=trainer, data=data, progress=recovery.progress)
 
 
@@ -261,7 +254,10 @@ def _why_best(progress: Progress) -> str:
     if progress.monitor == LAST:
         return "the last epoch: checkpoint_monitor is 'last'"
     if progress.best_value is None:
+        logged = sorted(name for names in progress.metrics.values() for name in names)
+        if progress.monitor in logged:
+            return f"the last epoch: '{progress.monitor}' was never a number"
         if progress.monitor:
-            return f"the last epoch: '{progress.monitor}' was never logged"
+            return f"the last epoch: '{progress.monitor}' was never logged; {', '.join(logged) or 'nothing'} was"
         return f"the last epoch: none of {', '.join(MONITORS)} was logged"
     return f"the lowest {progress.monitor}"

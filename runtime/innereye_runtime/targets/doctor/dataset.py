@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from innereye_runtime.errors import DataError
+from innereye_runtime.errors import InnerEyeError
 from innereye_runtime.targets.doctor.finding import Finding, failed, ok
 from innereye_runtime.targets.doctor.subject import Subject
 
@@ -17,6 +17,6 @@ def check(subject: Subject) -> Finding:
 
     try:
         preflight(datasets)
-    except DataError as error:
+    except InnerEyeError as error:
         return failed(error)
     return ok(", ".join(str(dataset.local or dataset.id) for dataset in datasets))
