@@ -109,6 +109,6 @@ class LightningContainer(WorkflowParams, DatasetParams, OutputParams, TrainerPar
         """Creates the model, keeps it as `model`, and hands the parameters over to a `LightningModuleWithOptimizer`."""
         from innereye_runtime.containers.module import LightningModuleWithOptimizer
 
-        self.model = self.create_model()
-        if isinstance(self.model, LightningModuleWithOptimizer):
-            self.model.set_optimizer_and_trainer_parameters(self, self)
+        self.model = model = self.create_model()
+        if isinstance(model, LightningModuleWithOptimizer):
+            model.set_optimizer_and_trainer_parameters(self, self)

@@ -1,0 +1,82 @@
+"""What a user's container gives, looked at where it is given: a mistake there is told by its method's name."""
+
+from __future__ import annotations
+
+from inspect import signature
+from typing import cast
+
+import pytorch_lightning as pl
+from pytorch_lightning.utilities.model_helpers import is_overridden
+
+from innereye_runtime.containers.container import LightningContainer
+from innereye_runtime.containers.discovery import Location
+from innereye_runtime.errors import InnerEyeError, UsageError
+
+
+def container_class(found: type, location: Location) -> type[LightningContainer]:
+    """`found`, the class at `location`.
+
+    Raises:
+        UsageError: it is no container.
+        InnerEyeError: its `__init__` asks for arguments.
+    """
+    name = location.class_name
+    if not issubclass(found, LightningContainer):
+        raise UsageError(
+            f"{name} is no LightningContainer: {location.file}:{location.line}",
+            hint=f"name the container, or write class {name}(LightningContainer)",
+        )
+    try:
+        signature(found).bind()
+    except TypeError as error:
+        raise InnerEyeError(
+            f"{name}.__init__ can't be called without arguments: {error}",
+            hint="make each argument a parameter of the class, as in num_layers = param.Integer(3)",
+        ) from None
+    return found
+
+
+def model_of(container: LightningContainer) -> pl.LightningModule:
+    """The model that the container creates; it is kept in the container.
+
+    Raises:
+        InnerEyeError: `create_model` is missing, or gives something else.
+    """
+    _require(container, "create_model")
+    container.create_lightning_module_and_store()
+    model: object = container._model  # `container.model` raises where it is None
+    if isinstance(model, pl.LightningModule):
+        return model
+    hint = "derive the model from LightningModuleWithOptimizer, or from pytorch_lightning.LightningModule"
+    if any(base.__module__.startswith("lightning.") for base in type(model).__mro__):
+        hint = "import pytorch_lightning, not lightning.pytorch: to Python they are two packages"
+    raise _wrong(container, "create_model", model, "a LightningModule", hint)
+
+
+def data_of(container: LightningContainer, model: pl.LightningModule) -> pl.LightningDataModule:
+    """The data module that the container gives.
+
+    Raises:
+        InnerEyeError: `get_data_module` is missing, or gives something else.
+    """
+    _require(container, "get_data_module")
+    data: object = container.get_data_module()
+    own_loaders = is_overridden("train_dataloader", model)
+    if isinstance(data, pl.LightningDataModule) or (data is None and own_loaders):
+        return cast(pl.LightningDataModule, data)  # None: Lightning asks the model itself
+    raise _wrong(container, "get_data_module", data, "a LightningDataModule", "wrap the data in one")
+
+
+def _require(container: LightningContainer, method: str) -> None:
+    if getattr(type(container), method) is getattr(LightningContainer, method):
+        name = type(container).__name__
+        raise InnerEyeError(f"{name} has no {method}", hint=f"write 'def {method}(self):' in {name}")
+
+
+def _wrong(container: LightningContainer, method: str, given: object, wanted: str, hint: str) -> InnerEyeError:
+    what = f"a {type(given).__name__}"
+    if given is None:
+        what, hint = "nothing", "end it with 'return' and what it made"
+    elif isinstance(given, type):
+        what, hint = f"the class {given.__name__}", f"call the class: return {given.__name__}(...)"
+    return InnerEyeError(f"{type(container).__name__}.{method}() returned {what}, not {wanted}", hint=hint)

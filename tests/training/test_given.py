@@ -1,0 +1,96 @@
+"""What a container gives that it should not: each is told by its method, with what to write."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import pytorch_lightning as pl
+import torch
+
+from innereye_runtime.containers.container import LightningContainer
+from innereye_runtime.containers.discovery import Location
+from innereye_runtime.errors import InnerEyeError
+from innereye_runtime.training.given import container_class, data_of, model_of
+
+PLACE = Location("mine", "Mine", Path("/project/mine.py"), 3)
+
+
+class Model(pl.LightningModule):
+    pass
+
+
+class OwnLoaders(pl.LightningModule):
+    def train_dataloader(self) -> Any:
+        return []
+
+
+def container(model: Any = None, data: Any = None) -> LightningContainer:
+    class Mine(LightningContainer):
+        def create_model(self) -> Any:
+            return model
+
+        def get_data_module(self) -> Any:
+            return data
+
+    return Mine()
+
+
+@pytest.mark.parametrize(
+    ("model", "message", "hint"),
+    [
+        (None, "Mine.create_model() returned nothing, not a LightningModule", "return"),
+        (Model, "returned the class Model", "return Model(...)"),
+        (torch.nn.Linear(1, 1), "returned a Linear", "derive the model"),
+    ],
+)
+def test_a_model_that_is_none_is_told(model: Any, message: str, hint: str) -> None:
+    with pytest.raises(InnerEyeError) as info:
+        model_of(container(model))
+    assert message in str(info.value)
+    assert hint in info.value.hint
+
+
+def test_a_model_of_the_other_lightning_is_told() -> None:
+    other = type("Model", (), {"__module__": "lightning.pytorch.core.module"})
+    with pytest.raises(InnerEyeError) as info:
+        model_of(container(other()))
+    assert "import pytorch_lightning" in info.value.hint
+
+
+@pytest.mark.parametrize(
+    ("data", "message"), [(None, "returned nothing"), ([1], "returned a list"), (pl.LightningDataModule, "the class")]
+)
+def test_data_that_is_none_is_told(data: Any, message: str) -> None:
+    with pytest.raises(InnerEyeError, match=rf"Mine.get_data_module\(\) .*{message}"):
+        data_of(container(data=data), Model())
+
+
+def test_what_is_right_passes() -> None:
+    model, data = Model(), pl.LightningDataModule()
+    assert model_of(container(model)) is model
+    assert data_of(container(data=data), model) is data
+    assert data_of(container(), OwnLoaders()) is None
+
+
+def test_a_method_that_is_not_there_is_named() -> None:
+    class Empty(LightningContainer):
+        pass
+
+    with pytest.raises(InnerEyeError, match="Empty has no create_model"):
+        model_of(Empty())
+    with pytest.raises(InnerEyeError, match="Empty has no get_data_module"):
+        data_of(Empty(), Model())
+
+
+def test_a_class_that_is_no_container_or_asks_for_arguments_is_refused() -> None:
+    class Asking(LightningContainer):
+        def __init__(self, size: int) -> None:
+            super().__init__()
+
+    with pytest.raises(InnerEyeError, match=r"is no LightningContainer: /project/mine.py:3"):
+        container_class(Model, PLACE)
+    with pytest.raises(InnerEyeError, match="without arguments: missing a required argument: 'size'"):
+        container_class(Asking, PLACE)
+    assert container_class(LightningContainer, PLACE) is LightningContainer
