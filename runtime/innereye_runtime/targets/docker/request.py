@@ -9,10 +9,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from innereye_runtime.job.datasets import datasets_of
 from innereye_runtime.job.handover import Handover
 from innereye_runtime.job.launch import PLACE
 from innereye_runtime.job.resolve import Job
-from innereye_runtime.manifest.model import Gpus, Manifest
+from innereye_runtime.manifest.model import Dataset, Gpus, Manifest
 from innereye_runtime.manifest.units import Memory
 
 CPU_IMAGE, GPU_IMAGE = "innereye-runtime:cpu", "innereye-runtime:gpu"
@@ -83,6 +84,8 @@ class DockerPlan:
     model_name: str
     outputs_folder: Path
     caller: Caller
+    datasets: tuple[Dataset, ...]
+    """What the launcher brings here before the container starts; where it then lies is not known yet."""
 
     def describe(self) -> dict[str, Any]:
         request = self.request
@@ -94,6 +97,7 @@ class DockerPlan:
             "run_folder": str(folder),
             "user": request.user,
             "mounts": [f"{bind.source}{' (read-only)' if bind.read_only else ''}" for bind in request.binds],
+            "datasets": [str(dataset.local or dataset.id) for dataset in self.datasets],
             "environment": dict(request.environment),
             "secrets": list(self.manifest.secrets),
             "gpus": request.gpus,
@@ -132,7 +136,7 @@ def plan_for(job: Job, caller: Caller) -> DockerPlan:
     if compute.gpus == "none":
         # Where NVIDIA's runtime is the engine's default, every container would get every GPU.
         environment.setdefault("NVIDIA_VISIBLE_DEVICES", "void")
-    roots = list(_import_roots(job))
+    roots, datasets = list(_import_roots(job)), _datasets(job)
     if roots:
         environment.setdefault("PYTHONPATH", ":".join(map(str, roots)))
     request = ContainerRequest(
@@ -143,7 +147,7 @@ def plan_for(job: Job, caller: Caller) -> DockerPlan:
         groups=caller.groups,
         working_directory=job.code_root,
         environment=environment,
-        binds=tuple(sorted(_binds(job, roots))),
+        binds=tuple(sorted(_binds(job, roots, datasets))),
         labels={f"{LABEL}.model": job.model_name, f"{LABEL}.manifest": str(manifest.path or "")},
         memory=memory,
         cpus=compute.docker.cpus,
@@ -158,6 +162,7 @@ def plan_for(job: Job, caller: Caller) -> DockerPlan:
         model_name=job.model_name,
         outputs_folder=job.outputs_folder,
         caller=caller,
+        datasets=datasets,
     )
 
 
@@ -173,14 +178,25 @@ def container_name(run: str, attempt: int, pid: int) -> str:
     return f"{re.sub(r'[^a-zA-Z0-9_.-]', '-', run)}-{pid}-{attempt}"
 
 
-def _binds(job: Job, roots: list[Path]) -> Iterator[Bind]:
+def _datasets(job: Job) -> tuple[Dataset, ...]:
+    """Those that the launcher brings: all of the job's, unless the class itself names a folder that is not on this
+    machine. The image may have that one, so they are left to the running side.
+    """
+    named = job.arguments["local_dataset"].origin == "command line"
+    values = {name: argument.value for name, argument in job.arguments.items()}
+    found = datasets_of(job.manifest, values, overridden=named, cwd=job.cwd)
+    own = named or not job.manifest.datasets
+    return () if own and any(one.local and not one.local.exists() for one in found) else found
+
+
+def _binds(job: Job, roots: list[Path], datasets: tuple[Dataset, ...]) -> Iterator[Bind]:
     yield from {Bind(root) for root in (job.code_root, *roots)}
     manifest = job.manifest
     if manifest.path is not None and not manifest.path.is_relative_to(job.code_root):
         yield Bind(manifest.path)
-    datasets = {dataset.local for dataset in manifest.datasets if dataset.local is not None}
+    folders = {dataset.local for dataset in datasets if dataset.local is not None}
     named = {path for path in _paths_in_arguments(job) if not path.is_relative_to(job.code_root)}
-    yield from (Bind(path) for path in datasets | named)
+    yield from (Bind(path) for path in folders | named)
 
 
 def _paths_in_arguments(job: Job) -> Iterator[Path]:

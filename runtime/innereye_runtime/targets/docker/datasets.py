@@ -1,0 +1,22 @@
+"""The datasets of a container, which may neither mount nor open a store: the launcher brings them, and they are bound
+read-only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from innereye_runtime.data.bringing import Brought
+from innereye_runtime.targets.docker.request import Bind, DockerPlan
+
+
+def with_datasets(plan: DockerPlan, brought: Sequence[Brought]) -> DockerPlan:
+    """The plan whose container has the folders that were brought, at the same paths, and knows of them."""
+    folders = tuple(one.path for one in brought)
+    binds = {*plan.request.binds, *(Bind(folder) for folder in folders)}
+    return replace(
+        plan,
+        request=replace(plan.request, binds=tuple(sorted(binds))),
+        handover=replace(plan.handover, datasets=folders),
+    )
