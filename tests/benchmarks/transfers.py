@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import resource
 import subprocess
 import sys
 import time
@@ -14,6 +15,8 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from hashlib import file_digest
 from pathlib import Path
+
+from innereye_runtime.data.copying import WORKERS
 
 
 def fetch_ours(url: str, target: Path) -> Callable[[], None]:
@@ -100,9 +103,13 @@ def main(name: str, what: str, target: str) -> None:
 
 
 def peak_memory() -> int:
-    """Bytes. `getrusage` would tell that of the process that started this one, where it was larger."""
+    """Bytes, at most: of this process, and of each worker it started what the largest had (or this one, at its start).
+
+    Of this process `getrusage` would tell that of the one that started it, where that was larger.
+    """
     (line,) = (line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("VmHWM:"))
-    return int(line.split()[1]) * 1024
+    workers = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * WORKERS
+    return (int(line.split()[1]) + workers) * 1024
 
 
 if __name__ == "__main__":

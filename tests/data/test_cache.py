@@ -116,12 +116,11 @@ def test_after_a_boot_the_files_are_read_once(dataset: Path, monkeypatch: pytest
 def test_a_torn_journal_counts_as_far_as_it_goes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "journal"
     with closing(journal.Journal.open(path)) as first:
-        first.add("a\nb", 0, b"\1" * 32)
-        first.add("c", 1, b"\2" * 32)
+        first.add([("a\nb", 0, b"\1" * 32), ("c", 1, b"\2" * 32)])
     path.write_text(path.read_text()[:-9])
     with closing(journal.Journal.open(path)) as again:
         assert again.done == {("a\nb", 0): b"\1" * 32}
-        again.add("d", 0, b"\3" * 32)
+        again.add([("d", 0, b"\3" * 32)])
     with closing(journal.Journal.open(path)) as third:
         assert third.done == {("a\nb", 0): b"\1" * 32, ("d", 0): b"\3" * 32}
     monkeypatch.setattr(journal, "boot_id", lambda: "another boot")

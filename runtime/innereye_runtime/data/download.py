@@ -8,19 +8,26 @@ from __future__ import annotations
 import errno
 import os
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from hashlib import sha256
 from pathlib import Path
 
+from innereye_runtime.data.copy_worker import LARGEST, READ_ONLY
+from innereye_runtime.data.copying import WORKERS as COPIERS
+from innereye_runtime.data.copying import Copiers
 from innereye_runtime.data.hashing import BLOCK, blocks_of, content_digest, parallel
 from innereye_runtime.data.journal import Journal
 from innereye_runtime.data.progress import Progress
-from innereye_runtime.data.source import Item, Source
+from innereye_runtime.data.source import FolderSource, Item, Source
 from innereye_runtime.errors import DataError
 
 WORKERS = 8
 """Blocks of 8 MiB in flight: 64 MiB of memory, and enough of them to hide the way to a store."""
-_READ_ONLY, _UNFINISHED = 0o444, 0o644
+_UNFINISHED = 0o644
+_MANY = 1000
+"""From so many small files on, processes that copy them are worth their start."""
+_SHARE = 64
+"""Files that one of them is given at a time."""
 
 
 def download(source: Source, items: Sequence[Item], folder: Path, progress: Progress) -> dict[str, str]:
@@ -68,14 +75,13 @@ class _Download:
             if (item.name, block) in done:
                 self._told(item, block)
         missing = [unit for unit in units if (unit[0].name, unit[1]) not in done]
-        fetched = parallel(self._fetch, missing, cost=lambda unit: _length(*unit), workers=WORKERS, batch=8)
-        for (item, block), digest in zip(missing, fetched, strict=True):
+        for (item, block), digest in self._bring(missing):
             done[item.name, block] = digest
             self._told(item, block)
         for item, block in units:
             blocks.setdefault(item.name, []).append(done[item.name, block])
             if block and block == blocks_of(item.size) - 1:
-                Path(self._prefix + item.name).chmod(_READ_ONLY)
+                Path(self._prefix + item.name).chmod(READ_ONLY)
         return {item.name: content_digest(blocks[item.name] if item.size else ()) for item in items}
 
     def _still_there(self, items: Sequence[Item]) -> dict[tuple[str, int], bytes]:
@@ -97,6 +103,27 @@ class _Download:
         for name in {os.path.dirname(item.name) for item in items}:  # noqa: PTH120 - Path is slow, and these are many
             os.makedirs(self._prefix + name, exist_ok=True)  # noqa: PTH103
 
+    def _bring(self, units: Sequence[tuple[Item, int]]) -> Iterator[tuple[tuple[Item, int], bytes]]:
+        """Each block and its digest, as it is there and stands in the journal."""
+        if isinstance(self._source, FolderSource):
+            small = [unit for unit in units if unit[0].size <= LARGEST]
+            if len(small) >= _MANY:
+                with Copiers(self._source.root, self._folder) as copiers:
+                    shares = [small[at : at + _SHARE] for at in range(0, len(small), _SHARE)]
+                    copied = parallel(
+                        lambda share: self._copy(copiers, share), shares, cost=lambda share: BLOCK, workers=COPIERS
+                    )
+                    for share, digests in zip(shares, copied, strict=True):
+                        yield from zip(share, digests, strict=True)
+                units = [unit for unit in units if unit[0].size > LARGEST]
+        fetched = parallel(self._fetch, units, cost=lambda unit: _length(*unit), workers=WORKERS, batch=8)
+        yield from zip(units, fetched, strict=True)
+
+    def _copy(self, copiers: Copiers, share: Sequence[tuple[Item, int]]) -> list[bytes]:
+        digests = copiers.copy([item for item, _ in share])
+        self._journal.add((item.name, block, digest) for (item, block), digest in zip(share, digests, strict=False))
+        return digests + [self._fetch(unit) for unit in share[len(digests) :]]
+
     def _told(self, item: Item, block: int) -> None:
         self._progress.advance(int(block == 0), _length(item, block))
 
@@ -116,7 +143,7 @@ class _Download:
                 os.ftruncate(descriptor, item.size)
         finally:
             os.close(descriptor)
-        self._journal.add(item.name, block, digest)
+        self._journal.add([(item.name, block, digest)])
         return digest
 
     def _open(self, item: Item, whole: bool) -> int:
@@ -125,10 +152,10 @@ class _Download:
         if not whole:
             return os.open(path, flags, _UNFINISHED)
         try:
-            return os.open(path, flags | os.O_EXCL, _READ_ONLY)
+            return os.open(path, flags | os.O_EXCL, READ_ONLY)
         except FileExistsError:  # of a try that was killed between the file and its line in the journal
             os.unlink(path)  # noqa: PTH108
-            return os.open(path, flags | os.O_EXCL, _READ_ONLY)
+            return os.open(path, flags | os.O_EXCL, READ_ONLY)
 
 
 def _length(item: Item, block: int) -> int:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import errno
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from json.encoder import encode_basestring_ascii
 from pathlib import Path
 from typing import Self
@@ -45,14 +45,14 @@ class Journal:
         os.write(journal._descriptor, b"\n" if done else boot_id().encode() + b"\n")
         return journal
 
-    def add(self, name: str, block: int, digest: bytes) -> None:
-        """Thread-safe: the kernel appends a line at a time.
+    def add(self, blocks: Iterable[tuple[str, int, bytes]]) -> None:
+        """Adds the digests of blocks by file name and block number. Thread-safe: the kernel appends them at once.
 
         Raises:
             OSError: it can't be written.
         """
-        line = f"{block} {digest.hex()} {encode_basestring_ascii(name)}\n".encode()
-        if os.write(self._descriptor, line) != len(line):
+        lines = "".join(f"{block} {digest.hex()} {encode_basestring_ascii(name)}\n" for name, block, digest in blocks)
+        if os.write(self._descriptor, lines.encode()) != len(lines):
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     def close(self) -> None:

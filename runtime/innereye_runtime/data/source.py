@@ -8,6 +8,7 @@ from hashlib import blake2b
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
+from innereye_runtime.data.copy_worker import version_of_file
 from innereye_runtime.data.tree import show, unreadable, walk
 from innereye_runtime.errors import DataError
 
@@ -109,15 +110,15 @@ class FolderSource:
     """
 
     def __init__(self, root: Path) -> None:
-        self._root = root.resolve()
-        self._prefix = f"{self._root}/"
+        self.root = root.resolve()
+        self._prefix = f"{self.root}/"
 
     @property
     def url(self) -> str:
-        return os.fspath(self._root)
+        return os.fspath(self.root)
 
     def list(self) -> list[Item]:
-        return sorted(Item(name, size, f"{mtime} {ctime}") for name, size, mtime, ctime, _ in walk(self._root))
+        return sorted(Item(name, size, f"{mtime} {ctime}") for name, size, mtime, ctime, _ in walk(self.root))
 
     def read(self, item: Item, start: int, length: int) -> Buffer:
         try:
@@ -130,8 +131,7 @@ class FolderSource:
         except FileNotFoundError:
             raise ChangedError(item.name) from None
         except OSError as error:
-            raise unreadable(error, self._root, item.name) from error
-        version = f"{found.st_mtime_ns} {found.st_ctime_ns}"
-        if len(content) != length or found.st_size != item.size or version != item.version:
+            raise unreadable(error, self.root, item.name) from error
+        if len(content) != length or found.st_size != item.size or version_of_file(found) != item.version:
             raise ChangedError(item.name)
         return content

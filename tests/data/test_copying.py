@@ -1,0 +1,147 @@
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from innereye_runtime.data import copying
+from innereye_runtime.data.cache import Cache, Copy
+from innereye_runtime.data.fingerprint import fingerprint
+from innereye_runtime.data.journal import Journal
+from innereye_runtime.data.progress import Quiet
+from innereye_runtime.data.source import Buffer, ChangedError, FolderSource, Item, version_of
+
+STAGE = """
+import sys
+from pathlib import Path
+from innereye_runtime.data.cache import Cache
+from innereye_runtime.data.progress import Quiet
+from innereye_runtime.data.source import FolderSource
+source = FolderSource(Path(sys.argv[1]))
+Cache().obtain(source, source.list(), Quiet())
+"""
+
+
+class Source(FolderSource):
+    """Remembers what was read by this process, and not by a worker."""
+
+    def __init__(self, root: Path) -> None:
+        super().__init__(root)
+        self.reads: list[str] = []
+
+    def read(self, item: Item, start: int, length: int) -> Buffer:
+        self.reads.append(item.name)
+        return super().read(item, start, length)
+
+
+@pytest.fixture
+def source(tmp_path: Path) -> Source:
+    """A folder of 1,200 small files, with hostile names among them, an empty one and a large one."""
+    root = tmp_path / "many"
+    for number in range(1195):
+        place = root / f"{number % 7}"
+        place.mkdir(parents=True, exist_ok=True)
+        (place / f"{number}.bin").write_bytes(os.urandom(number % 3000))
+    for name in ("new\nline", "\udcff", "é", "x" * 255, "empty"):
+        (root / name).write_bytes(b"" if name == "empty" else os.fsencode(name))
+    (root / "large").write_bytes(os.urandom(3 << 20))
+    return Source(root)
+
+
+@pytest.fixture
+def workers(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """The process ids of the workers that were started."""
+    started: list[int] = []
+    popen = subprocess.Popen
+
+    def start(*arguments: object, **options: object) -> subprocess.Popen[bytes]:
+        process = popen(*arguments, **options)  # type: ignore[call-overload]
+        started.append(process.pid)
+        return process  # type: ignore[no-any-return]
+
+    monkeypatch.setattr(copying.subprocess, "Popen", start)
+    return started
+
+
+def obtain(source: FolderSource, items: list[Item] | None = None) -> Copy:
+    copy = Cache().obtain(source, items or source.list(), Quiet())
+    copy.lock.release()
+    return copy
+
+
+def test_workers_copy_what_is_small_and_no_more(source: Source, workers: list[int]) -> None:
+    copy = obtain(source)
+    assert copy.fingerprint == fingerprint(source.root) == fingerprint(copy.path)
+    assert set(source.reads) == {"large"}
+    assert {path.stat().st_mode & 0o777 for path in copy.path.rglob("*") if path.is_file()} == {0o444}
+    assert len(workers) == copying.WORKERS
+    assert not [pid for pid in workers if Path(f"/proc/{pid}").exists()], "they end with the copying"
+
+
+def test_a_few_files_are_not_worth_a_worker(dataset: Path, workers: list[int]) -> None:
+    obtain(FolderSource(dataset))
+    assert workers == []
+
+
+def test_a_file_that_changes_between_list_and_copy_is_told(source: Source) -> None:
+    items = source.list()
+    changed = source.root / "3" / "3.bin"
+    changed.write_bytes(b"new")
+    with pytest.raises(ChangedError, match=r"3/3\.bin"):
+        obtain(source, items)
+    assert not list(Cache().root.rglob("complete.json"))
+
+
+def test_what_a_killed_worker_did_not_do_is_done(
+    source: Source, workers: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    copy = copying.Copiers.copy
+
+    def kill(self: copying.Copiers, files: list[tuple[str, int, str]]) -> list[bytes]:
+        for pid in workers[:2]:
+            os.kill(pid, signal.SIGKILL)
+        return copy(self, files)
+
+    monkeypatch.setattr(copying.Copiers, "copy", kill)
+    found = obtain(source)
+    assert found.fingerprint == fingerprint(source.root) == fingerprint(found.path)
+    assert len(source.reads) > 1
+
+
+def test_a_torn_file_of_an_earlier_try_is_replaced(source: Source) -> None:
+    part = Cache().root / version_of(source, source.list()) / "part"
+    (part / "3").mkdir(parents=True)
+    journal = Journal.open(part.with_name("journal"))
+    journal.add([("another", 0, bytes(32))])
+    journal.close()
+    (part / "3" / "3.bin").write_bytes(b"eno")
+    found = obtain(source)
+    assert found.fingerprint == fingerprint(found.path)
+    assert "3/3.bin" in source.reads
+
+
+@pytest.mark.parametrize("moment", [0.0, 0.02, 0.05, 0.1, 0.2])
+def test_killed_at_any_moment_it_is_whole_the_next_time(source: Source, moment: float) -> None:
+    def there() -> int:
+        return sum(len(files) for _, _, files in os.walk(Cache().root))
+
+    process = subprocess.Popen([sys.executable, "-c", STAGE, str(source.root)])
+    wait_for(lambda: there() > 3 or process.poll() is not None)
+    time.sleep(moment)
+    process.kill()
+    process.wait()
+    found = obtain(source)
+    assert found.fingerprint == fingerprint(source.root) == fingerprint(found.path)
+
+
+def wait_for(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 60
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.002)
