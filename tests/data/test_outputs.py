@@ -3,6 +3,8 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import threading
+from functools import partial
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -40,6 +42,24 @@ def test_every_file_stands_there_with_size_and_sha256_sorted(run: Path) -> None:
     }
     assert verify(run) == ()
     assert [path.name for path in run.iterdir() if path.name.startswith(".")] == []
+
+
+def test_large_files_are_hashed_side_by_side(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    both = threading.Barrier(2, timeout=20)
+    hashed = module.file_sha256
+
+    def meet(path: Path) -> tuple[int, str]:
+        if path.suffix == ".large":
+            both.wait()
+        return hashed(path)
+
+    for name in ("one.large", "two.large"):
+        with (run / name).open("wb") as file:
+            file.truncate(9 << 20)
+    monkeypatch.setattr(module, "file_sha256", meet)
+    monkeypatch.setattr(module, "parallel", partial(module.parallel, workers=2))
+    write_outputs(run)
+    assert len(listed(run)["files"]) == 5
 
 
 def test_written_again_after_a_change_it_is_true_again(run: Path) -> None:
