@@ -72,6 +72,23 @@ def test_a_class_that_no_namespace_holds_is_pointed_at(write: Any) -> None:
     assert error.value.hint == f"it stands in {folder / 'deep/down/mine.py'}: write 'namespaces: [deep.down.mine]'"
 
 
+@pytest.mark.parametrize(
+    ("name", "namespaces", "hint"),
+    [
+        ("lungs.py:Lungs", [], "write lungs:Lungs"),
+        ("Lungs", ["lungs.py"], "write lungs"),
+        ("lungs.ipynb:Lungs", [], "from a notebook: move it to a .py file"),
+        ("Lungs", ["lungs.ipynb"], "from a notebook: move it to a .py file"),
+        ("Lungs", ["lungs"], "lungs.ipynb to a .py file"),
+    ],
+)
+def test_a_file_in_place_of_a_module_is_told(tmp_path: Path, name: str, namespaces: list[str], hint: str) -> None:
+    (tmp_path / "lungs.ipynb").write_text('{"cells": [{"source": "class Lungs(LightningContainer):"}]}')
+    with pytest.raises(DiscoveryError) as info:
+        find(name, namespaces, [tmp_path])
+    assert hint in info.value.hint
+
+
 def test_a_class_found_twice_names_every_place(write: Any) -> None:
     write("mine/one.py", CLASS.format("Mine"))
     folder = write("mine/two.py", "\n" + CLASS.format("Mine"))

@@ -166,7 +166,6 @@ UNREAD = {
     "a parameter that a function makes": "def layers():\n    ...\nclass Mine:\n    a = layers()\n",
     "a loop in the body": "class Mine:\n    for n in range(3):\n        locals()[f'a{n}'] = n\n",
     "a class that is made": "Mine = type('Mine', (), {})\n",
-    "a syntax error": "class Mine(:\n",
 }
 
 
@@ -175,6 +174,33 @@ def test_what_can_not_be_read_is_said(case: str, write: Any) -> None:
     found = source_of(write("mine.py", UNREAD[case]))
     assert len(found.unread) == 1
     assert "mine.py" in found.unread[0]
+
+
+CONTAINER = "from innereye_runtime import LightningContainer\n"
+REFUSED = {
+    "a syntax error": (f"{CONTAINER}class Mine(LightningContainer)\n    pass\n", "mine.py:2: expected ':'"),
+    "a model": ("import torch\nclass Mine(torch.nn.Module):\n    pass\n", "mine.py:2"),
+    "a plain class": ("class Mine:\n    pass\n", "Mine is no LightningContainer"),
+}
+NOT_REFUSED = {
+    "a container": f"{CONTAINER}class Mine(LightningContainer):\n    pass\n",
+    "by the old path": "from InnerEye.ML.lightning_container import LightningContainer as L\nclass Mine(L):\n    x = 1\n",
+    "one below another": f"{CONTAINER}class A(LightningContainer):\n    pass\nclass Mine(A):\n    pass\n",
+    "a base that can't be read": "from elsewhere import Base\nclass Mine(Base):\n    pass\n",
+}
+
+
+@pytest.mark.parametrize("case", REFUSED)
+def test_a_class_that_can_not_be_trained_is_refused(case: str, write: Any) -> None:
+    text, wanted = REFUSED[case]
+    refusal = source_of(write("mine.py", text)).refusal
+    assert refusal is not None
+    assert wanted in refusal[0]
+
+
+@pytest.mark.parametrize("case", NOT_REFUSED)
+def test_a_container_is_not_refused(case: str, write: Any) -> None:
+    assert source_of(write("mine.py", NOT_REFUSED[case])).refusal is None
 
 
 HEAD = "import param\nclass Mine(param.Parameterized):\n"

@@ -191,6 +191,17 @@ def test_what_the_source_does_not_tell_is_checked_against_the_class(tmp_path: Pa
     assert "error[E301]: the container has no parameter 'depth'" in (result.run / "logs" / "console.log").read_text()
 
 
+def test_a_module_of_the_users_hides_none_of_pythons(tmp_path: Path) -> None:
+    project = tiny_project(tmp_path)
+    project.write("random.py", "raise SystemExit('not the random that PyTorch asks for')\n")
+    assert project.run("tiny.yaml", "--num_epochs=1").exit_code == 0
+    project.write("statistics.py", (tmp_path / "tiny.py").read_text())
+    taken = project.run(project.write("taken.yaml", MANIFEST.replace("[tiny]", "[statistics]")).name)
+    assert taken.exit_code == 2
+    assert "error: the name 'statistics' is taken by " in taken.stdout
+    assert f"hint: rename {tmp_path / 'statistics.py'}" in taken.stdout
+
+
 def test_a_command_line_without_torch_says_what_to_install(tmp_path: Path) -> None:
     project = tiny_project(tmp_path)
     project.write("hidden/sitecustomize.py", "import sys\nsys.modules['pytorch_lightning'] = None\n")

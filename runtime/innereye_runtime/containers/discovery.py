@@ -94,7 +94,7 @@ def load(location: Location, search_path: Sequence[Path] = ()) -> type:
     """The class itself. Imports its module and no other; what that module raises, is raised as it is.
 
     Raises:
-        DiscoveryError: the module has no such class.
+        DiscoveryError: the module has no such class, or its name is that of another one, which Python has imported.
     """
     from innereye_runtime.containers import old_lightning
 
@@ -105,6 +105,11 @@ def load(location: Location, search_path: Sequence[Path] = ()) -> type:
         if folder not in sys.path:
             sys.path.insert(0, folder)
     module = import_module(location.module)
+    if getattr(module, "__file__", None) is None or not Path(str(module.__file__)).samefile(location.file):
+        raise DiscoveryError(
+            f"the name '{location.module}' is taken by {getattr(module, '__file__', None) or 'a module of Python'}",
+            hint=f"rename {location.file}",
+        )
     found = getattr(module, location.class_name, None)
     if not isinstance(found, type):
         near = _near(location.class_name, [name for name, value in vars(module).items() if isinstance(value, type)], 1)
@@ -124,10 +129,8 @@ def _in_module(module: str, name: str, search_path: Sequence[Path]) -> Location:
     place = locate(module, search_path)
     if place is None or place.file is None:
         folders = ", ".join(map(str, search_path))
-        raise DiscoveryError(
-            f"there is no module '{module}'",
-            hint=f"searched: {folders or 'nothing but sys.path'}, and Python's own path",
-        )
+        searched = f"searched: {folders or 'nothing but sys.path'}, and Python's own path"
+        raise DiscoveryError(f"there is no module '{module}'", hint=_file_for_module(module, name) or searched)
     located = next((location for location in _classes(place) if location.class_name == name), None)
     # A class that the source does not show may be made when the module is imported: `load` will tell.
     return located or Location(module, name, place.file, 1)
@@ -180,10 +183,21 @@ def _unknown(
     message = f"there is no class '{class_name}' in {_listed(searched)}"
     if missing:
         message += f"; there is no module {_listed(missing)} in {_listed([str(folder) for folder in search_path])}"
+    if file_hint := next((found for each in missing if (found := _file_for_module(each))), ""):
+        return DiscoveryError(message, hint=file_hint)
     near = _near(class_name, known, 3)
     if near:
         return DiscoveryError(message, hint=f"did you mean {' or '.join(repr(name) for name in near)}?")
     return DiscoveryError(message, hint=_elsewhere(class_name, search_path))
+
+
+def _file_for_module(name: str, class_name: str = "") -> str:
+    """The hint for a file's name where a module's is wanted; else ''."""
+    if name.endswith(".ipynb"):
+        return "a class can't be imported from a notebook: move it to a .py file"
+    if name.endswith(".py"):
+        return f"a module is named without .py: write {name.removesuffix('.py')}{':' * bool(class_name)}{class_name}"
+    return ""
 
 
 def _elsewhere(class_name: str, search_path: Sequence[Path]) -> str:
@@ -196,6 +210,9 @@ def _elsewhere(class_name: str, search_path: Sequence[Path]) -> str:
                 break
             if all(part.isidentifier() for part in parts) and wanted.search(file.read_bytes()):
                 return f"it stands in {file}: write 'namespaces: [{'.'.join(parts)}]'"
+        notebook = next((file for file in root.glob("*.ipynb") if class_name.encode() in file.read_bytes()), None)
+        if notebook is not None:
+            return f"a class can't be imported from a notebook: move it from {notebook} to a .py file"
     return "name the module that holds it in container.namespaces, or write package.module:ClassName"
 
 

@@ -26,6 +26,8 @@ class ClassSource:
     parameters: Mapping[str, Parameter]
     unread: tuple[str, ...] = ()
     """What could not be read, a sentence each. Empty: these are all parameters."""
+    refusal: tuple[str, str] | None = None
+    """Why the class can't be trained, and what to do about it; None where nothing is known against it."""
 
 
 def read(location: Location, search_path: Sequence[Path]) -> ClassSource:
@@ -43,6 +45,9 @@ class _Reader:
     def read(self, location: Location) -> ClassSource:
         module = self.modules.module(location.module, location.file)
         cls = self.modules.named(module, location.class_name) if module is not None else None
+        if module is not None and module.broken:
+            hint = "python -m py_compile shows the line"
+            return ClassSource(name=location.class_name, parameters={}, refusal=(module.problem, hint))
         if module is not None and module.problem:
             self.unread.append(module.problem)
         elif not isinstance(cls, SourceClass):
@@ -50,13 +55,19 @@ class _Reader:
                 f"{location.file} makes the class {location.class_name} in a way that its source does not show"
             )
         parameters: dict[str, Parameter] = {}
+        refusal = None
         if isinstance(cls, SourceClass):
             mro = self._mro(cls, ())
+            if not self.unread and not any(isinstance(base, SourceClass) and _is_container(base) for base in mro):
+                message = f"{cls.name} is no LightningContainer: {location.file}:{cls.node.lineno}"
+                refusal = (message, f"name the container, or write class {cls.name}(LightningContainer)")
             for base in reversed(mro):
                 if isinstance(base, SourceClass):
                     self._body(base, parameters)
             parameters = self._after_init(mro, parameters)
-        return ClassSource(name=location.class_name, parameters=resolved(parameters), unread=tuple(self.unread))
+        return ClassSource(
+            name=location.class_name, parameters=resolved(parameters), unread=tuple(self.unread), refusal=refusal
+        )
 
     def _mro(self, cls: SourceClass, below: tuple[SourceClass, ...]) -> list[SourceClass | External]:
         """The method resolution order, as far as bases can be found: Python's own merge."""
@@ -130,6 +141,10 @@ class _Reader:
         sentence = f"{cls.name} ({cls.module.place.file}:{cls.node.lineno}): {what}"
         if sentence not in self.unread:
             self.unread.append(sentence)
+
+
+def _is_container(cls: SourceClass) -> bool:
+    return cls.name == "LightningContainer" and cls.module.place.name == "innereye_runtime.containers.container"
 
 
 def _targets(parameter: Parameter | None, value: Any) -> list[tuple[str, Any]]:

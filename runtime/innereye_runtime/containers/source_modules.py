@@ -74,6 +74,8 @@ class SourceModule:
     """Modules of `from x import *`."""
     problem: str = ""
     """Why it could not be parsed."""
+    broken: bool = False
+    """Python will not parse it either."""
 
     @property
     def package(self) -> str:
@@ -169,7 +171,11 @@ def _parsed(place: Place) -> SourceModule:
         return module
     try:
         tree = ast.parse(place.file.read_bytes())
-    except (OSError, SyntaxError, ValueError) as error:
+    except SyntaxError as error:
+        module.problem = f"{place.file}:{error.lineno}: {error.msg}"
+        module.broken = True
+        return module
+    except (OSError, ValueError) as error:
         module.problem = f"{place.file} can't be read: {error}"
         return module
     for statement in statements(tree.body):

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+from innereye_runtime.errors import PreflightError
+
 
 @dataclass(frozen=True, slots=True)
 class RunPaths:
@@ -83,15 +85,22 @@ def create_run_folder(outputs: Path, model: str, now: datetime) -> RunPaths:
     """A new, empty run folder under `outputs`. Two starts in one second get two folders, whoever makes them.
 
     Raises:
-        OSError: the folder can't be made.
+        PreflightError: the folder can't be made.
     """
-    outputs.mkdir(parents=True, exist_ok=True)
-    name, count = run_name(model, now), 1
-    while True:
-        root = outputs / (name if count == 1 else f"{name}_{count}")
-        try:
-            root.mkdir()
-        except FileExistsError:
-            count += 1
-        else:
-            return RunPaths(root)
+    try:
+        outputs.mkdir(parents=True, exist_ok=True)
+        name, count = run_name(model, now), 1
+        while True:
+            root = outputs / (name if count == 1 else f"{name}_{count}")
+            try:
+                root.mkdir()
+            except FileExistsError:
+                count += 1
+            else:
+                return RunPaths(root)
+    except OSError as error:
+        reason = "it is a file" if isinstance(error, FileExistsError) else error.strerror
+        raise PreflightError(
+            f"outputs.folder: no run folder can be made in {outputs}: {reason}",
+            hint="name a folder that you may write to",
+        ) from None

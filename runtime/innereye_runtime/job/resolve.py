@@ -13,7 +13,7 @@ from innereye_runtime.containers.parameter import Parameter
 from innereye_runtime.containers.source import ClassSource, read
 from innereye_runtime.containers.values import plain
 from innereye_runtime.errors import ManifestError, UsageError
-from innereye_runtime.manifest.diagnostics import Diagnostic
+from innereye_runtime.manifest.diagnostics import Diagnostic, Severity
 from innereye_runtime.manifest.loading import Loaded, load, parse
 from innereye_runtime.manifest.model import Manifest, TargetName
 
@@ -81,18 +81,21 @@ def resolve(
         try:
             location = find(loaded.container.class_name, loaded.container.namespaces, places)
         except DiscoveryError as error:
-            diagnostics.append(_not_found(error, loaded))
+            diagnostics.append(_of_class("E300", str(error), error.hint, loaded=loaded))
     if location is not None:
         found = read(location, places)
-        checked = check(
-            found.parameters,
-            loaded=loaded,
-            overrides=parse_overrides(overrides),
-            incomplete=bool(found.unread),
-            cwd=cwd,
-        )
-        diagnostics += [*_unread(found, loaded), *checked.diagnostics]
-        arguments = dict(checked.arguments)
+        if found.refusal is not None:
+            diagnostics.append(_of_class("E309", *found.refusal, loaded=loaded))
+        else:
+            checked = check(
+                found.parameters,
+                loaded=loaded,
+                overrides=parse_overrides(overrides),
+                incomplete=bool(found.unread),
+                cwd=cwd,
+            )
+            diagnostics += [*_unread(found, loaded), *checked.diagnostics]
+            arguments = dict(checked.arguments)
     diagnostics.sort(key=lambda diagnostic: (diagnostic.code[1:2] == "4", diagnostic.span))
     if location is None or loaded.manifest is None or any(diagnostic.severity == "error" for diagnostic in diagnostics):
         raise ManifestError(diagnostics)
@@ -124,18 +127,16 @@ def parse_overrides(words: Sequence[str]) -> list[Override]:
         raise UsageError(str(error)) from error
 
 
-def _not_found(error: DiscoveryError, loaded: Loaded) -> Diagnostic:
-    assert loaded.document is not None  # it has a container, so its text was read
-    span = loaded.document.span(("container", "class"))
-    return loaded.document.diagnostic("E300", span, str(error), hint=error.hint)
-
-
 def _unread(found: ClassSource, loaded: Loaded) -> list[Diagnostic]:
     """What could not be checked before the class is imported: it is said, and checked then."""
-    assert loaded.document is not None
-    span = loaded.document.span(("container", "class"))
     hint = "the running side imports the class, and checks its arguments before training"
-    return [loaded.document.diagnostic("N300", span, text, hint=hint, severity="note") for text in found.unread]
+    return [_of_class("N300", text, hint, loaded=loaded, severity="note") for text in found.unread]
+
+
+def _of_class(code: str, message: str, hint: str, *, loaded: Loaded, severity: Severity = "error") -> Diagnostic:
+    assert loaded.document is not None  # it has a container, so its text was read
+    span = loaded.document.span(("container", "class"))
+    return loaded.document.diagnostic(code, span, message, hint=hint, severity=severity)
 
 
 def _with_overrides(

@@ -227,6 +227,10 @@ def _wrong_form(departure: Departure) -> tuple[str, str]:
             f"write {name}; the caller's environment has the value",
         )
     message = f"'{quote(value)}' is not {departure.schema['title']}"
+    if departure.path[-1] == "class" and "/" in value:
+        module, _, name = value.rpartition(":")
+        dotted = module.removesuffix(".py").strip("./").replace("/", ".")
+        return message, f"write {quote(dotted or 'package.module')}:{quote(name)}"
     if departure.path[-1] == "class" and ":" not in value and "." in value:
         module, _, name = value.rpartition(".")
         return message, f"write {quote(module)}:{quote(name)}"

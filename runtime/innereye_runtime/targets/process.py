@@ -22,6 +22,9 @@ from innereye_runtime.job.resolve import Job
 from innereye_runtime.manifest.model import Manifest
 from innereye_runtime.targets.supervision import RetryBudget, secret_values, supervised
 
+_ENTRYPOINT = ("-P", "-m", "innereye_runtime.entrypoint")
+"""-P: without it the working directory is searched first, and a random.py of the user's would be PyTorch's `random`."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProcessPlan:
@@ -40,7 +43,7 @@ class ProcessPlan:
     def describe(self) -> dict[str, Any]:
         return {
             "target": "process",
-            "command": [self.executable, "-m", "innereye_runtime.entrypoint", *self.request.argv()],
+            "command": [self.executable, *_ENTRYPOINT, *self.request.argv()],
             "run_folder": str(self.request.run_folder or f"{self.outputs_folder}/<UTC start>_{self.model_name}"),
             "environment": dict(self.environment),
             "secrets": list(self.manifest.secrets),
@@ -81,7 +84,7 @@ class ProcessHandle:
     def _start(self) -> subprocess.Popen[bytes]:
         request = replace(self._plan.request, run_folder=self._paths.root)
         return subprocess.Popen(
-            [self._plan.executable, "-m", "innereye_runtime.entrypoint", *request.argv()],
+            [self._plan.executable, *_ENTRYPOINT, *request.argv()],
             env={**os.environ, **self._plan.environment},
             stdin=subprocess.DEVNULL,
             stdout=self._stdout,
