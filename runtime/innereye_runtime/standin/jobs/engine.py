@@ -7,6 +7,9 @@ from pathlib import Path
 
 from innereye_runtime.errors import PreflightError
 
+PROXIES = ("http_proxy", "https_proxy", "no_proxy", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY")
+"""Build arguments that Docker knows by itself, and keeps out of the image."""
+
 
 def docker(*words: str, check: bool = True) -> str:
     """What `docker WORDS` printed, stripped.
@@ -23,22 +26,13 @@ def docker(*words: str, check: bool = True) -> str:
     return done.stdout.strip()
 
 
-def start(words: list[str], errors: Path) -> subprocess.Popen[bytes]:
-    """`docker WORDS` as a process of its own, whose own complaints go to the file `errors`."""
-    with errors.open("wb") as file:
+def start(words: list[str], log: Path) -> subprocess.Popen[bytes]:
+    """`docker WORDS` as a process of its own, what it prints going to the file `log`."""
+    with log.open("wb") as file:
         return subprocess.Popen(
             ["docker", *words],
             stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=file,
+            stdout=file,
+            stderr=subprocess.STDOUT,
             process_group=0,  # Ctrl-C in the terminal is for the client
         )
-
-
-def build(context: Path, dockerfile: str, tag: str) -> None:
-    """Builds an image.
-
-    Raises:
-        PreflightError: it does not build; with what docker said.
-    """
-    docker("build", "--quiet", "--tag", tag, "--file", str(context / dockerfile), str(context))

@@ -19,7 +19,7 @@ def owner_label() -> str:
 
 
 def labels() -> list[str]:
-    """The same, and the machine, as words of `docker run` and `docker network create`."""
+    """The same, and the machine, as words of `docker run`, `docker network create` and `docker build`."""
     return ["--label", owner_label(), "--label", f"{HOST}={socket.gethostname()}"]
 
 

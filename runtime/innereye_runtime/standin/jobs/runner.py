@@ -13,7 +13,8 @@ from typing import Any
 
 from innereye_runtime.errors import ImageError, InnerEyeError
 from innereye_runtime.standin.jobs.attempt import KEPT_FOLDERS, LOG_FOLDER, PLACEHOLDER, Attempt, prepare
-from innereye_runtime.standin.jobs.engine import build, docker, start
+from innereye_runtime.standin.jobs.engine import docker, start
+from innereye_runtime.standin.jobs.environment import image_of, remove_images
 from innereye_runtime.standin.jobs.job import Job
 from innereye_runtime.standin.jobs.leftovers import labels, remove_left_behind
 from innereye_runtime.standin.services.answers import utc_now
@@ -83,11 +84,13 @@ class Runner:
         thread.start()
 
     def stop(self) -> None:
-        """Cancels what runs, and waits until no container of a job is left."""
+        """Cancels what runs, and waits until no container and no image of a job is left."""
         for job in list(self._workspace.jobs.values()):
             job.cancel()
         for thread in self._threads:
             thread.join(self.grace + 30)
+        if self._threads:
+            remove_images()
 
     # -- the life of a job --------------------------------------------------------
 
@@ -117,7 +120,7 @@ class Runner:
             job.become("Failed")
 
     def _attempts(self, job: Job) -> list[int]:
-        mirror = Mirror(self._workspace.blobs)
+        mirror, image = Mirror(self._workspace.blobs), ""
         while True:
             job.attempt += 1
             job.preempted.clear()
@@ -126,26 +129,15 @@ class Runner:
                     job.become(status)
             if job.canceled.is_set():
                 return []
-            codes = self._attempt(job, self._image(job, mirror), mirror)
+            image = image or image_of(job, self._root / job.name / "build", mirror)
+            if job.canceled.is_set():
+                return []
+            codes = self._attempt(job, image, mirror)
             if not job.preempted.is_set() or job.canceled.is_set():
                 return codes
             job.warnings.append("Low priority compute preemption warning: a node has been preempted.")
             if not self._restarts_preempted:
                 return codes
-
-    def _image(self, job: Job, mirror: Mirror) -> str:
-        identifier = job.properties["environmentId"]
-        match = re.search(r"/environments/([^/]+)/versions/([^/]+)$", identifier)
-        if match is None:
-            raise ImageError(f"the stand-in has no curated environments: {identifier}")
-        environment = self._workspace.asset("environments", match[1], match[2])["properties"]
-        if not environment.get("build"):
-            return str(environment["image"])
-        context = self._root / job.name / "context"
-        mirror.download(*self._workspace.locate(environment["build"]["contextUri"]), context)
-        tag = f"azureml-stand-in/{match[1].lower()}:{match[2].lower()}"[:120]
-        build(context, environment["build"].get("dockerfilePath") or "Dockerfile", tag)
-        return tag
 
     def _attempt(self, job: Job, image: str, mirror: Mirror) -> list[int]:
         """The exit codes of the nodes."""

@@ -1,8 +1,8 @@
 """Runs as a process of its own, started by `azurite`: `guardian.py FOLDER LABEL COMMAND...`.
 
 Starts the command, Azurite, and waits until its standard input closes, which it does however the stand-in ends. Then it
-ends the command and deletes FOLDER. Where no byte came first, the stand-in was killed: the containers and networks of
-its jobs, which carry LABEL, go too. Uses nothing but the standard library, so that it starts at once.
+ends the command and deletes FOLDER. Where no byte came first, the stand-in was killed: the containers, networks
+and images of its jobs, which carry LABEL, go too. Uses nothing but the standard library, so that it starts at once.
 """
 
 from __future__ import annotations
@@ -49,6 +49,7 @@ def _remove_jobs(label: str) -> None:
         for listing, removal in (
             (("ps", "--all", "--quiet"), ("rm", "--force", "--volumes")),
             (("network", "ls", "--quiet"), ("network", "rm")),
+            (("images", "--quiet"), ("rmi", "--force")),
         ):
             found = _docker(*listing, "--filter", f"label={label}").split()
             if found:

@@ -10,15 +10,18 @@ from collections.abc import Iterator
 from innereye_runtime.targets.azureml.session import ARTIFACTS, Session
 
 STARTED_AGAIN = b"\n-- the job was started again --\n"
-_FIRST_RANK = re.compile(r".*/std_log(_process_0+)?\.txt")
+_SHOWN = re.compile(r"azureml-logs/20_image_build_log\.txt|user_logs/std_log(_process_0+)?\.txt")
+"""Of a job's artifacts: what the build of its environment printed, where one was built, and its first process."""
 
 
 class LogReader:
-    """What the first process of a job prints. `read` gives what is new since it was last called."""
+    """What the build of a job's environment and its first process print. `read` gives what is new since it was last
+    called.
+    """
 
     def __init__(self, session: Session, job: str) -> None:
         self._session = session
-        self._prefix = f"ExperimentRun/dcid.{job}/user_logs/"
+        self._prefix = f"ExperimentRun/dcid.{job}/"
         self._seen: dict[str, int] = {}
 
     def read(self) -> Iterator[bytes]:
@@ -43,7 +46,7 @@ class LogReader:
         blobs = self._session.ask(
             "looking for the log", lambda client: list(container.list_blobs(name_starts_with=self._prefix))
         )
-        return [(blob.name, blob.size) for blob in blobs if _FIRST_RANK.fullmatch(blob.name)]
+        return [(blob.name, blob.size) for blob in blobs if _SHOWN.fullmatch(blob.name.removeprefix(self._prefix))]
 
     def _fetch(self, name: str, start: int) -> bytes:
         data: bytes = self._session.container(ARTIFACTS).download_blob(name, offset=start).readall()
