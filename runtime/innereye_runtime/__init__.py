@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from innereye_runtime.containers.container import LightningContainer
     from innereye_runtime.containers.dataset_parameters import DatasetParams
+    from innereye_runtime.containers.figures import add_curve, add_figure, add_overlay
     from innereye_runtime.containers.generic import GenericConfig
     from innereye_runtime.containers.inference import InnerEyeInference, ModelExecutionMode
     from innereye_runtime.containers.module import LightningModuleWithOptimizer
@@ -58,6 +59,9 @@ __all__ = [
     "TrainerParams",
     "WorkflowParams",
     "__version__",
+    "add_curve",
+    "add_figure",
+    "add_overlay",
 ]
 
 
@@ -70,4 +74,4 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return sorted(globals().keys() | _HOMES.keys())
+    return sorted(__all__)

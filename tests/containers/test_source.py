@@ -184,7 +184,7 @@ REFUSED = {
 }
 NOT_REFUSED = {
     "a container": f"{CONTAINER}class Mine(LightningContainer):\n    pass\n",
-    "by the old path": "from InnerEye.ML.lightning_container import LightningContainer as L\nclass Mine(L):\n    x = 1\n",
+    "by the old path": "from InnerEye.ML.lightning_container import LightningContainer as L\nclass Mine(L):\n    x = 1",
     "one below another": f"{CONTAINER}class A(LightningContainer):\n    pass\nclass Mine(A):\n    pass\n",
     "a base that can't be read": "from elsewhere import Base\nclass Mine(Base):\n    pass\n",
 }
