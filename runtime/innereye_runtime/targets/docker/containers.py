@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from innereye_runtime.data import mounting
 from innereye_runtime.errors import UsageError
 from innereye_runtime.job.paths import RunPaths
 from innereye_runtime.manifest.units import Memory
@@ -103,6 +104,7 @@ def end_all(client: APIClient, those: Sequence[JobContainer]) -> list[Ended]:
         if container.orphan:
             remove(client, container)
     remove_left_behind()
+    mounting.remove_left_behind()
     return [
         Ended(run=one.run, run_folder=one.run_folder, exit_code=code, removed=one.orphan)
         for one, code in zip(those, codes, strict=True)

@@ -8,17 +8,19 @@ import signal
 import socket
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from innereye_runtime.data.datasets import bring_here
 from innereye_runtime.errors import InnerEyeError
 from innereye_runtime.job import provenance
 from innereye_runtime.job.launch import Launch
 from innereye_runtime.job.paths import RunPaths, create_run_folder
 from innereye_runtime.job.resolve import Job
+from innereye_runtime.targets.docker.datasets import with_datasets
 from innereye_runtime.targets.docker.end import End, close_record, end_of
 from innereye_runtime.targets.docker.engine import create, digest_of, translated
 from innereye_runtime.targets.docker.launch import launch_file
@@ -38,7 +40,13 @@ class DockerTarget:
         return plan_for(job, Caller.current())
 
     def submit(self, plan: DockerPlan, *, stdout: int) -> DockerHandle:
-        """Checks what can be checked, makes the run folder. The container starts in `wait`: signals reach it there."""
+        """Checks what can be checked, brings the datasets, makes the run folder. The container starts in `wait`:
+        signals reach it there.
+        """
+        with ExitStack() as held:
+            return self._submit(plan, held, stdout=stdout)
+
+    def _submit(self, plan: DockerPlan, held: ExitStack, *, stdout: int) -> DockerHandle:
         secrets = secret_values(plan.manifest.secrets, os.environ)
         # git and the engine are other processes: asked at once, they answer in the time of the slower one.
         code: list[provenance.Code] = []
@@ -52,6 +60,8 @@ class DockerTarget:
             outputs=plan.outputs_folder,
         )
         require(subject)
+        brought = held.enter_context(bring_here(plan.datasets))
+        plan = with_datasets(plan, brought)
         folder = plan.handover.run_folder
         if folder is None:
             folder = create_run_folder(plan.outputs_folder, plan.model_name, datetime.now(UTC)).root
@@ -67,19 +77,25 @@ class DockerTarget:
         launch = Launch(
             code=code[0],
             image={"reference": plan.request.image, "digest": digest_of(subject.image)},
+            datasets=[one.to_data() for one in brought],
             secrets=secrets,
         )
-        return DockerHandle(subject.client, plan, paths, launch, stdout=stdout)
+        return DockerHandle(subject.client, plan, paths, launch, held.pop_all(), stdout=stdout)
 
 
 class DockerHandle:
-    """A container, and its successors where the manifest allows retries. Nothing of it is left when `wait` returns."""
+    """A container, and its successors where the manifest allows retries. Nothing of it is left when `wait` returns, and
+    its datasets, which `held` keeps here, are let go.
+    """
 
-    def __init__(self, client: APIClient, plan: DockerPlan, paths: RunPaths, launch: Launch, *, stdout: int) -> None:
+    def __init__(
+        self, client: APIClient, plan: DockerPlan, paths: RunPaths, launch: Launch, held: ExitStack, *, stdout: int
+    ) -> None:
         self._client = client
         self._plan = plan
         self._paths = paths
         self._launch = launch
+        self._held = held
         self._stdout = stdout
         self._container: Container | None = None
 
@@ -88,6 +104,10 @@ class DockerHandle:
         return str(self._paths.root)
 
     def wait(self) -> int:
+        with self._held:
+            return self._wait()
+
+    def _wait(self) -> int:
         compute = self._plan.manifest.compute
         budget = RetryBudget(compute.retries)
         attempt = 1
