@@ -96,11 +96,7 @@ class Engine:
 
     def names(self) -> list[str]:
         """The containers of runs that are there, in whatever state."""
-        client = connect()
-        try:
-            return [container.name for container in containers(client)]
-        finally:
-            client.close()
+        return [container.name for container in containers(connect())]
 
 
 @pytest.fixture(scope="session")

@@ -1,4 +1,4 @@
-"""The Docker target. The engine's SDK is not imported before a job is submitted or asked for."""
+"""The Docker target: a job in a container of a local engine."""
 
 from __future__ import annotations
 

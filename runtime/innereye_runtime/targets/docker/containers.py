@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import socket
@@ -9,22 +10,19 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from innereye_runtime.data import mounting
 from innereye_runtime.errors import UsageError
 from innereye_runtime.job.paths import RunPaths
 from innereye_runtime.manifest.units import Memory
+from innereye_runtime.targets.docker.client import Chunk, EngineClient, RefusedError
 from innereye_runtime.targets.docker.end import close_record, end_of
 from innereye_runtime.targets.docker.engine import translated
 from innereye_runtime.targets.docker.launch import remove_left_behind
-from innereye_runtime.targets.docker.output import Chunk
 from innereye_runtime.targets.docker.processes import is_alive
 from innereye_runtime.targets.docker.request import LABEL
 from innereye_runtime.targets.supervision import GRACE_SECONDS
-
-if TYPE_CHECKING:
-    from docker import APIClient
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,14 +46,14 @@ class JobContainer:
         return asdict(self)
 
 
-def containers(client: APIClient) -> list[JobContainer]:
+def containers(client: EngineClient) -> list[JobContainer]:
     """Every container of a run on this engine, the newest first."""
     with translated():
-        found = client.containers(all=True, filters={"label": f"{LABEL}.run"})
+        found = client.get("/containers/json", all=1, filters=json.dumps({"label": [f"{LABEL}.run"]}))
     return [_job_container(entry) for entry in found]
 
 
-def find(client: APIClient, words: Sequence[str]) -> list[JobContainer]:
+def find(client: EngineClient, words: Sequence[str]) -> list[JobContainer]:
     """The containers that the words name: by a run folder, a run's name, or the start of a container's name or id.
 
     Raises:
@@ -96,7 +94,7 @@ class Ended:
         return f"{ended}, and was removed" if self.removed else ended
 
 
-def end_all(client: APIClient, those: Sequence[JobContainer]) -> list[Ended]:
+def end_all(client: EngineClient, those: Sequence[JobContainer]) -> list[Ended]:
     """Stops the containers, all at the same time, and removes those that have no launcher."""
     with ThreadPoolExecutor(max_workers=max(len(those), 1)) as threads:
         codes = list(threads.map(lambda container: stop(client, container), those))
@@ -111,7 +109,7 @@ def end_all(client: APIClient, those: Sequence[JobContainer]) -> list[Ended]:
     ]
 
 
-def stop(client: APIClient, container: JobContainer) -> int | None:
+def stop(client: EngineClient, container: JobContainer) -> int | None:
     """Asks the run to save what it has and end, waits as long as a launcher would, then kills it.
 
     A launcher that is there is asked instead, as it would take the end of its container for a preemption and start it
@@ -119,18 +117,18 @@ def stop(client: APIClient, container: JobContainer) -> int | None:
     """
     if container.state not in ("running", "paused"):
         return None
-    if not container.orphan and _ask(container.launcher):
-        with translated():
-            try:
-                return int(client.wait(container.id, timeout=GRACE_SECONDS + 10)["StatusCode"])
-            except _not_found():
-                return None  # it was quicker
+    place = f"/containers/{container.id}"
+    seconds = GRACE_SECONDS + 10
     with translated():
-        client.stop(container.id, timeout=GRACE_SECONDS)
         try:
-            return int(client.inspect_container(container.id)["State"]["ExitCode"])
-        except _not_found():
-            return None
+            if not container.orphan and _ask(container.launcher):
+                return int(client.post(f"{place}/wait", timeout=seconds)["StatusCode"])
+            client.post(f"{place}/stop", timeout=seconds, t=GRACE_SECONDS)
+            return int(client.get(f"{place}/json")["State"]["ExitCode"])
+        except RefusedError as refusal:
+            if refusal.not_found:
+                return None  # it was quicker
+            raise
 
 
 def _ask(launcher: str) -> bool:
@@ -142,14 +140,16 @@ def _ask(launcher: str) -> bool:
     return True
 
 
-def remove(client: APIClient, container: JobContainer) -> None:
+def remove(client: EngineClient, container: JobContainer) -> None:
     """Removes a container that was left behind, and tells its end in run.json."""
     with translated():
         try:
-            details = client.inspect_container(container.id)
-            client.remove_container(container.id, force=True, v=True)
-        except _not_found():
-            return
+            details = client.get(f"/containers/{container.id}/json")
+            client.delete(f"/containers/{container.id}", force=1, v=1)
+        except RefusedError as refusal:
+            if refusal.not_found:
+                return
+            raise
     host = details["HostConfig"]
     end = end_of(
         details["State"],
@@ -162,21 +162,10 @@ def remove(client: APIClient, container: JobContainer) -> None:
         close_record(paths, end, model=container.model)
 
 
-def output(client: APIClient, container: JobContainer, *, follow: bool) -> Iterator[Chunk]:
-    """What the container printed so far, and with `follow` all that it will, until its end.
-
-    Read frame by frame from the engine's own answer: the SDK's `logs` mixes the two streams, and its `attach` loses
-    what the engine sends together with the first bytes of its answer.
-    Source: Docker Engine API, "Stream format" of attach.
-    """
-    address = f"{client.base_url}/v{client.api_version}/containers/{container.id}/logs"
+def output(client: EngineClient, container: JobContainer, *, follow: bool) -> Iterator[Chunk]:
+    """What the container printed so far, and with `follow` all that it will, until its end."""
     with translated():
-        parameters = {"stdout": "1", "stderr": "1", "follow": str(int(follow))}
-        answer = client.get(address, params=parameters, stream=True, timeout=None)
-        answer.raise_for_status()
-        while header := answer.raw.read(8):
-            data = answer.raw.read(int.from_bytes(header[4:], "big"))
-            yield (data, None) if header[0] == 1 else (None, data)
+        yield from client.stream("GET", f"/containers/{container.id}/logs", stdout=1, stderr=1, follow=int(follow))
 
 
 def _job_container(entry: dict[str, Any]) -> JobContainer:
@@ -196,9 +185,3 @@ def _job_container(entry: dict[str, Any]) -> JobContainer:
         launcher=launcher.partition("-")[0] if here else "",
         orphan=here and not is_alive(launcher),
     )
-
-
-def _not_found() -> type[Exception]:
-    from docker.errors import NotFound
-
-    return NotFound

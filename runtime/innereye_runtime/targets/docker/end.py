@@ -13,12 +13,15 @@ from innereye_runtime.job.paths import RunPaths
 from innereye_runtime.job.record import RunRecord, give_room_back, state_of
 from innereye_runtime.manifest.units import Memory
 
+_GO_ON = "innereye-run resume, with the run folder, goes on from its newest checkpoint"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class End:
     exit_code: int
     reason: str
     """Empty where the running side is the one that knows."""
+    hint: str = ""
 
 
 def end_of(state: Mapping[str, Any], *, memory: Memory, shared_memory: Memory, stopped_by: int | None) -> End:
@@ -28,20 +31,21 @@ def end_of(state: Mapping[str, Any], *, memory: Memory, shared_memory: Memory, s
         asked = ExitCode.INTERRUPTED if stopped_by == signal.SIGINT else ExitCode.STOPPED
         name = signal.Signals(stopped_by).name
         if code == 128 + signal.SIGKILL:
-            return End(exit_code=asked, reason=f"did not end in time after {name}, and was killed")
+            return End(exit_code=asked, reason=f"did not end in time after {name}, and was killed", hint=_GO_ON)
         return End(exit_code=asked, reason=f"ended by {name} before or after training, with nothing to save")
     if code == 128 + signal.SIGKILL or (state.get("OOMKilled") and code > 128):
         if state.get("OOMKilled"):
             return End(
                 exit_code=128 + signal.SIGKILL,
-                reason=f"out of memory: the job needed more than its {memory}; raise compute.docker.memory, "
-                "or use a smaller batch or fewer workers",
+                reason=f"out of memory: the job needed more than its {memory}",
+                hint="raise compute.docker.memory, or use a smaller batch or fewer workers",
             )
-        return End(exit_code=code, reason="killed from outside (SIGKILL)")
+        return End(exit_code=code, reason="killed from outside (SIGKILL)", hint=_GO_ON)
     if code == 128 + signal.SIGBUS:
         return End(
             exit_code=code,
-            reason=f"out of shared memory: the job needed more than its {shared_memory}; raise compute.shm_size",
+            reason=f"out of shared memory: the job needed more than its {shared_memory}",
+            hint="raise compute.shm_size, or use fewer workers",
         )
     if code > 128:
         return End(exit_code=code, reason=f"ended by {_name(code - 128)}")
@@ -49,7 +53,7 @@ def end_of(state: Mapping[str, Any], *, memory: Memory, shared_memory: Memory, s
 
 
 def close_record(paths: RunPaths, end: End, *, model: str) -> str:
-    """Writes the end into run.json and the console's log where the running side could not, and returns what it wrote.
+    """Writes the end into run.json and the console's log where the running side could not, and returns the log's lines.
 
     '' where the running side has told its end itself.
     """
@@ -65,10 +69,11 @@ def close_record(paths: RunPaths, end: End, *, model: str) -> str:
     record.end_attempt(state_of(end.exit_code), end.exit_code, reason)
     record.write(paths)
     give_room_back(paths.run_json)
+    told = f"error: {reason}\n" + (f"hint: {end.hint}\n" if end.hint else "")
     if paths.logs.is_dir():
         with paths.console_log.open("a", encoding="utf-8") as log:
-            log.write(f"error: {reason}\n")
-    return reason
+            log.write(told)
+    return told
 
 
 def _name(signum: int) -> str:

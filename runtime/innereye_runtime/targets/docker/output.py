@@ -5,9 +5,9 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Iterable
+from contextlib import suppress
 
-Chunk = tuple[bytes | None, bytes | None]
-"""What the engine sends: standard output or standard error, the other being None."""
+from innereye_runtime.targets.docker.client import Chunk
 
 
 class OutputCopy:
@@ -24,10 +24,11 @@ class OutputCopy:
     @staticmethod
     def _copy(chunks: Iterable[Chunk], descriptors: tuple[int, int]) -> None:
         open_ones = set(descriptors)
-        for chunk in chunks:
-            for data, descriptor in zip(chunk, descriptors, strict=True):
-                if data and descriptor in open_ones and not write_all(descriptor, data):
-                    open_ones.discard(descriptor)
+        with suppress(ConnectionError):  # the engine is gone, which the wait for the container's end tells
+            for chunk in chunks:
+                for data, descriptor in zip(chunk, descriptors, strict=True):
+                    if data and descriptor in open_ones and not write_all(descriptor, data):
+                        open_ones.discard(descriptor)
 
 
 def write_all(descriptor: int, data: bytes) -> bool:

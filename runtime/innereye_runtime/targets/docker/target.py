@@ -12,7 +12,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from innereye_runtime.data.datasets import bring_here
 from innereye_runtime.errors import InnerEyeError
@@ -20,6 +20,7 @@ from innereye_runtime.job import provenance
 from innereye_runtime.job.launch import Launch
 from innereye_runtime.job.paths import RunPaths, create_run_folder
 from innereye_runtime.job.resolve import Job
+from innereye_runtime.targets.docker.client import EngineClient, RefusedError
 from innereye_runtime.targets.docker.datasets import with_datasets
 from innereye_runtime.targets.docker.end import End, close_record, end_of
 from innereye_runtime.targets.docker.engine import create, digest_of, translated
@@ -30,9 +31,6 @@ from innereye_runtime.targets.docker.request import Caller, DockerPlan, containe
 from innereye_runtime.targets.doctor import require
 from innereye_runtime.targets.doctor.subject import Subject
 from innereye_runtime.targets.supervision import RetryBudget, StopRequest, secret_values, supervised
-
-if TYPE_CHECKING:
-    from docker import APIClient
 
 
 class DockerTarget:
@@ -89,7 +87,7 @@ class DockerHandle:
     """
 
     def __init__(
-        self, client: APIClient, plan: DockerPlan, paths: RunPaths, launch: Launch, held: ExitStack, *, stdout: int
+        self, client: EngineClient, plan: DockerPlan, paths: RunPaths, launch: Launch, held: ExitStack, *, stdout: int
     ) -> None:
         self._client = client
         self._plan = plan
@@ -126,7 +124,8 @@ class DockerHandle:
                 with translated(self._plan.request):
                     state = container.run(asked, stdout=self._stdout)
         except InnerEyeError as error:
-            close_record(self._paths, End(exit_code=error.exit_code, reason=str(error)), model=self._plan.model_name)
+            end = End(exit_code=error.exit_code, reason=str(error), hint=error.hint)
+            close_record(self._paths, end, model=self._plan.model_name)
             raise
         end = end_of(
             state,
@@ -134,9 +133,8 @@ class DockerHandle:
             shared_memory=self._plan.request.shared_memory,
             stopped_by=asked.signum,
         )
-        reason = close_record(self._paths, end, model=self._plan.model_name)
-        if reason:  # the last line of the job's output, which the job could not write
-            write_all(2, f"error: {reason}\n".encode())
+        # The last lines of the job's output, which the job could not write.
+        write_all(2, close_record(self._paths, end, model=self._plan.model_name).encode())
         return end
 
     @contextmanager
@@ -171,9 +169,9 @@ class DockerHandle:
 class Container:
     """One container: attach, start, wait, look again, remove. In that order no byte of its output is lost."""
 
-    def __init__(self, client: APIClient, identity: str, launch: Path, paths: RunPaths) -> None:
+    def __init__(self, client: EngineClient, identity: str, launch: Path, paths: RunPaths) -> None:
         self._client = client
-        self._id = identity
+        self._place = f"/containers/{identity}"
         self._launch = launch
         self._paths = paths
         self._started = False
@@ -182,8 +180,8 @@ class Container:
         """The engine's `State` of the container after its end. Asked to stop before its start, it never starts."""
         if asked.signum is not None:
             return {"ExitCode": 128 + asked.signum}
-        chunks = self._client.attach(self._id, stdout=True, stderr=True, stream=True, demux=True)
-        self._client.start(self._id)
+        chunks = self._client.stream("POST", f"{self._place}/attach", stream=1, stdout=1, stderr=1)
+        self._client.post(f"{self._place}/start")
         self._started = True
         # The container has the file by now, and keeps it when its name is gone here.
         shutil.rmtree(self._launch.parent, ignore_errors=True)
@@ -193,33 +191,30 @@ class Container:
         try:
             if asked.signum is not None:
                 self.signal(asked.signum)
-            self._client.wait(self._id, timeout=None)
+            self._client.post(f"{self._place}/wait", timeout=None)
             output.finish()
         finally:
             ended.set()
-        state: dict[str, Any] = self._client.inspect_container(self._id)["State"]
+        state: dict[str, Any] = self._client.get(f"{self._place}/json")["State"]
         return state
 
     def signal(self, signum: int) -> None:
         """Sends a signal to the container where it runs; does nothing where it does not yet, or no more."""
-        from docker.errors import APIError
-
         if signum == signal.SIGINT and not self._paths.console_log.exists():
             signum = signal.SIGTERM  # Python would answer the other one with a traceback out of its imports
         if self._started:
             try:
-                self._client.kill(self._id, signum)
-            except APIError:
+                self._client.post(f"{self._place}/kill", signal=int(signum))
+            except (RefusedError, OSError):
                 return
 
     def remove(self) -> None:
-        from docker.errors import NotFound
-
         with translated():
             try:
-                self._client.remove_container(self._id, force=True, v=True)
-            except NotFound:
-                return
+                self._client.delete(self._place, force=1, v=1)
+            except RefusedError as refusal:
+                if not refusal.not_found:
+                    raise
 
     def _repeat(self, asked: StopRequest, ended: threading.Event) -> None:
         """Sends a signal of the first moments again: a container's first process misses one before it listens.

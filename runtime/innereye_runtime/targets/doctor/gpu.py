@@ -20,7 +20,7 @@ def check(subject: Subject) -> Finding:
         return ok(f"no GPU is asked for; this machine has {there}")
     if subject.target == "docker":
         try:
-            local = subject.client.base_url.startswith("http+docker://")
+            local = subject.client.address.is_local
             runtimes = subject.info.get("Runtimes") or {}
         except PreflightError:
             return skipped("needs the engine")

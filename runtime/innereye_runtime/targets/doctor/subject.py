@@ -7,13 +7,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from innereye_runtime.manifest.model import Manifest, TargetName
+from innereye_runtime.targets.docker.client import EngineClient
 from innereye_runtime.targets.docker.engine import connect, image_of, translated
-
-if TYPE_CHECKING:
-    from docker import APIClient
 
 
 @dataclass(kw_only=True)
@@ -25,7 +23,7 @@ class Subject:
     environment: Mapping[str, str] = field(default_factory=lambda: os.environ)
 
     @cached_property
-    def client(self) -> APIClient:
+    def client(self) -> EngineClient:
         """Raises PreflightError where no engine answers."""
         return connect()
 
@@ -33,7 +31,7 @@ class Subject:
     def info(self) -> dict[str, Any]:
         """What the engine says of itself and its machine."""
         with translated():
-            found: dict[str, Any] = self.client.info()
+            found: dict[str, Any] = self.client.get("/info")
         return found
 
     @cached_property

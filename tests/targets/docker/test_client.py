@@ -1,0 +1,145 @@
+"""The engine's address, and requests to it: against a server that answers what each test says."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from innereye_runtime.errors import PreflightError
+from innereye_runtime.targets.docker.address import DEFAULT, Address
+from innereye_runtime.targets.docker.client import EngineClient, RefusedError
+from innereye_runtime.targets.docker.engine import connect
+
+PONG = b"HTTP/1.0 200 OK\r\nApi-Version: 1.41\r\n\r\nOK"
+
+
+class Server:
+    """Answers one request after another with the bytes that it was given, and keeps the requests."""
+
+    def __init__(self, listener: socket.socket, answers: list[bytes]) -> None:
+        self.requests: list[bytes] = []
+        self._listener = listener
+        self._answers = answers
+        self._thread = threading.Thread(target=self._serve, daemon=True)
+        self._thread.start()
+
+    def _serve(self) -> None:
+        for answer in self._answers:
+            connection, _ = self._listener.accept()
+            with connection:
+                self.requests.append(connection.recv(1 << 16))
+                connection.sendall(answer)
+
+
+@pytest.fixture
+def serve(tmp_path: Path) -> Iterator[Callable[..., tuple[Server, EngineClient]]]:
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(tmp_path / "s"))
+        listener.listen()
+
+        def serve(*answers: bytes) -> tuple[Server, EngineClient]:
+            server = Server(listener, [PONG, *answers])
+            return server, EngineClient.connect(Address(host=f"unix://{tmp_path / 's'}"))
+
+        yield serve
+
+
+def ok(body: bytes) -> bytes:
+    return b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n\r\n" + body
+
+
+def test_a_request_is_of_the_engines_own_version_and_carries_its_data(
+    serve: Callable[..., tuple[Server, EngineClient]],
+) -> None:
+    server, client = serve(ok(b'{"Id": "1"}'), b"HTTP/1.0 204 No Content\r\n\r\n")
+    assert client.api_version == "1.41"
+    assert client.post("/containers/create", {"Image": "a"}, name="b c") == {"Id": "1"}
+    head, _, body = server.requests[1].partition(b"\r\n\r\n")
+    assert head.startswith(b"POST /v1.41/containers/create?name=b+c HTTP/1.0\r\n")
+    assert f"Content-Length: {len(body)}".encode() in head
+    assert json.loads(body) == {"Image": "a"}
+    assert client.post("/containers/1/start") is None
+
+
+def test_what_the_engine_refuses_is_an_error_with_its_words(
+    serve: Callable[..., tuple[Server, EngineClient]],
+) -> None:
+    _, client = serve(
+        b'HTTP/1.0 404 Not Found\r\n\r\n{"message": "no such image: x"}', b"HTTP/1.0 502 Bad Gateway\r\n\r\n<html>"
+    )
+    with pytest.raises(RefusedError, match=r"^no such image: x$") as refused:
+        client.get("/images/x/json")
+    assert refused.value.not_found
+    with pytest.raises(RefusedError, match=r"^<html>$") as refused:
+        client.get("/images/x/json")
+    assert not refused.value.not_found
+
+
+@pytest.mark.parametrize("answer", [b"", b"SSH-2.0\r\n", ok(b""), ok(b'{"a": ')], ids=repr)
+def test_an_answer_that_is_none_or_is_cut_is_an_engine_that_is_gone(
+    answer: bytes, serve: Callable[..., tuple[Server, EngineClient]]
+) -> None:
+    _, client = serve(answer)
+    with pytest.raises(ConnectionError):
+        client.post("/containers/1/wait", timeout=None)
+
+
+def test_output_comes_frame_by_frame(serve: Callable[..., tuple[Server, EngineClient]]) -> None:
+    def frame(stream: int, data: bytes) -> bytes:
+        return bytes([stream, 0, 0, 0]) + len(data).to_bytes(4, "big") + data
+
+    frames = frame(1, b"caf\xc3") + frame(2, b"oh") + frame(1, b"\xa9" * 100_000)
+    _, client = serve(ok(frames))
+    chunks = client.stream("POST", "/containers/1/attach", stdout=1)
+    assert list(chunks) == [(b"caf\xc3", None), (None, b"oh"), (b"\xa9" * 100_000, None)]
+
+
+def test_the_engine_is_where_the_docker_command_looks_for_it(tmp_path: Path) -> None:
+    home = {"DOCKER_CONFIG": str(tmp_path)}
+    assert Address.current(home) == Address(host=DEFAULT)
+    assert Address.current({**home, "DOCKER_HOST": "unix:///x"}) == Address(host="unix:///x")
+    assert Address.current({**home, "DOCKER_HOST": "tcp://a:1"}) == Address(host="tcp://a:1")
+    secure = {**home, "DOCKER_HOST": "tcp://a:1", "DOCKER_TLS_VERIFY": "1"}
+    assert Address.current(secure) == Address(host="tcp://a:1", certificates=tmp_path)
+    unchecked = {**home, "DOCKER_HOST": "tcp://a:1", "DOCKER_CERT_PATH": "/c"}
+    assert Address.current(unchecked) == Address(host="tcp://a:1", certificates=Path("/c"), verify=False)
+    (tmp_path / "config.json").write_text('{"currentContext": "lab"}')
+    with pytest.raises(PreflightError, match="there is no context 'lab'"):
+        Address.current(home)
+    meta = tmp_path / "contexts" / "meta" / hashlib.sha256(b"lab").hexdigest() / "meta.json"
+    meta.parent.mkdir(parents=True)
+    meta.write_text(json.dumps({"Name": "lab", "Endpoints": {"docker": {"Host": "unix:///lab"}}}))
+    assert Address.current(home) == Address(host="unix:///lab")
+    assert Address.current({**home, "DOCKER_CONTEXT": "default"}) == Address(host=DEFAULT)
+
+
+@pytest.mark.parametrize("host", ["ssh://somebody@there", "npipe:////./pipe/docker", "tcp://there", "there:2375"])
+def test_an_address_that_means_nothing_here_is_told(host: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DOCKER_HOST", host)
+    with pytest.raises(PreflightError, match="neither unix:///PATH nor tcp://HOST:PORT") as refused:
+        connect()
+    assert refused.value.hint
+
+
+def test_an_engine_behind_tcp_is_reached(monkeypatch: pytest.MonkeyPatch) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        server = Server(listener, [PONG])
+        monkeypatch.setenv("DOCKER_HOST", f"tcp://127.0.0.1:{listener.getsockname()[1]}")
+        assert connect().api_version == "1.41"
+        assert server.requests[0].startswith(b"GET /_ping HTTP/1.0\r\n")
+
+
+def test_an_engine_that_speaks_no_tls_where_it_should_is_told(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        Server(listener, [PONG])
+        monkeypatch.setenv("DOCKER_HOST", f"tcp://127.0.0.1:{listener.getsockname()[1]}")
+        monkeypatch.setenv("DOCKER_CERT_PATH", str(tmp_path))
+        with pytest.raises(PreflightError, match="do not trust each other") as refused:
+            connect()
+        assert "DOCKER_CERT_PATH" in refused.value.hint
