@@ -9,14 +9,13 @@ import platform
 import socket
 import sys
 import time
-import traceback
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from innereye_runtime import __version__
-from innereye_runtime.errors import ExitCode, InnerEyeError, ManifestError, UsageError
+from innereye_runtime.errors import ExitCode, ManifestError, UsageError
 from innereye_runtime.job import provenance
 from innereye_runtime.job.launch import Launch
 from innereye_runtime.job.paths import RunPaths
@@ -28,6 +27,7 @@ from innereye_runtime.manifest.writing import dump, to_data
 from innereye_runtime.training.console import recorded_console
 from innereye_runtime.training.outcome import outcome_of
 from innereye_runtime.training.signals import stop_on_signals
+from innereye_runtime.training.tracebacks import shown
 
 log = logging.getLogger("innereye_runtime")
 
@@ -65,12 +65,12 @@ class Run:
             outcome = outcome_of(error)
             if outcome.show_traceback:
                 # On the stream of the lines below it: two streams keep no order between them where they meet again.
-                log.error("%s", "".join(traceback.format_exception(error)).rstrip())
+                log.error("%s", shown(error))
             if isinstance(error, ManifestError):
                 log.error("%s", render(error.diagnostics, "text"))
             log.error("error: %s", outcome.reason)
-            if isinstance(error, InnerEyeError) and error.hint:
-                log.error("hint: %s", error.hint)
+            if outcome.hint:
+                log.error("hint: %s", outcome.hint)
             self.exit_code = outcome.exit_code
             self.record.end_attempt(state_of(outcome.exit_code), outcome.exit_code, outcome.reason)
 
