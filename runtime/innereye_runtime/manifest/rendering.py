@@ -59,17 +59,19 @@ def _excerpt(diagnostic: Diagnostic) -> tuple[str, tuple[int, int]]:
     span, line = diagnostic.span, diagnostic.lines[0]
     start = span.column - 1
     end = span.end_column - 1 if span.end_line == span.line else len(line.rstrip())
-    cells = [_cell(character) for character in line]
-    before, meant = "".join(cells[:start]), "".join(cells[start:end])
-    text, left, wide = "".join(cells), width(before), max(width(meant), 1)
-    if width(text) <= _WIDEST:
-        return text, (left, wide)
-    keep = max(0, start - _WIDEST // 3)
-    head = "..." if keep else ""
-    shown = "".join(cells[keep : keep + _WIDEST])
-    left = width(head) + width("".join(cells[keep:start]))
-    tail = "..." if keep + _WIDEST < len(cells) else ""
-    return head + shown + tail, (left, min(wide, max(1, width(head + shown) - left)))
+    first, last = 0, len(line)
+    if len(line) > _WIDEST or width(_shown(line)) > _WIDEST:  # a long line is not looked at from end to end
+        first = max(0, start - _WIDEST // 3)
+        last = min(first + _WIDEST, len(line))
+    head, tail = "..." if first else "", "..." if last < len(line) else ""
+    text = head + _shown(line[first:last])
+    left = width(head + _shown(line[first:start]))
+    wide = max(width(_shown(line[start:end])), 1)
+    return text + tail, (left, min(wide, max(1, width(text) - left)))
+
+
+def _shown(text: str) -> str:
+    return text if text.isprintable() else "".join(map(_cell, text))
 
 
 def _cell(character: str) -> str:
