@@ -1,4 +1,4 @@
-"""The names that a user imports from `innereye_runtime`: the same ones to Python, to `import *` and to a type checker."""
+"""The names that users import from `innereye_runtime`: the same to Python, to `import *` and to a type checker."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 
 import innereye_runtime
 
-CONTAINER = '''\
+CONTAINER = """\
 from pathlib import Path
 from typing import Any
 
@@ -60,7 +60,7 @@ class Mine(LightningContainer):
 class Old(OldContainer):
     def setup(self) -> None:
         print(fixed_paths.repository_root_directory(), OldMode.TEST.value)
-'''
+"""
 
 
 def test_every_public_name_is_there_by_every_way() -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from innereye_runtime.manifest.codes import TITLES
 from innereye_runtime.manifest.diagnostics import Diagnostic, Severity, Span
 from innereye_runtime.manifest.rendering import render, width
 
@@ -98,10 +99,43 @@ def test_sarif_has_what_its_standard_requires(severity: Severity, level: str) ->
 
 
 def test_sarif_names_an_absolute_path_as_a_uri() -> None:
-    shown = Diagnostic(code="E1", message="m", span=Span(1, 1, 1, 1), source=str(Path("/tmp/m.yaml")))
+    shown = Diagnostic(code="E104", message="m", span=Span(1, 1, 1, 1), source=str(Path("/tmp/m.yaml")))
     place = json.loads(render([shown], "sarif"))["runs"][0]["results"][0]["locations"][0]["physicalLocation"]
     assert place["artifactLocation"]["uri"] == "file:///tmp/m.yaml"
 
 
 def test_width_counts_cells() -> None:
     assert [width(text) for text in ("abc", "名", "e\u0301", "\u200b")] == [3, 2, 1, 0]
+
+
+ARGUMENT_CODES = [f"{letter}{number:02}" for letter in ("E3", "E4") for number in range(10)]
+
+
+def test_a_sarif_log_has_what_the_standard_requires_and_titles_and_help_for_every_code() -> None:
+    codes = [*TITLES, *ARGUMENT_CODES, "N300", "W301", "W401"]
+    span = Span(1, 1, 1, 4)
+    sources = ("m.yaml", "/project/m.yaml", "<command line>")
+    severity: dict[str, Severity] = {"E": "error", "W": "warning", "N": "note"}
+    found = [
+        Diagnostic(code=code, message="wrong", span=span, source=source, lines=("abc",), severity=severity[code[0]])
+        for code in codes
+        for source in sources
+    ]
+    log = json.loads(render(found, "sarif"))
+    assert log["version"] == "2.1.0"
+    (run,) = log["runs"]
+    rules = run["tool"]["driver"]["rules"]
+    assert run["tool"]["driver"]["name"] == "innereye-run"
+    assert [rule["id"] for rule in rules] == sorted(codes)
+    assert all(rule["shortDescription"]["text"] and rule["help"]["text"] for rule in rules)
+    for result in run["results"]:
+        assert result["message"]["text"] == "wrong"
+        assert rules[result["ruleIndex"]]["id"] == result["ruleId"]
+        assert result["level"] == rules[result["ruleIndex"]]["defaultConfiguration"]["level"]
+        (location,) = result["locations"]
+        if "physicalLocation" in location:
+            assert location["physicalLocation"]["artifactLocation"]["uri"] in ("m.yaml", "file:///project/m.yaml")
+            region = location["physicalLocation"]["region"]
+            assert 1 <= region["startLine"] <= region["endLine"] and 1 <= region["startColumn"] <= region["endColumn"]
+        else:
+            assert location["logicalLocations"][0]["name"] == "<command line>"

@@ -19,11 +19,14 @@ from innereye_runtime.containers.source_modules import OPAQUE, External, Meaning
 from innereye_runtime.containers.source_values import Evaluator, plain
 from innereye_runtime.containers.values import ValueProblemError, accept
 
+_PACKAGE = "innereye_runtime.containers."
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClassSource:
     name: str
     parameters: Mapping[str, Parameter]
+    """Those that the user's classes declare come first."""
     unread: tuple[str, ...] = ()
     """What could not be read, a sentence each. Empty: these are all parameters."""
     refusal: tuple[str, str] | None = None
@@ -64,7 +67,7 @@ class _Reader:
             for base in reversed(mro):
                 if isinstance(base, SourceClass):
                     self._body(base, parameters)
-            parameters = self._after_init(mro, parameters)
+            parameters = _own_first(self._after_init(mro, parameters), mro)
         return ClassSource(
             name=location.class_name, parameters=resolved(parameters), unread=tuple(self.unread), refusal=refusal
         )
@@ -143,8 +146,15 @@ class _Reader:
             self.unread.append(sentence)
 
 
+def _own_first(parameters: Mapping[str, Parameter], mro: Sequence[SourceClass | External]) -> dict[str, Parameter]:
+    """`parameters`, with those that the user's classes declare before those of every container; else as declared."""
+    users = [cls for cls in mro if isinstance(cls, SourceClass) and not cls.module.place.name.startswith(_PACKAGE)]
+    ranks = {cls.name: rank for rank, cls in enumerate(users)}
+    return dict(sorted(parameters.items(), key=lambda item: ranks.get(item[1].owner, len(ranks))))
+
+
 def _is_container(cls: SourceClass) -> bool:
-    return cls.name == "LightningContainer" and cls.module.place.name == "innereye_runtime.containers.container"
+    return cls.name == "LightningContainer" and cls.module.place.name == f"{_PACKAGE}container"
 
 
 def _targets(parameter: Parameter | None, value: Any) -> list[tuple[str, Any]]:

@@ -49,3 +49,35 @@ TITLES: Mapping[str, str] = {
     "W005": "A dataset that is known by its id only",
     "N001": "More problems than are shown",
 }
+
+_OF_ARGUMENTS: Mapping[str, str] = {
+    "00": "A container class that is not found, or not told by its source",
+    "01": "An unknown parameter",
+    "02": "A parameter that can't be set",
+    "03": "An argument of the wrong type",
+    "04": "An argument out of bounds",
+    "05": "An argument that is not one of the choices",
+    "06": "A list of the wrong length",
+    "07": "A parameter given twice",
+    "08": "Arguments that contradict each other",
+    "09": "A class that can't be trained",
+}
+"""Those of containers: 3 and two digits in a manifest, 4 and the same digits on the command line."""
+
+_HELP: Mapping[str, str] = {
+    "0": "A manifest is YAML 1.2 in UTF-8, with text as keys, at most 256 KiB.",
+    "1": "`innereye-run schema` prints what a manifest may hold; editors that speak to yaml-language-server show it.",
+    "2": "Each key is right by itself; together they can't be what is meant.",
+    "3": "`innereye-run explain MANIFEST` shows every parameter of the container with its value.",
+    "4": "An override is --name=value; `innereye-run explain MANIFEST` shows every parameter of the container.",
+}
+
+
+def title(code: str) -> str:
+    """What the code stands for, in a few words."""
+    return TITLES[code] if code in TITLES else _OF_ARGUMENTS[code[2:]]
+
+
+def help_text(code: str) -> str:
+    """Where to read more on problems of this kind."""
+    return _HELP[code[1]]

@@ -8,7 +8,7 @@ from typing import Any
 from urllib.parse import quote
 
 from innereye_runtime import __version__
-from innereye_runtime.manifest.codes import TITLES
+from innereye_runtime.manifest.codes import help_text, title
 from innereye_runtime.manifest.diagnostics import Diagnostic
 
 SCHEMA = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
@@ -28,7 +28,12 @@ def log(diagnostics: Sequence[Diagnostic]) -> dict[str, Any]:
 
 
 def _rule(code: str) -> dict[str, Any]:
-    return {"id": code} | ({"shortDescription": {"text": TITLES[code]}} if code in TITLES else {})
+    return {
+        "id": code,
+        "shortDescription": {"text": title(code)},
+        "help": {"text": f"{title(code)}. {help_text(code)}"},
+        "defaultConfiguration": {"level": {"E": "error", "W": "warning", "N": "note"}[code[0]]},
+    }
 
 
 def _result(diagnostic: Diagnostic, rule: int) -> dict[str, Any]:
