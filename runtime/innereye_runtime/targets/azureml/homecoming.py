@@ -99,7 +99,9 @@ def _remove_leftovers(folder: Path, known: set[Path]) -> None:
 
 
 def send_out(session: Session, folder: Path, place: Place) -> None:
-    """Puts the files of a run folder where a job will go on with it.
+    """Puts the files of a run folder where a job will go on with it. The store checks what it got against its MD5.
+
+    Results are uploaded by the platform, and checked on their way back (`bring_home`).
 
     Raises:
         PreflightError: the datastore can't be reached.
@@ -111,7 +113,7 @@ def send_out(session: Session, folder: Path, place: Place) -> None:
 
             def upload(name: str = name, file: Path = file) -> None:
                 with file.open("rb") as data:
-                    container.upload_blob(name, data, overwrite=True)
+                    container.upload_blob(name, data, overwrite=True, validate_content=True)
 
             session.ask(f"uploading {file.name}", lambda client, upload=upload: upload())  # type: ignore[misc]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from innereye_runtime.errors import ExitCode, UsageError
+from innereye_runtime.errors import ExitCode, OutputError, UsageError
 from innereye_runtime.job.paths import RunPaths
 from innereye_runtime.job.record import RunRecord
 from innereye_runtime.targets.azureml.history import exit_status_in
@@ -15,12 +15,20 @@ def exit_code_of(status: str, folder: Path, failure: str = "") -> int:
     service says.
 
     A run.json that says `running` is that of a job whose machine was taken away, or that was killed.
+
+    Raises:
+        OutputError: the job did what it had to, and its run folder, which the platform uploads, did not arrive whole.
     """
     record = _record(folder)
     told = record.exit_code if record and record.state != "running" else None
     match status:
         case "Completed":
-            return ExitCode.DONE if told is None else told
+            if not told and not RunPaths(folder).outputs_json.exists():
+                raise OutputError(
+                    f"the job is complete, and its run folder is not: {folder} has no outputs.json",
+                    hint="bring it here again with innereye-run download, or look at the job's outputs in the studio",
+                )
+            return told or ExitCode.DONE
         case "Canceled":
             # A cancelled job ends with 143, whatever its own clean-up made of the signal; unless it was done already.
             return told if told in (ExitCode.STOPPED, ExitCode.INTERRUPTED) else ExitCode.STOPPED
