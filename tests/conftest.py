@@ -9,7 +9,8 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import cache
 from importlib.util import find_spec
@@ -68,6 +69,11 @@ NEEDS = {
         remedy="pip install '.[azureml]' -c constraints.txt",
         met=lambda: find_spec("azure") is not None and find_spec("azure.ai.ml") is not None,
     ),
+    "older-azure-ai-ml": Need(
+        what="azure-ai-ml 1.34.1 in an environment of its own",
+        remedy="make one as .ci/run does, and name its innereye-run in INNEREYE_OLDER_SDK",
+        met=lambda: Path(os.environ.get("INNEREYE_OLDER_SDK") or os.devnull).is_file(),
+    ),
     "mlflow": Need(
         what="mlflow-skinny and azureml-mlflow",
         remedy="pip install '.[mlflow]' -c constraints.txt",
@@ -94,6 +100,11 @@ NEEDS = {
         met=lambda: Path("/dev/fuse").exists() and shutil.which("fusermount3") is not None,
         in_ci=False,
     ),
+    "mount": Need(
+        what="the right to mount a file system",
+        remedy="run as root",
+        met=lambda: _answers("unshare", "--mount", "mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", "/mnt"),
+    ),
     "bash": Need(what="bash", remedy="apt-get install bash", met=lambda: _answers("bash", "-c", "exit 0")),
     "zsh": Need(what="zsh", remedy="apt-get install zsh", met=lambda: _answers("zsh", "-c", "exit 0")),
     "fish": Need(what="fish", remedy="apt-get install fish", met=lambda: _answers("fish", "-c", "exit 0")),
@@ -119,6 +130,22 @@ def needs() -> Callable[..., None]:
                 pytest.skip(sentence)
 
     return need
+
+
+@pytest.fixture
+def small_disk(needs: Callable[..., None], tmp_path: Path) -> Iterator[Callable[[str], Path]]:
+    """A function that makes a file system of so many bytes (`96m`)."""
+    needs("mount")
+    with ExitStack() as mounted:
+
+        def mount(size: str) -> Path:
+            place = tmp_path / f"disk of {size}"
+            place.mkdir()
+            subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", place], check=True)
+            mounted.callback(subprocess.run, ["umount", "-l", place], check=True)
+            return place
+
+        yield mount
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

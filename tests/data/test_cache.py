@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
@@ -21,7 +22,7 @@ from innereye_runtime.data.lock import Lock
 from innereye_runtime.data.places import cache_limit
 from innereye_runtime.data.progress import Quiet
 from innereye_runtime.data.source import Buffer, ChangedError, FolderSource, Item
-from innereye_runtime.errors import DataError, PreflightError, UsageError
+from innereye_runtime.errors import PreflightError, UsageError
 
 
 class Counted(FolderSource):
@@ -273,21 +274,22 @@ def test_a_lock_whose_file_was_deleted_is_taken_anew(tmp_path: Path) -> None:
 
 
 def test_a_disk_that_fills_while_fetching_is_an_error_and_what_is_there_is_kept(
-    tmp_path: Path, small_disk: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, small_disk: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("XDG_CACHE_HOME", str(small_disk))
+    disk = small_disk("2m")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(disk))
     root = tmp_path / "large"
     root.mkdir()
     for number in range(40):
         (root / f"{number:02}").write_bytes(os.urandom(100_000))
     monkeypatch.setattr(Cache, "_make_room", lambda self, source, items, place: None)  # others fill the disk meanwhile
     source = Counted(root)
-    with pytest.raises(DataError, match=r"the disk is full: 4,000,000 bytes go to .*, and [\d,]+ are free") as raised:
+    with pytest.raises(PreflightError, match=r"disk full: 4 MB go to .*, and [\d.]+ k?B are free") as raised:
         obtain(Cache(), source)
-    assert raised.value.exit_code == 5
-    assert not list(small_disk.rglob("complete.json"))
-    assert not list(small_disk.rglob("data"))
-    subprocess.run(["mount", "-o", "remount,size=20m", str(small_disk)], check=True)
+    assert raised.value.exit_code == 3
+    assert not list(disk.rglob("complete.json"))
+    assert not list(disk.rglob("data"))
+    subprocess.run(["mount", "-o", "remount,size=20m", str(disk)], check=True)
     source.reads.clear()
     assert obtain(Cache(), source).fingerprint == fingerprint(root)
     assert len(source.reads) < 40

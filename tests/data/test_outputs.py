@@ -4,6 +4,7 @@ import json
 import os
 import shutil
 import threading
+from collections.abc import Callable
 from functools import partial
 from hashlib import sha256
 from pathlib import Path
@@ -14,7 +15,7 @@ from tests.data.test_tree import HOSTILE
 
 from innereye_runtime.data import outputs as module
 from innereye_runtime.data.outputs import check_expected, verify, write_outputs
-from innereye_runtime.errors import ExitCode, OutputError
+from innereye_runtime.errors import ExitCode, OutputError, PreflightError
 
 
 @pytest.fixture
@@ -185,14 +186,14 @@ def test_a_copy_verifies_and_a_half_copy_does_not(run: Path, tmp_path: Path) -> 
     assert verify(tmp_path / "copy") == ("checkpoints/best.ckpt is missing",)
 
 
-def test_on_a_full_disk_nothing_half_is_published(run: Path, small_disk: Path) -> None:
-    root = small_disk / "run"
+def test_on_a_full_disk_nothing_half_is_published(run: Path, small_disk: Callable[[str], Path]) -> None:
+    root = small_disk("2m") / "run"
     shutil.copytree(run, root)
     with pytest.raises(OSError, match="No space"):
         (root / "fills.bin").write_bytes(bytes(3 << 20))
-    with pytest.raises(OutputError, match="No space left on device") as raised:
+    with pytest.raises(PreflightError, match="disk full: the outputs can't be finished") as raised:
         write_outputs(root)
-    assert raised.value.exit_code == ExitCode.OUTPUTS
+    assert raised.value.exit_code == ExitCode.PREFLIGHT == 3
     assert not list(root.glob("*outputs.json*"))
     (root / "fills.bin").unlink()
     write_outputs(root)

@@ -87,7 +87,7 @@ class Cache:
 
         Raises:
             PreflightError: it does not fit the disk or the limit.
-            DataError: the source fails, or the disk is full.
+            DataError: the source fails, or the cache can't be written.
             ChangedError: an item changed since it was listed.
         """
         place = self.root / version_of(source, items)

@@ -17,9 +17,9 @@ from innereye_runtime.data.copying import WORKERS as COPIERS
 from innereye_runtime.data.copying import Copiers
 from innereye_runtime.data.hashing import BLOCK, blocks_of, content_digest, parallel
 from innereye_runtime.data.journal import Journal
-from innereye_runtime.data.progress import Progress
+from innereye_runtime.data.progress import Progress, amount
 from innereye_runtime.data.source import FolderSource, Item, Source
-from innereye_runtime.errors import DataError
+from innereye_runtime.errors import DataError, InnerEyeError, PreflightError
 
 WORKERS = 8
 """Blocks of 8 MiB in flight: 64 MiB of memory, and enough of them to hide the way to a store."""
@@ -34,7 +34,8 @@ def download(source: Source, items: Sequence[Item], folder: Path, progress: Prog
     """The content digest of each item, now a file below `folder`, of the size and version that was listed.
 
     Raises:
-        DataError: the source fails, or the disk is full.
+        DataError: the source fails, or the folder can't be written.
+        PreflightError: the disk is full.
         ChangedError: an item changed since it was listed.
     """
     folder.mkdir(parents=True, exist_ok=True)
@@ -48,12 +49,12 @@ def download(source: Source, items: Sequence[Item], folder: Path, progress: Prog
         raise disk_error(error, folder, sum(item.size for item in items)) from error
 
 
-def disk_error(error: OSError, folder: Path, size: int) -> DataError:
+def disk_error(error: OSError, folder: Path, size: int) -> InnerEyeError:
     """What `error`, met while `size` bytes go to `folder`, means to the user."""
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        free = shutil.disk_usage(folder).free
-        return DataError(
-            f"the disk is full: {size:,} bytes go to {folder}, and {free:,} are free",
+        free = amount(shutil.disk_usage(folder).free)
+        return PreflightError(
+            f"disk full: {amount(size)} go to {folder}, and {free} are free",
             hint="free some space and start again: what is there already is kept. "
             "Or set XDG_CACHE_HOME to a folder on a larger disk",
         )

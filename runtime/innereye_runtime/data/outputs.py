@@ -8,6 +8,7 @@ that is hashed can still change.
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 from collections.abc import Iterator, Sequence
@@ -16,7 +17,7 @@ from typing import Any
 
 from innereye_runtime.data.hashing import file_sha256, parallel
 from innereye_runtime.data.tree import show
-from innereye_runtime.errors import OutputError
+from innereye_runtime.errors import OutputError, PreflightError
 
 NAME = "outputs.json"
 _TEMPORARY = f".{NAME}."
@@ -55,6 +56,7 @@ def write_outputs(root: Path, expect: Sequence[str] = ()) -> None:
 
     Raises:
         OutputError: an expected output is missing or empty, a file can't be read, or the list can't be written.
+        PreflightError: the disk is full.
     """
     listed = root / NAME
     temporary = root / f"{_TEMPORARY}{os.getpid()}"
@@ -73,6 +75,11 @@ def write_outputs(root: Path, expect: Sequence[str] = ()) -> None:
             temporary.unlink(missing_ok=True)
     except OSError as error:
         place = show(Path(os.fsdecode(error.filename)), "") if error.filename else show(listed, "")
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise PreflightError(
+                f"disk full: the outputs can't be finished: {place}",
+                hint="free some space and go on with innereye-run resume: the checkpoints are whole",
+            ) from error
         raise OutputError(
             f"the outputs can't be finished: {place}: {error.strerror}", hint="the run folder is not complete"
         ) from error
