@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import pytorch_lightning as pl
 from pytorch_lightning.callbacks import Callback, EarlyStopping
+from tests.training.harness import KillAt, Killed
 from tests.training.models import SCHEDULERS, Model, NoisyData
 
 from innereye_runtime.job.paths import RunPaths
@@ -21,21 +22,6 @@ EPOCHS = 5
 SEED = 3
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # Lightning's remarks on workers and logging intervals
-
-
-class Killed(BaseException):
-    pass
-
-
-class KillAt(Callback):
-    """Stands in for a hard kill: leaves training at a batch of an epoch, after which nothing more is saved."""
-
-    def __init__(self, epoch: int, batch: int) -> None:
-        self.epoch, self.batch = epoch, batch
-
-    def on_train_batch_end(self, trainer: Any, pl_module: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
-        if (trainer.current_epoch, batch_idx) == (self.epoch, self.batch):
-            raise Killed
 
 
 def fit(

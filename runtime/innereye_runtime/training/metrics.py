@@ -53,6 +53,7 @@ class MetricsTable(Logger):
                 rows = list(csv.DictReader(file))
             kept = [row for row in rows if _is_before(row, step)]
             self._columns = list(rows[0]) if rows else list(_LEADING)
+            self._epoch = float(kept[-1]["epoch"]) if kept else 0
             self._rewrite(kept)
 
     @rank_zero_only

@@ -4,11 +4,14 @@ The state is saved between epochs: as the first thing of the next epoch, or when
 epoch is open then (learning rates are stepped, metrics are logged) and nothing of the next has begun. A batch-exact
 state would need the state of every worker and every metric, which Lightning does not have, so a broken epoch is run
 again from its start.
+
+Workers that outlive an epoch would carry on what they drew in it, which no other process can: they start anew.
 """
 
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 import shutil
 from collections.abc import Mapping
@@ -17,11 +20,15 @@ from pathlib import Path
 from typing import Any
 
 import pytorch_lightning as pl
+import torch
 from pytorch_lightning.callbacks import Callback
+from pytorch_lightning.loops.loop import _Loop
+from torch.utils._pytree import tree_leaves
 
 from innereye_runtime.job.paths import RunPaths
+from innereye_runtime.training import carried
 from innereye_runtime.training.metrics import split_metrics
-from innereye_runtime.training.seeding import generator_states, restore_generators, seed_phase
+from innereye_runtime.training.seeding import seed_phase
 from innereye_runtime.training.weights import read_checkpoint
 
 MONITORS = ("val/Loss", "val/loss", "val_loss")
@@ -42,7 +49,9 @@ class Progress:
     """Counts from 0."""
     metrics: dict[str, dict[str, float | None]] = field(default_factory=dict)
     """Of the last complete epoch, by split."""
-    generators: list[Any] = field(default_factory=list)
+    carried: dict[str, Any] = field(default_factory=dict)
+    """The states of `innereye_runtime.training.carried`."""
+    frozen: list[str] = field(default_factory=list)
 
 
 class Recovery(Callback):
@@ -58,7 +67,6 @@ class Recovery(Callback):
         self._seed = seed
         self._monitor = monitor
         self._every_n_epochs = every_n_epochs
-        self._improved = False
         self._resumed = False
 
     def state_dict(self) -> dict[str, Any]:
@@ -75,6 +83,7 @@ class Recovery(Callback):
             self._save(trainer)
         if trainer.current_epoch > 0:
             seed_phase(self._seed, f"epoch {trainer.current_epoch}")
+            _end_workers(trainer)
         if self._resumed:
             # Lightning has made the iterator of a first epoch by now, from whatever state the generators were in.
             iter(trainer.fit_loop._data_fetcher)  # type: ignore[arg-type]
@@ -90,10 +99,15 @@ class Recovery(Callback):
             self._save(trainer)
 
     def _take_up(self, trainer: pl.Trainer) -> None:
-        restore_generators(trainer.train_dataloader, self.progress.generators)
+        carried.restore(self.progress.carried, _roots(trainer))
+        carried.freeze(trainer.lightning_module, self.progress.frozen)
+        # A schedule or a callback may watch a metric that isn't logged in every epoch.
+        for name, value in (pair for values in self.progress.metrics.values() for pair in values.items()):
+            number = torch.tensor(math.nan if value is None else value, dtype=torch.float64)
+            trainer._logger_connector._callback_metrics[name] = number
         # The state was saved between two epochs. Lightning takes it for one from inside an epoch, and would skip a
-        # step.
-        trainer.fit_loop.restarting = False
+        # step; with max_steps its own setter would do so whatever it is told.
+        _Loop.restarting.fset(trainer.fit_loop, False)  # type: ignore[attr-defined]
 
     def _save(self, trainer: pl.Trainer) -> None:
         metrics = {name: float(value) for name, value in trainer.callback_metrics.items() if value.numel() == 1}
@@ -103,14 +117,20 @@ class Recovery(Callback):
         if self.progress.finished and self.progress.best_epoch is None:
             improved = True
         self.progress.metrics = split_metrics(metrics)
-        self.progress.generators = generator_states(trainer.train_dataloader)
+        self.progress.carried = carried.states(_roots(trainer))
+        self.progress.frozen = carried.frozen(trainer.lightning_module)
         every = self._every_n_epochs
         due = self.progress.finished or (every > 0 and self.progress.epochs % every == 0)
         if not (improved or due):
             return
         target = self._paths.last_checkpoint if due else self._paths.best_checkpoint
         temporary = target.with_name(f".{target.name}.tmp")
-        trainer.save_checkpoint(temporary, weights_only=False)
+        try:
+            trainer.save_checkpoint(temporary, weights_only=False)
+        except BaseException:
+            if trainer.is_global_zero:
+                temporary.unlink(missing_ok=True)  # on a full disk it would take what room there is
+            raise
         if trainer.is_global_zero:
             temporary.replace(target)
             if improved and due:
@@ -150,6 +170,19 @@ def newest_checkpoint(paths: RunPaths) -> Resumption | None:
             progress = Progress(**content["callbacks"][Recovery.__qualname__])
             found.append(Resumption(path=path, step=content["global_step"], progress=progress))
     return max(found, key=lambda resumption: resumption.progress.epochs, default=None)
+
+
+def _roots(trainer: pl.Trainer) -> dict[str, Any]:
+    """What the user made and training draws from."""
+    made = {"train_dataloader": trainer.train_dataloader, "data": getattr(trainer, "datamodule", None)}
+    return {**made, "model": trainer.lightning_module}
+
+
+def _end_workers(trainer: pl.Trainer) -> None:
+    """Lets the workers of `persistent_workers` end with their epoch, as all others do."""
+    for loader in tree_leaves([trainer.train_dataloader, trainer.val_dataloaders]):
+        if getattr(loader, "persistent_workers", False):
+            loader._iterator = None
 
 
 def _publish_copy(source: Path, target: Path) -> None:

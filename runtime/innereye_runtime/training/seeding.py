@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 import os
 import random
-from typing import Any
 
 
 def seed_run(seed: int) -> None:
@@ -30,26 +29,3 @@ def seed_phase(seed: int, phase: str) -> None:
     random.seed(value)
     numpy.random.seed(value)
     torch.manual_seed(value)
-
-
-def generator_states(loaders: Any) -> list[Any]:
-    """The states of the generators that users gave to their data loaders and samplers, in the order of the loaders."""
-    return [generator.get_state() for generator in _generators(loaders)]
-
-
-def restore_generators(loaders: Any, states: list[Any]) -> None:
-    """Puts the states of `generator_states` back."""
-    for generator, state in zip(_generators(loaders), states, strict=True):
-        generator.set_state(state)
-
-
-def _generators(loaders: Any) -> list[Any]:
-    from torch.utils._pytree import tree_leaves
-
-    found: dict[int, Any] = {}
-    for loader in tree_leaves(loaders):
-        for owner in (loader, getattr(loader, "sampler", None), getattr(loader, "batch_sampler", None)):
-            generator = getattr(owner, "generator", None)
-            if generator is not None:
-                found[id(generator)] = generator
-    return list(found.values())

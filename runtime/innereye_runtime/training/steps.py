@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import IO
 
 import pytorch_lightning as pl
-from pytorch_lightning.callbacks import Callback, DeviceStatsMonitor
+from pytorch_lightning.callbacks import BatchSizeFinder, Callback, DeviceStatsMonitor, LearningRateFinder
 from pytorch_lightning.loggers.logger import Logger
 
 from innereye_runtime.containers.arguments import apply, check
@@ -47,6 +47,8 @@ from innereye_runtime.training.trainer import gpu_hardware, make_loggers, make_t
 from innereye_runtime.training.weights import read_checkpoint, weights_sha256
 
 log = logging.getLogger("innereye_runtime")
+
+FINDERS = (BatchSizeFinder, LearningRateFinder)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -131,6 +133,7 @@ def train(run: Run, container: LightningContainer, terminal: IO[str] | None) -> 
         nodes=job.manifest.compute.nodes,
         smoke=job.smoke,
         manifest_arguments=job.manifest.trainer.arguments,
+        epochs_given=record.arguments["num_epochs"]["origin"] in ("manifest", "command line"),
         callbacks=[recovery, *_watchers(container, terminal)],
         loggers=[*make_loggers(paths, resumed_step=resumed.step if resumed else None), *_azureml(run)],
     )
@@ -138,6 +141,9 @@ def train(run: Run, container: LightningContainer, terminal: IO[str] | None) -> 
         record.attempt.resumed_from = str(resumed.path.relative_to(paths.root))
         record.attempt.epoch = resumed.progress.epochs
         log.info("going on from %s: %d epochs are complete", record.attempt.resumed_from, resumed.progress.epochs)
+        callbacks: list[Callback] = vars(trainer)["callbacks"]
+        for name in sorted({type(each).__name__ for each in callbacks if isinstance(each, FINDERS)}):
+            log.warning("warning: %s searches anew, and may find another value than in the first attempt", name)
     run.write()
     if resumed is not None and resumed.progress.finished:
         model.load_state_dict(read_checkpoint(resumed.path)["state_dict"])

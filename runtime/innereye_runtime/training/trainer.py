@@ -2,45 +2,26 @@
 
 from __future__ import annotations
 
-import difflib
-import inspect
 import logging
 import warnings
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import pytorch_lightning as pl
-from pytorch_lightning.callbacks import Callback, Checkpoint
+from pytorch_lightning.callbacks import Callback, Checkpoint, ModelCheckpoint
 from pytorch_lightning.loggers import TensorBoardLogger
 from pytorch_lightning.loggers.logger import Logger
 
-from innereye_runtime.errors import PreflightError, UsageError
+from innereye_runtime.errors import PreflightError
 from innereye_runtime.job.paths import RunPaths
 from innereye_runtime.manifest.model import Gpus
 from innereye_runtime.training.metrics import MetricsTable
+from innereye_runtime.training.trainer_arguments import container_arguments, known_arguments
 
 if TYPE_CHECKING:
     from innereye_runtime.containers.container import LightningContainer
 
-log = logging.getLogger("innereye_runtime")
-
 SMOKE_BATCHES = 2
-
-_RENAMED = {
-    "gpus": "devices",
-    "replace_sampler_ddp": "use_distributed_sampler",
-    "weights_summary": "enable_model_summary",
-    "progress_bar_refresh_rate": None,
-    "checkpoint_callback": None,
-    "flush_logs_every_n_steps": None,
-    "track_grad_norm": None,
-    "prepare_data_per_node": None,
-    "process_position": None,
-    "log_gpu_memory": None,
-    "terminate_on_nan": "detect_anomaly",
-    "resume_from_checkpoint": None,
-}
-"""Trainer arguments of Lightning 1 that containers still hand over: today's name, or None where nothing needs them."""
 
 
 def devices(gpus: Gpus, nodes: int) -> dict[str, Any]:
@@ -68,12 +49,16 @@ def devices(gpus: Gpus, nodes: int) -> dict[str, Any]:
 
 
 def make_loggers(paths: RunPaths, *, resumed_step: int | None) -> list[Logger]:
-    """metrics.csv and TensorBoard. `resumed_step`: the step that a restarted run goes on from."""
+    """TensorBoard and metrics.csv. `resumed_step`: the step that a restarted run goes on from.
+
+    TensorBoard is the first, so that a model finds its writer at `self.logger.experiment`.
+    """
     table = MetricsTable(paths.metrics_csv)
-    if resumed_step is not None:
+    if paths.metrics_csv.exists():
+        resumed_step = resumed_step or 0  # an earlier attempt that reached no checkpoint leaves its rows all the same
         table.restart(resumed_step)
     tensorboard = TensorBoardLogger(str(paths.logs), name="tensorboard", version="", purge_step=resumed_step)
-    return [table, tensorboard]
+    return [tensorboard, table]
 
 
 def make_trainer(
@@ -84,11 +69,12 @@ def make_trainer(
     nodes: int,
     smoke: bool,
     manifest_arguments: Mapping[str, Any],
+    epochs_given: bool,
     callbacks: Sequence[Callback],
     loggers: Sequence[Logger],
 ) -> pl.Trainer:
     """The trainer. What the manifest says wins over the container's `get_trainer_arguments`, and both over its
-    parameters.
+    parameters. `epochs_given`: num_epochs comes from the manifest or the command line, and wins over both.
 
     Raises:
         UsageError: an argument is none of `pytorch_lightning.Trainer`'s.
@@ -117,9 +103,13 @@ def make_trainer(
         arguments["strategy"] = "ddp_find_unused_parameters_true"
     if gpus != "none" and container.max_num_gpus > 0 and isinstance(arguments["devices"], int):
         arguments["devices"] = min(arguments["devices"], container.max_num_gpus)
-    own = _checked(container.get_trainer_arguments() or {}, f"{type(container).__name__}.get_trainer_arguments()")
-    given = _checked(manifest_arguments, "the manifest's trainer.arguments")
+    where = f"{type(container).__name__}.get_trainer_arguments()"
+    own = container_arguments(container.get_trainer_arguments() or {}, where)
+    given = known_arguments(manifest_arguments, "the manifest's trainer.arguments")
     callbacks = [*callbacks, *_callbacks(container.get_callbacks()), *_callbacks(own.pop("callbacks", None))]
+    _keep_apart(callbacks, paths)
+    if epochs_given:
+        own.pop("max_epochs", None)
     arguments |= own | given
     if smoke:
         limits = dict.fromkeys(("limit_train_batches", "limit_val_batches", "limit_test_batches"), SMOKE_BATCHES)
@@ -127,7 +117,7 @@ def make_trainer(
     extra_loggers = arguments.pop("logger", None)
     if isinstance(extra_loggers, Logger):
         extra_loggers = [extra_loggers]
-    return pl.Trainer(
+    trainer = pl.Trainer(
         default_root_dir=str(paths.root),
         callbacks=callbacks,
         logger=[*loggers, *(extra_loggers if isinstance(extra_loggers, list) else [])],
@@ -135,37 +125,27 @@ def make_trainer(
         enable_checkpointing=any(isinstance(callback, Checkpoint) for callback in callbacks),
         **arguments,
     )
+    if trainer.precision == "64-true":
+        container.model.double()  # Lightning does it after it has read a checkpoint, which would lose half of its bits
+    return trainer
+
+
+def _keep_apart(callbacks: Sequence[Callback], paths: RunPaths) -> None:
+    """Lets the user's own ModelCheckpoint write beside best.ckpt and last.ckpt, which a restart relies on."""
+    for callback in callbacks:
+        if isinstance(callback, ModelCheckpoint):
+            folder = paths.root / (callback.dirpath or paths.checkpoints)
+            callback.dirpath = str(folder)
+            if folder.resolve() == paths.checkpoints.resolve():
+                callback.CHECKPOINT_NAME_LAST = f"{type(callback).__name__}-last"
+                if callback.filename in (paths.best_checkpoint.stem, paths.last_checkpoint.stem):
+                    callback.filename = f"{type(callback).__name__}-{callback.filename}"
 
 
 def _callbacks(value: Any) -> list[Callback]:
     if value is None:
         return []
     return [value] if isinstance(value, Callback) else list(value)
-
-
-def _checked(arguments: Mapping[str, Any], where: str) -> dict[str, Any]:
-    known = set(inspect.signature(pl.Trainer.__init__).parameters) - {"self"}
-    result: dict[str, Any] = {}
-    for name, value in arguments.items():
-        if name in known:
-            result[name] = value
-        elif name in _RENAMED:
-            today = _RENAMED[name]
-            log.info(
-                "%s: '%s' is a Trainer argument of Lightning 1; %s",
-                where,
-                name,
-                f"taken as '{today}'" if today else "nothing needs it any more",
-            )
-            if today:
-                result[today] = bool(value) if today == "enable_model_summary" else value
-        else:
-            near = difflib.get_close_matches(name, sorted(known), 1)
-            raise UsageError(
-                f"{where}: pytorch_lightning.Trainer has no argument '{name}'",
-                hint=f"did you mean '{near[0]}'?" if near else "innereye-run takes those of the installed version",
-            )
-    return result
 
 
 def gpu_hardware() -> list[dict[str, Any]]:

@@ -1,0 +1,56 @@
+"""`steps.train` on a container, in this process: what the entrypoint does, without its folder, record and signals."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+from pytorch_lightning.callbacks import Callback
+
+from innereye_runtime import LightningContainer
+from innereye_runtime.job.paths import RunPaths
+from innereye_runtime.job.ranks import Ranks
+from innereye_runtime.training import steps
+
+
+class Killed(BaseException):
+    pass
+
+
+class KillAt(Callback):
+    """Stands in for a hard kill: leaves training at a batch of an epoch, after which nothing more is saved."""
+
+    def __init__(self, epoch: int, batch: int) -> None:
+        self.epoch, self.batch = epoch, batch
+
+    def on_train_batch_end(self, trainer: Any, pl_module: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
+        if (trainer.current_epoch, batch_idx) == (self.epoch, self.batch):
+            raise Killed
+
+
+def train(container: LightningContainer, folder: Path, *, epochs_from: str = "class") -> steps.Trained:
+    """What training leaves in `folder`; one that has a run goes on with it. `epochs_from`: the origin of num_epochs."""
+    paths = RunPaths(folder)
+    for each in (paths.root, paths.checkpoints, paths.logs):
+        each.mkdir(parents=True, exist_ok=True)
+    manifest = SimpleNamespace(compute=SimpleNamespace(gpus="none", nodes=1), trainer=SimpleNamespace(arguments={}))
+    before = Path.cwd()
+    run: Any = SimpleNamespace(
+        job=SimpleNamespace(cwd=before, smoke=False, manifest=manifest),
+        paths=paths,
+        record=SimpleNamespace(
+            seed=0,
+            attempt=SimpleNamespace(number=1, resumed_from=None, epoch=0),
+            arguments={"num_epochs": {"value": container.num_epochs, "origin": epochs_from}},
+        ),
+        ranks=Ranks(),
+        write=lambda: None,
+    )
+    container.output_to = str(folder)
+    os.chdir(folder)
+    try:
+        return steps.train(run, container, None)
+    finally:
+        os.chdir(before)

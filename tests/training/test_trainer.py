@@ -1,0 +1,97 @@
+"""The trainer that a container gets: what it asks for itself, in the words of today's Lightning or of Lightning 1."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pytorch_lightning.callbacks import Callback, ModelCheckpoint
+from tests.training.harness import train
+from tests.training.test_carried import Container
+
+from innereye_runtime.errors import UsageError
+from innereye_runtime.training.trainer_arguments import container_arguments, known_arguments
+
+pytestmark = pytest.mark.filterwarnings("ignore")  # Lightning's remarks on workers and logging intervals
+
+
+@pytest.mark.parametrize(
+    ("old", "today"),
+    [
+        ({"weights_summary": "top"}, {"enable_model_summary": True}),
+        ({"weights_summary": None}, {"enable_model_summary": False}),
+        ({"terminate_on_nan": True}, {"detect_anomaly": True}),
+        ({"replace_sampler_ddp": False}, {"use_distributed_sampler": False}),
+        ({"reload_dataloaders_every_epoch": True}, {"reload_dataloaders_every_n_epochs": 1}),
+        ({"gpus": 1, "accelerator": "ddp", "progress_bar_refresh_rate": 0, "checkpoint_callback": False}, {}),
+        ({"resume_from_checkpoint": None, "auto_lr_find": False}, {}),
+        ({"default_root_dir": "/tmp", "gradient_clip_val": 1}, {"gradient_clip_val": 1}),
+        ({"accelerator": "cpu", "devices": 2}, {"accelerator": "cpu", "devices": 2}),
+    ],
+    ids=str,
+)
+def test_arguments_of_lightning_1_are_taken_as_todays(
+    old: dict[str, Any], today: dict[str, Any], caplog: pytest.LogCaptureFixture
+) -> None:
+    logging.getLogger("innereye_runtime").propagate = True
+    with caplog.at_level(logging.INFO, "innereye_runtime"):
+        assert container_arguments(old, "Mine") == today
+    told = {name for name, value in old.items() if name not in today and value is not None}
+    assert all(f"Mine: '{name}'" in caplog.text for name in told - {"auto_lr_find"})
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "remedy"),
+    [
+        ("resume_from_checkpoint", "x.ckpt", "src_checkpoint"),
+        ("auto_lr_find", True, "LearningRateFinder"),
+        ("stochastic_weight_avg", True, "StochasticWeightAveraging"),
+    ],
+)
+def test_what_comes_another_way_today_is_told_with_the_way(name: str, value: Any, remedy: str) -> None:
+    with pytest.raises(UsageError, match=f"Mine: '{name}' is a Trainer argument of Lightning 1") as error:
+        container_arguments({name: value}, "Mine")
+    assert remedy in error.value.hint
+
+
+def test_an_unknown_argument_is_told_with_the_near_match() -> None:
+    for take in (container_arguments, known_arguments):
+        with pytest.raises(UsageError, match="no argument 'gradient_clip_vol'") as error:
+            take({"gradient_clip_vol": 1}, "Mine")
+        assert error.value.hint == "did you mean 'gradient_clip_val'?"
+
+
+def test_checkpoints_of_the_users_own_lie_beside_those_of_the_run(tmp_path: Path) -> None:
+    def own() -> list[Callback]:
+        return [
+            ModelCheckpoint(monitor="val/loss", save_last=True),
+            ModelCheckpoint(dirpath="checkpoints", filename="best", monitor="train/loss"),
+            ModelCheckpoint(dirpath="elsewhere", filename="last"),
+        ]
+
+    done = train(Container(callbacks=own), tmp_path)
+    assert done.progress.epochs == 3
+    files = sorted(str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*.ckpt"))
+    assert [name for name in files if "epoch=" not in name] == [
+        "checkpoints/ModelCheckpoint-best.ckpt",
+        "checkpoints/ModelCheckpoint-last.ckpt",
+        "checkpoints/best.ckpt",
+        "checkpoints/last.ckpt",
+        "elsewhere/last.ckpt",
+    ]
+    assert all(Path(name).parent == Path("checkpoints") for name in files if "epoch=" in name)
+
+
+@pytest.mark.parametrize(("origin", "epochs"), [("class", 2), ("default", 2), ("manifest", 3), ("command line", 3)])
+def test_epochs_that_are_asked_for_win_over_the_containers_trainer_arguments(
+    tmp_path: Path, origin: str, epochs: int
+) -> None:
+    done = train(Container(arguments={"max_epochs": 2}), tmp_path, epochs_from=origin)
+    assert done.progress.epochs == epochs
+
+
+def test_the_models_logger_is_the_one_with_pictures(tmp_path: Path) -> None:
+    done = train(Container(arguments={"max_epochs": 1}), tmp_path)
+    assert hasattr(done.trainer.logger.experiment, "add_image")  # type: ignore[union-attr]
