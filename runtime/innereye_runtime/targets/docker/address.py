@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import socket
@@ -49,6 +48,8 @@ class Address:
     @classmethod
     def of_context(cls, contexts: Path, name: str) -> Address:
         """Source: https://docs.docker.com/engine/manage-resources/contexts (where the `docker` command keeps them)."""
+        import hashlib  # loads OpenSSL, which few have a context for
+
         folder = hashlib.sha256(name.encode()).hexdigest()
         endpoint = _read(contexts / "meta" / folder / "meta.json").get("Endpoints", {}).get("docker", {})
         if not endpoint.get("Host"):

@@ -12,16 +12,14 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from innereye_runtime.data.datasets import bring_here
 from innereye_runtime.errors import InnerEyeError
 from innereye_runtime.job import provenance
 from innereye_runtime.job.launch import Launch
 from innereye_runtime.job.paths import RunPaths, create_run_folder
 from innereye_runtime.job.resolve import Job
 from innereye_runtime.targets.docker.client import EngineClient, RefusedError
-from innereye_runtime.targets.docker.datasets import with_datasets
 from innereye_runtime.targets.docker.end import End, close_record, end_of
 from innereye_runtime.targets.docker.engine import create, digest_of, translated
 from innereye_runtime.targets.docker.launch import launch_file
@@ -31,6 +29,9 @@ from innereye_runtime.targets.docker.request import Caller, DockerPlan, containe
 from innereye_runtime.targets.doctor import require
 from innereye_runtime.targets.doctor.subject import Subject
 from innereye_runtime.targets.supervision import RetryBudget, StopRequest, secret_values, supervised
+
+if TYPE_CHECKING:
+    from innereye_runtime.data.bringing import Brought
 
 
 class DockerTarget:
@@ -58,8 +59,13 @@ class DockerTarget:
             outputs=plan.outputs_folder,
         )
         require(subject)
-        brought = held.enter_context(bring_here(plan.datasets))
-        plan = with_datasets(plan, brought)
+        brought: tuple[Brought, ...] = ()
+        if plan.datasets:  # what brings them takes a while to import, and is not needed without
+            from innereye_runtime.data.datasets import bring_here
+            from innereye_runtime.targets.docker.datasets import with_datasets
+
+            brought = held.enter_context(bring_here(plan.datasets))
+            plan = with_datasets(plan, brought)
         folder = plan.handover.run_folder
         if folder is None:
             folder = create_run_folder(plan.outputs_folder, plan.model_name, datetime.now(UTC)).root
