@@ -6,11 +6,18 @@ import os
 import re
 import subprocess
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from tests.projects import Project, Result
 from tests.targets.docker.conftest import UID, Engine
+
+from innereye_runtime.errors import DataError
+from innereye_runtime.job.resolve import resolve
+from innereye_runtime.targets.docker import TARGET
+from innereye_runtime.targets.docker.engine import connect, create
+from innereye_runtime.targets.docker.request import Bind
 
 GOLDEN = Path(__file__).parent / "golden"
 SMALL = "{retries: {infrastructure: 0}, docker: {memory: 600m}, shm_size: 8m}"
@@ -62,6 +69,18 @@ def test_an_engine_that_this_user_may_not_talk_to(engine: Engine, project: Proje
     assert done.returncode == 3
     assert "this user may not talk to the Docker engine" in done.stdout
     assert "group docker" in done.stdout
+
+
+def test_a_folder_that_is_gone_when_the_engine_looks_for_it(engine: Engine, project: Project) -> None:
+    request = TARGET.plan(resolve(project.root / "tiny.yaml", cwd=project.root, target="docker")).request
+    folder = project.root / "gone"
+    with pytest.raises(
+        DataError, match=f"^{folder} is not there for the Docker engine, so it can't be mounted$"
+    ) as told:
+        create(connect(), replace(request, binds=(Bind(folder),), name="gone"))
+    assert told.value.exit_code == 5
+    assert told.value.hint.startswith("bring it back")
+    assert not folder.exists()
 
 
 @pytest.fixture

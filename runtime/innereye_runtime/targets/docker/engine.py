@@ -132,7 +132,8 @@ def own_error(error: Exception, *, image: str = "", request: ContainerRequest | 
             )
         case RefusedError() if "Minimum memory limit" in text or "CPUs" in text or "shm" in text.lower():
             return PreflightError(
-                f"the Docker engine refuses the limits: {text}", hint="see compute.docker in the manifest"
+                f"the Docker engine refuses the limits: {text}",
+                hint="change compute.docker.cpus, compute.docker.memory or compute.shm_size",
             )
         case RefusedError(not_found=True):
             return PreflightError(f"the container is gone: {text}", hint="it was removed by another command")
