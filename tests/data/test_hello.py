@@ -1,66 +1,128 @@
-"""The same dataset by every way that it can come, trained on: equal fingerprints, equal weights."""
+"""The same dataset by every way that it can come, trained on: equal fingerprints, equal weights.
+
+The store is a real one, the containers run on a real engine, and AzureML is the stand-in.
+"""
 
 from __future__ import annotations
 
 import json
+import os
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 from tests.data.store import Container
+from tests.projects import Project
+from tests.targets.docker.conftest import Engine, engine
 
-from innereye_runtime.cli.main import main
+__all__ = ["engine"]
 
 ROOT = Path(__file__).resolve().parents[2]
 HELLO = ROOT / "data" / "hello"
+IMAGE = "innereye-runtime:cpu"
 
 
-Trained = Callable[[str], tuple[str, dict[str, Any]]]
+class Trained(NamedTuple):
+    weights: str
+    dataset: dict[str, Any]
+    """What run.json says of it."""
+
+    @property
+    def result(self) -> tuple[str, str]:
+        """What must be equal by every way."""
+        return self.weights, self.dataset["sha256"]
 
 
-@pytest.fixture
-def trained(needs: Callable[..., None], tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> Trained:
-    """Trains hello on a dataset as a manifest names it: the sha256 of the weights, and what run.json says of it."""
+def train(root: Path, dataset: str, *words: str, **environment: str) -> Trained:
+    """hello, trained on a dataset as a manifest names it."""
+    project = Project(root)
+    manifest = project.write(
+        "hello.yaml",
+        "schema: 1\ncontainer: {class: HelloContainer}\ntrainer: {num_epochs: 2}\n"
+        f"dataset: {{{dataset}}}\noutputs: {{folder: outputs}}\n"
+        f"compute: {{azureml: {{cluster: cpu, image: '{IMAGE}'}}}}\n",
+    )
+    done = subprocess.run(
+        project.command(*words, "--json", str(manifest)),
+        cwd=root,
+        env={**os.environ, **environment},
+        capture_output=True,
+        text=True,
+        timeout=600,
+    )
+    assert done.returncode == 0, done.stderr
+    told = json.loads(done.stdout)
+    (described,) = json.loads((Path(told["run"]) / "run.json").read_text())["datasets"]
+    return Trained(told["weights_sha256"], described)
+
+
+@pytest.fixture(scope="module")
+def expected(needs: Callable[..., None], tmp_path_factory: pytest.TempPathFactory) -> tuple[str, str]:
+    """The result from a folder of this machine, in a process of it."""
     needs("torch")
-
-    def run(dataset: str) -> tuple[str, dict[str, Any]]:
-        manifest = tmp_path / "hello.yaml"
-        manifest.write_text(
-            "schema: 1\ncontainer: {class: HelloContainer}\ntrainer: {num_epochs: 2}\n"
-            f"dataset: {{{dataset}}}\noutputs: {{folder: outputs}}\n"
-        )
-        capfd.readouterr()
-        code = main([str(manifest), "--json"])
-        captured = capfd.readouterr()
-        assert code == 0, captured.err
-        told = json.loads(captured.out)
-        (described,) = json.loads((Path(told["run"]) / "run.json").read_text())["datasets"]
-        return told["weights_sha256"], described
-
-    return run
+    trained = train(tmp_path_factory.mktemp("folder"), f"local: '{HELLO}'")
+    assert (trained.dataset["source"], trained.dataset["mode"]) == (str(HELLO), "mount")
+    return trained.result
 
 
 @pytest.fixture
-def hello(container: Container) -> str:
+def blobs(container: Container) -> str:
     """hello's dataset in the blob store."""
     container.put({f"hello/{path.name}": path.read_bytes() for path in HELLO.iterdir()})
     return f"id: '{container.url('hello')}'"
 
 
-def test_the_weights_are_the_same_from_a_folder_a_download_and_the_cache(trained: Trained, hello: str) -> None:
-    runs = [trained(f"local: '{HELLO}'"), trained(f"{hello}, mode: download"), trained(f"{hello}, mode: auto")]
-    assert [described["mode"] for _, described in runs] == ["mount", "download", "download"]
-    assert runs[1][1]["seconds"] > 0
-    assert runs[2][1]["seconds"] == 0
-    assert len({described["sha256"] for _, described in runs}) == 1
-    assert len({weights for weights, _ in runs}) == 1
+def test_a_cold_and_a_warm_cache(expected: tuple[str, str], blobs: str, tmp_path: Path) -> None:
+    cold = train(tmp_path, f"{blobs}, mode: download")
+    warm = train(tmp_path, f"{blobs}, mode: auto")
+    assert (cold.dataset["mode"], warm.dataset["mode"]) == ("download", "download")
+    assert cold.dataset["seconds"] > 0
+    assert warm.dataset["seconds"] == 0
+    assert "the cache has them already" in warm.dataset["reason"]
+    assert cold.result == warm.result == expected
 
 
-def test_the_weights_are_the_same_from_a_mount(needs: Callable[..., None], trained: Trained, hello: str) -> None:
+def test_a_mount(needs: Callable[..., None], expected: tuple[str, str], blobs: str, tmp_path: Path) -> None:
     needs("fuse")
-    runs = [trained(f"local: '{HELLO}'"), trained(f"{hello}, mode: mount, strict: true")]
-    assert runs[1][1]["source"].startswith("azure://")
-    assert runs[1][1]["mode"] == "mount"
-    assert runs[0][1]["sha256"] == runs[1][1]["sha256"]
-    assert runs[0][0] == runs[1][0]
+    mounted = train(tmp_path, f"{blobs}, mode: mount, strict: true")
+    assert (mounted.dataset["source"], mounted.dataset["mode"]) == (blobs[5:-1], "mount")
+    assert mounted.result == expected
+
+
+def test_a_folder_in_a_container(engine: Engine, expected: tuple[str, str], tmp_path: Path) -> None:
+    bound = train(tmp_path, f"local: '{HELLO}'", "--target=docker")
+    assert (bound.dataset["source"], bound.dataset["mode"]) == (str(HELLO), "mount")
+    assert bound.result == expected
+
+
+def test_a_cold_and_a_warm_cache_in_a_container(
+    engine: Engine, expected: tuple[str, str], blobs: str, tmp_path: Path
+) -> None:
+    cold, warm = (train(tmp_path, f"{blobs}, mode: download", "--target=docker") for _ in range(2))
+    assert cold.dataset["mb_per_s"] > 0
+    assert "mb_per_s" not in warm.dataset
+    assert cold.result == warm.result == expected
+
+
+def test_a_mount_in_a_container(
+    engine: Engine, needs: Callable[..., None], expected: tuple[str, str], blobs: str, tmp_path: Path
+) -> None:
+    needs("fuse")
+    mounted = train(tmp_path, f"{blobs}, mode: mount, strict: true", "--target=docker")
+    assert (mounted.dataset["source"], mounted.dataset["mode"]) == (blobs[5:-1], "mount")
+    assert mounted.result == expected
+
+
+def test_an_input_of_a_job_in_azureml(
+    engine: Engine, needs: Callable[..., None], expected: tuple[str, str], tmp_path: Path
+) -> None:
+    needs("azure", "azurite")
+    from innereye_runtime.standin.cloud import open_cloud
+
+    with open_cloud([ROOT], grace=15) as cloud:
+        cloud.add_data("hello", HELLO)
+        there = train(tmp_path, "id: hello", "--target=azureml", **cloud.environment())
+        assert [str(call) for call in cloud.violations] == []
+    assert there.result == expected
