@@ -74,6 +74,11 @@ NEEDS = {
         remedy="make one as .ci/run does, and name its innereye-run in INNEREYE_OLDER_SDK",
         met=lambda: Path(os.environ.get("INNEREYE_OLDER_SDK") or os.devnull).is_file(),
     ),
+    "older-azure-ai-ml": Need(
+        what="azure-ai-ml 1.34.1 in an environment of its own",
+        remedy="make one as .ci/run does, and name its innereye-run in INNEREYE_OLDER_SDK",
+        met=lambda: Path(os.environ.get("INNEREYE_OLDER_SDK") or os.devnull).is_file(),
+    ),
     "mlflow": Need(
         what="mlflow-skinny and azureml-mlflow",
         remedy="pip install '.[mlflow]' -c constraints.txt",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 LIMITS = (
     "machines: hosts, GPUs, networks, quotas, queues, serverless compute, how long a node takes to come",
-    "images: registries and access to them: the local engine's images are all there are; curated and conda environments",
+    "images: registries and access to them (the local engine has what there is); curated and conda environments",
     "image builds: a build context is built by the local engine, anew for each stand-in, with this machine's network",
     "mounts: inputs and outputs are copies on this disk, without FUSE; a mounted output goes up every half second",
     "identity: one client with a secret; no roles, no user or managed identity inside a job, no key vault",
