@@ -48,6 +48,12 @@ def _language_server() -> bool:
     )
 
 
+def _description() -> bool:
+    from innereye_runtime.standin.checker.description import find_description
+
+    return find_description([ROOT], os.environ) is not None
+
+
 NEEDS = {
     "torch": Need(
         what="torch and Lightning",
@@ -78,6 +84,12 @@ NEEDS = {
         what="azure-ai-ml 1.34.1 in an environment of its own",
         remedy="make one as .ci/run does, and name its innereye-run in INNEREYE_OLDER_SDK",
         met=lambda: Path(os.environ.get("INNEREYE_OLDER_SDK") or os.devnull).is_file(),
+    ),
+    "azureml-description": Need(
+        what="Microsoft's published description of AzureML's requests",
+        remedy="set INNEREYE_AZUREML_SPEC to a folder with its swagger/ and arm-json-schema/, recordings in ../golden",
+        met=_description,
+        in_ci=False,
     ),
     "mlflow": Need(
         what="mlflow-skinny and azureml-mlflow",
