@@ -55,13 +55,20 @@ def test_ls_shows_files_and_sizes(dataset: Path, say: Any) -> None:
 
 def test_fetch_prints_the_folder_last(container: Container, dataset: Path, say: Any) -> None:
     container.put(SMALL)
-    code, out, _ = say("fetch", container.url())
+    code, out, err = say("fetch", container.url())
     assert code == 0
     assert fingerprint(Path(out.strip())) == fingerprint(dataset)
-    code, out, _ = say("fetch", container.url(), "--json")
+    assert re.fullmatch(r"3 files, 6 kB: fetched in \d+\.\d s, \d+ MB/s\n", err)
+    code, out, err = say("fetch", container.url(), "--json")
+    assert err == "3 files, 6 kB: in the cache already\n"
     told = json.loads(out)
     assert told["sha256"] == fingerprint(dataset).sha256
     assert told["seconds"] == 0
+
+
+def test_a_folder_of_this_machine_is_not_fetched(dataset: Path, say: Any) -> None:
+    told = "3 files, 6 kB: the folder is on this machine, and is read where it is\n"
+    assert say("fetch", str(dataset)) == (0, f"{dataset}\n", told)
 
 
 def test_the_datastore_is_listed_by_name(container: Container, say: Any, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -97,6 +104,7 @@ def test_the_cache_is_listed_and_cleared(container: Container, say: Any) -> None
         (("cache", "empty"), 2, "'empty' is neither ls nor clear"),
         (("ls",), 2, "no datastore is named"),
         (("fingerprint", "nowhere"), 5, "error: there is no folder /"),
+        (("fetch", "brats"), 5, "; or set INNEREYE_DATASTORE, if this is the name of a dataset"),
         (("fetch", "azure://x"), 5, "'azure://x' names no folder of blobs"),
     ],
 )
@@ -125,4 +133,4 @@ def test_a_person_sees_a_bar_and_a_log_does_not(container: Container) -> None:
     assert b"fetching azure://" in shown
     assert Path(done.stdout.strip()).is_dir()
     again = subprocess.run(command, capture_output=True, text=True, check=True)
-    assert again.stderr == ""
+    assert again.stderr == "4 files, 21 MB: in the cache already\n"

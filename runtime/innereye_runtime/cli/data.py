@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from innereye_runtime.cli.parser import Parser
 from innereye_runtime.cli.terminal import say, shown_log
-from innereye_runtime.errors import ExitCode
+from innereye_runtime.errors import DataError, ExitCode
 
 if TYPE_CHECKING:
     from innereye_runtime.data.blobs import BlobSource
+    from innereye_runtime.data.datasets import ResolvedDataset
     from innereye_runtime.data.progress import Progress
 
 
@@ -93,8 +94,21 @@ def _fetch(what: str, as_json: bool) -> None:
 
     where = _located(what)
     with _progress() as progress:
-        found = resolve_source(what, where, "mount" if isinstance(where, Path) else "download", progress=progress)
-    _print({**found.describe()}, str(found.path), as_json)
+        found = resolve_source(what, where, "download", progress=progress)
+    _print(found.describe(), str(found.path), as_json)
+    say(_what_came(found))
+
+
+def _what_came(found: ResolvedDataset) -> str:
+    from innereye_runtime.data.progress import amount
+
+    size = found.fingerprint.bytes
+    shown = f"{found.fingerprint.files:,} files, {amount(size)}"
+    if found.mode != "download":
+        return f"{shown}: {found.reason}"
+    if not found.seconds:
+        return f"{shown}: in the cache already"
+    return f"{shown}: fetched in {found.seconds:.1f} s, {size / 1e6 / found.seconds:.0f} MB/s"
 
 
 def _fingerprint(what: str, as_json: bool) -> None:
@@ -134,7 +148,12 @@ def _located(what: str) -> Path | BlobSource:
 
     if not Path(what).is_dir() and (source := source_of(what)) is not None:
         return source
-    return readable_folder(Path(what), "")
+    try:
+        return readable_folder(Path(what), "")
+    except DataError as error:
+        if "/" not in what:
+            error.hint += "; or set INNEREYE_DATASTORE, if this is the name of a dataset in a datastore"
+        raise
 
 
 def _print(values: dict[str, Any], text: str, as_json: bool) -> None:

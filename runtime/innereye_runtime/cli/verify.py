@@ -8,8 +8,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from innereye_runtime.cli.parser import Parser
-from innereye_runtime.cli.terminal import RED, paint, say
+from innereye_runtime.cli.terminal import CYAN, RED, paint, say
 from innereye_runtime.errors import ExitCode, UsageError
+from innereye_runtime.job.paths import RunPaths
 
 
 class Arguments(argparse.Namespace):
@@ -36,9 +37,16 @@ def run(argv: Sequence[str]) -> int:
     if problems:
         for problem in problems:
             say(f"{paint('error:', RED, sys.stderr)} {problem}")
+        say(f"{paint('hint:', CYAN, sys.stderr)} {_remedy(root)}")
         return ExitCode.OUTPUTS
     print(f"{root}: every file is as it was written")
     return ExitCode.DONE
+
+
+def _remedy(root: Path) -> str:
+    if RunPaths(root).outputs_json.exists():
+        return "the folder was changed after the run: bring these back from a copy, or run its manifest.yaml again"
+    return f"innereye-run status {root} tells how it ended, innereye-run resume {root} goes on with it"
 
 
 def add_run(parser: Parser) -> None:
