@@ -8,9 +8,10 @@ from typing import Any
 import pytest
 import pytorch_lightning as pl
 import torch
+from pytorch_lightning.callbacks import Callback, EarlyStopping
 from tests.training.models import Model, NoisyData
 
-from innereye_runtime.training.lightning1 import adapt
+from innereye_runtime.training.lightning1 import adapt, adapt_callback
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # Lightning's remarks on workers and logging intervals
 
@@ -103,6 +104,63 @@ def test_the_old_hooks_are_called_in_their_old_order(tmp_path: Path) -> None:
     assert model.calls == ["on_epoch_start", ("test_epoch_end", [0.0, 1.0]), "on_epoch_end"]
 
 
-def test_a_model_of_today_is_left_as_it_is() -> None:
+def test_a_model_and_a_callback_of_today_are_left_as_they_are() -> None:
     model = Model()
     assert type(adapt(model)) is Model
+    callback = EarlyStopping("val/loss")
+    assert type(adapt_callback(callback)) is EarlyStopping
+
+
+class OldCallback(Callback):
+    def __init__(self) -> None:
+        self.calls: list[str] = []
+
+    def on_epoch_start(self, trainer: Any, pl_module: Any) -> None:
+        self.calls.append("on_epoch_start")
+
+    def on_train_epoch_start(self, trainer: Any, pl_module: Any) -> None:
+        self.calls.append("on_train_epoch_start")
+
+    def on_train_batch_end(
+        self, trainer: Any, pl_module: Any, outputs: Any, batch: Any, batch_idx: int, dataloader_idx: int
+    ) -> None:
+        self.calls.append(f"batch {batch_idx} {dataloader_idx}")
+
+
+def test_the_old_hooks_of_a_callback_are_called_too(tmp_path: Path) -> None:
+    callback = OldCallback()
+    run = trainer(tmp_path)
+    run.callbacks.append(adapt_callback(callback))  # type: ignore[attr-defined]
+    run.fit(Model(), datamodule=NoisyData())
+    assert callback.calls == [
+        "on_epoch_start",
+        "on_train_epoch_start",
+        *(f"batch {index} 0" for index in range(5)),
+        "on_epoch_start",  # of validation
+    ]
+    assert callback.state_key == "OldCallback"
+
+
+class Stepping(Model):
+    def training_step(self, batch: Any, batch_idx: int) -> Any:
+        return {"batch": batch}
+
+    def training_step_end(self, output: dict[str, Any]) -> torch.Tensor:
+        return self.loss(output["batch"])
+
+    def optimizer_step(  # type: ignore[override]
+        self, epoch: int, batch_idx: int, optimizer: Any, optimizer_idx: int, optimizer_closure: Any, on_tpu: bool
+    ) -> None:
+        assert (optimizer_idx, on_tpu) == (0, False)
+        self.rates.append(optimizer.param_groups[0]["lr"])
+        optimizer.step(closure=optimizer_closure)
+
+
+def test_a_step_has_its_end_and_an_optimizer_its_number(tmp_path: Path) -> None:
+    model = Stepping()
+    before = [weight.clone() for weight in model.parameters()]
+    run = trainer(tmp_path)
+    run.fit(adapt(model), datamodule=NoisyData())
+    assert run.global_step == 5
+    assert len(model.rates) == 1 + 5  # one at the start of the epoch, one for each step
+    assert not any(torch.equal(old, new) for old, new in zip(before, model.parameters(), strict=True))

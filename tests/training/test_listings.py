@@ -30,6 +30,8 @@ def project(tmp_path: Path) -> Project:
     [
         ("hello", "Hello", "", "errors.csv"),
         ("cross_validation", "KFold", "", ""),
+        ("lightning1", "Lightning1", "", "epochs.txt"),
+        ("pass_through", "PassThrough", "", "Val.txt"),
         ("inference_data", "WithInferenceData", "", ""),
         ("optimizer", "WithScheduler", "", ""),
         ("parameters", "AllParameters", "", ""),

@@ -1,4 +1,5 @@
-"""Lets modules written for Lightning 1 be imported: its metrics are a package of their own today, `torchmetrics`."""
+"""Lets modules written for Lightning 1 import what has moved since: its metrics are a package of their own today,
+`torchmetrics`, and some of its modules have other names."""
 
 from __future__ import annotations
 
@@ -13,7 +14,13 @@ from typing import Final
 MOVED: Final = {
     "pytorch_lightning.metrics": "torchmetrics",
     "pytorch_lightning.metrics.functional": "torchmetrics.functional",
+    "pytorch_lightning.core.lightning": "pytorch_lightning.core.module",
+    "pytorch_lightning.callbacks.base": "pytorch_lightning.callbacks.callback",
+    "pytorch_lightning.loggers.base": "pytorch_lightning.loggers.logger",
+    "pytorch_lightning.utilities.distributed": "pytorch_lightning.utilities.rank_zero",
+    "pytorch_lightning.trainer.supporters": "pytorch_lightning.utilities.combined_loader",
 }
+RENAMED: Final = {"pytorch_lightning.loggers.base": {"LightningLoggerBase": "Logger"}}
 
 
 class _MovedModules(MetaPathFinder, Loader):
@@ -27,9 +34,15 @@ class _MovedModules(MetaPathFinder, Loader):
     def exec_module(self, module: ModuleType) -> None:
         today = import_module(MOVED[module.__name__])
         vars(module).update({name: value for name, value in vars(today).items() if not name.startswith("__")})
+        for old, new in RENAMED.get(module.__name__, {}).items():
+            setattr(module, old, getattr(today, new))
 
 
 def install() -> None:
     """Lets the old names be imported from here on. Idempotent."""
     if not any(isinstance(finder, _MovedModules) for finder in sys.meta_path):
         sys.meta_path.append(_MovedModules())
+    if "pytorch_lightning" in sys.modules:
+        import_module("pytorch_lightning.metrics.functional")  # so that `pl.metrics` is there after `import ... as pl`
+        seed = import_module("pytorch_lightning.utilities.seed")
+        vars(seed).setdefault("seed_everything", import_module("pytorch_lightning").seed_everything)

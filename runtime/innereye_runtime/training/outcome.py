@@ -7,6 +7,7 @@ import re
 from dataclasses import dataclass
 
 from innereye_runtime.errors import ExitCode, InnerEyeError
+from innereye_runtime.training.remedies import remedy
 from innereye_runtime.training.signals import Stopped
 
 OUT_OF_MEMORY = 137
@@ -70,7 +71,7 @@ def outcome_of(error: BaseException) -> Outcome:
         )
     summary = str(error).strip().split("\n")[0]
     reason = f"{type(error).__name__}: {summary}" if summary else type(error).__name__
-    return Outcome(exit_code=ExitCode.USER_CODE, reason=reason, show_traceback=True)
+    return Outcome(exit_code=ExitCode.USER_CODE, reason=reason, hint=remedy(error), show_traceback=True)
 
 
 def _limit(exit_code: int) -> Outcome:

@@ -15,6 +15,7 @@ from pytorch_lightning.loggers.logger import Logger
 from innereye_runtime.errors import PreflightError
 from innereye_runtime.job.paths import RunPaths
 from innereye_runtime.manifest.model import Gpus
+from innereye_runtime.training.lightning1 import adapt_callback
 from innereye_runtime.training.metrics import MetricsTable
 from innereye_runtime.training.trainer_arguments import container_arguments, known_arguments
 
@@ -145,7 +146,7 @@ def _keep_apart(callbacks: Sequence[Callback], paths: RunPaths) -> None:
 def _callbacks(value: Any) -> list[Callback]:
     if value is None:
         return []
-    return [value] if isinstance(value, Callback) else list(value)
+    return [adapt_callback(each) for each in ([value] if isinstance(value, Callback) else value)]
 
 
 def gpu_hardware() -> list[dict[str, Any]]:
