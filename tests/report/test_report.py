@@ -42,7 +42,7 @@ def written(paths: RunPaths) -> str:
 class _Balance(HTMLParser):
     """Raises where an element is closed that is not the innermost open one."""
 
-    void = frozenset({"meta", "img", "br"})
+    void = frozenset({"meta", "img", "br", "wbr"})
 
     def __init__(self) -> None:
         super().__init__()

@@ -41,7 +41,7 @@ class TrainerParams(GenericConfig):
         1, bounds=(1, None), doc="Batches whose gradients are summed before a step."
     )
     pl_log_every_n_steps = param.Integer(
-        50, bounds=(1, None), doc="Steps between two values of a metric that is logged by step."
+        50, bounds=(1, None), doc="Steps between two values of a metric that is logged by step; once an epoch at least."
     )
     pl_sync_batchnorm = param.Boolean(True, doc="With several processes: batch normalisation over all of them.")
     pl_profiler = param.String(

@@ -31,6 +31,7 @@ from innereye_runtime.job.launch import Launch
 from innereye_runtime.job.record import write_json
 from innereye_runtime.job.resolve import parse_overrides
 from innereye_runtime.training.evaluation import evaluate
+from innereye_runtime.training.frequency import OnceAnEpoch
 from innereye_runtime.training.given import container_class, data_of, model_of
 from innereye_runtime.training.lightning1 import adapt
 from innereye_runtime.training.metrics import SPLITS
@@ -168,8 +169,8 @@ def train(run: Run, container: LightningContainer, terminal: IO[str] | None) -> 
 
 
 def _watchers(container: LightningContainer, terminal: IO[str] | None) -> list[Callback]:
-    """The callbacks that only look on."""
-    watchers: list[Callback] = [EpochLines()]
+    """The callbacks that only look on, or see to it that there is something to look at."""
+    watchers: list[Callback] = [OnceAnEpoch(), EpochLines()]
     every = container.pl_progress_bar_refresh_rate
     if terminal is not None and every != 0:
         watchers.append(TerminalBar(terminal, every_n_batches=every))

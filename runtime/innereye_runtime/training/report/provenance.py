@@ -9,7 +9,7 @@ from typing import Any
 
 from innereye_runtime.containers import chart
 from innereye_runtime.training.report.reading import RunFolder, mapping, sequence
-from innereye_runtime.training.report.sections import duration, moment, seconds
+from innereye_runtime.training.report.sections import breakable, duration, moment, seconds
 
 _ORIGINS = ("command line", "manifest", "class", "default")
 """From the most deliberate to the least."""
@@ -23,7 +23,7 @@ def parameters(run: RunFolder) -> str:
     for name, argument in sorted(arguments.items()):
         origin = str(argument.get("origin") or "default")
         row = (
-            f'<tr><th scope="row">{escape(name)}</th><td>{_plain(argument.get("value"))}</td>'
+            f'<tr><th scope="row">{breakable(name)}</th><td>{_plain(argument.get("value"))}</td>'
             f'<td class="origin">{escape(origin)}</td></tr>'
         )
         by_origin.setdefault(origin, []).append(row)

@@ -77,7 +77,7 @@ def metrics(run: RunFolder) -> str:
     monitored = quantity_of(str(best.get("monitor") or "")).key
     head = "".join(f'<th scope="col" class="{_split_class(split)}">{escape(split)}</th>' for split in splits)
     body = "".join(
-        f'<tr><th scope="row">{escape(titles[key])}{_monitored(key == monitored)}</th>'
+        f'<tr><th scope="row">{breakable(titles[key])}{_monitored(key == monitored)}</th>'
         + "".join(_value(values.get(split), split in values, _split_class(split)) for split in splits)
         + "</tr>"
         for key, values in sorted(rows.items(), key=lambda row: rank(row[0]))
@@ -114,6 +114,11 @@ def pictures(run: RunFolder) -> str:
             f"{', '.join(left_out)}.</p>"
         )
     return html
+
+
+def breakable(name: str) -> str:
+    """`name` as HTML that may be broken into lines where its words end."""
+    return escape(name).replace("_", "_<wbr>").replace("/", "/<wbr>")
 
 
 def moment(value: Any) -> str:
