@@ -19,6 +19,8 @@ COMMANDS = [
     ["validate", "--format", "sarif", "manifests/hello.yaml"],
     ["plan", "manifests/hello.yaml"],
     ["plan", "--json", "--target", "process", "manifests/hello.yaml", "--l_rate=1e-2"],
+    ["plan", "--target", "azureml", "manifests/hello.yaml"],
+    ["plan", "--json", "manifests/azureml.yaml"],
     ["schema"],
     ["completion", "bash"],
     ["completion", "--candidates", "manifests/hello.yaml", "--l_"],

@@ -36,7 +36,12 @@ class HelloContainer(LightningContainer):
     def get_data_module(self) -> HelloData:
         # The dataset of the manifest; it is there before anything of this class is called.
         assert self.local_dataset is not None
-        return HelloData(self.local_dataset / "breast_cancer.csv", batch_size=self.batch_size)
+        return HelloData(
+            self.local_dataset / "breast_cancer.csv",
+            batch_size=self.batch_size,
+            folds=self.number_of_cross_validation_splits,
+            fold=self.cross_validation_split_index,
+        )
 
 
 class HelloModel(LightningModuleWithOptimizer):
@@ -99,13 +104,16 @@ class HelloData(LightningDataModule):
     """Of each diagnosis every fifth patient is for testing, the next for validation, the other three for training.
 
     So the splits hold both diagnoses in equal shares, and are the same in every run. Features are scaled to mean 0 and
-    deviation 1 of the training patients.
+    deviation 1 of the training patients. In cross-validation the patients for testing stay the same, and the others are
+    dealt into `folds`, of which one is for validation.
     """
 
-    def __init__(self, file: Path, batch_size: int) -> None:
+    def __init__(self, file: Path, batch_size: int, folds: int = 0, fold: int = -1) -> None:
         super().__init__()
         self.file = file
         self.batch_size = batch_size
+        self.folds = folds
+        self.fold = fold
         self.splits: dict[str, TensorDataset] = {}
 
     def setup(self, stage: str) -> None:
@@ -114,6 +122,9 @@ class HelloData(LightningDataModule):
         for diagnosis in (0, 1):
             members = np.flatnonzero(malignant == diagnosis)
             split[members] = np.array(["test", "val", "train", "train", "train"])[np.arange(len(members)) % 5]
+            if self.folds and self.fold >= 0:
+                others = members[split[members] != "test"]
+                split[others] = np.where(np.arange(len(others)) % self.folds == self.fold, "val", "train")
         training = features[split == "train"]
         scaled = (features - training.mean(axis=0)) / training.std(axis=0)
         for name in ("train", "val", "test"):

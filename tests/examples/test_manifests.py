@@ -1,0 +1,136 @@
+"""Every manifest that ships with the project: valid, planned, and run as its own comments tell."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.examples.shipped import ROOT
+
+MANIFESTS = sorted((ROOT / "manifests").glob("*.yaml"))
+TARGETS = {"multi_node": "azureml", "azureml": "azureml"}
+"""Of those that name another target than process."""
+
+
+def name(path: Path) -> str:
+    return path.stem
+
+
+def innereye_run(*words: str, cwd: Path = ROOT) -> subprocess.CompletedProcess[str]:
+    program = Path(sys.executable).with_name("innereye-run")
+    return subprocess.run([program, *words], cwd=cwd, capture_output=True, text=True, stdin=subprocess.DEVNULL)
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    """A folder with the manifests and the data: what a manifest's relative paths lead to."""
+    for folder in ("manifests", "data"):
+        (tmp_path / folder).symlink_to(ROOT / folder)
+    (tmp_path / "pyproject.toml").touch()
+    return tmp_path
+
+
+def test_the_examples_are_those_of_the_contract() -> None:
+    assert {path.stem for path in MANIFESTS} >= {
+        "hello",
+        "brain_segmentation",
+        "multi_node",
+        "azureml",
+        "smoke",
+        "sweep",
+    }
+
+
+@pytest.mark.parametrize("path", MANIFESTS, ids=name)
+def test_a_manifest_is_valid_and_planned(path: Path) -> None:
+    validated = innereye_run("validate", str(path))
+    assert (validated.returncode, validated.stderr) == (0, "")
+    planned = innereye_run("plan", "--json", str(path))
+    assert planned.returncode == 0, planned.stderr
+    assert json.loads(planned.stdout)["target"] == TARGETS.get(path.stem, "process")
+
+
+@pytest.mark.parametrize("path", MANIFESTS, ids=name)
+def test_its_first_lines_tell_how_to_use_it(path: Path) -> None:
+    head = path.read_text().partition("\nschema: 1\n")[0]
+    assert head.startswith("# yaml-language-server: $schema=../schema/manifest.schema.json\n")
+    assert f"manifests/{path.name}" in head
+    assert all(line.startswith("#") for line in head.splitlines())
+
+
+RUN_ELSEWHERE = {"hello", "brain_segmentation", "sweep", "multi_node"}
+"""Whole, by tests of their own."""
+
+
+@pytest.mark.parametrize("path", [path for path in MANIFESTS if path.stem not in RUN_ELSEWHERE], ids=name)
+def test_a_manifest_runs_here(path: Path, project: Path, needs: Callable[..., None]) -> None:
+    needs("torch")
+    done = innereye_run("--json", "--smoke", "--target", "process", f"manifests/{path.name}", cwd=project)
+    assert done.returncode == 0, done.stderr
+    result = json.loads(done.stdout)
+    assert result["state"] == "completed"
+    assert innereye_run("verify", result["run"]).returncode == 0
+
+
+@pytest.mark.parametrize("target", ["process", "docker"])
+def test_several_nodes_are_refused_on_one_machine(target: str) -> None:
+    refused = innereye_run("--target", target, "manifests/multi_node.yaml")
+    assert refused.returncode == 2
+    assert f"error[E205]: target {target} runs on this machine alone, and 'nodes' is 2" in refused.stderr
+    assert "hint: write 'nodes: 1', or 'target: azureml'" in refused.stderr
+
+
+def test_the_loops_of_the_sweep_do_what_they_say(project: Path, needs: Callable[..., None]) -> None:
+    needs("torch", "bash")
+    text = (ROOT / "manifests" / "sweep.yaml").read_text()
+    loops = "\n".join(re.findall(r"^#     (.*)$", text, re.M))
+    assert loops.count("innereye-run --json") == 3
+    bin = Path(sys.executable).parent
+    done = subprocess.run(
+        ["bash", "-euc", f'innereye-run() {{ command innereye-run "$@" --num_epochs=1; }}\n{loops}'],
+        cwd=project,
+        capture_output=True,
+        text=True,
+        env={**os.environ, "PATH": f"{bin}:{os.environ['PATH']}", "OMP_NUM_THREADS": "1"},
+    )
+    assert done.returncode == 0, done.stderr
+    results = [json.loads(line) for line in (project / "sweep.jsonl").read_text().splitlines()]
+    records: list[dict[str, Any]] = [json.loads((Path(result["run"]) / "run.json").read_text()) for result in results]
+    varied = [(record["arguments"]["l_rate"]["value"], record["seed"]) for record in records]
+    assert varied == [(0.01, 42), (0.001, 42), (0.01, 1), (0.01, 2), (0.01, 42), (0.01, 43), (0.01, 44)]
+    assert len({result["weights_sha256"] for result in results}) == len(results)
+    assert all(result["metrics"]["test"]["test/auc"] > 0.5 for result in results)
+
+
+def test_the_folds_share_out_the_patients_that_are_not_for_testing(
+    needs: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    needs("torch")
+    import numpy as np
+    import torch
+
+    from innereye_runtime.examples import hello
+
+    table = np.arange(60.0)[:, None], np.arange(60) % 2  # the one feature of a patient is its number
+    monkeypatch.setattr(hello, "read_table", lambda file: table)
+
+    def splits(fold: int, folds: int = 3) -> dict[str, set[int]]:
+        data = hello.HelloData(Path("table.csv"), batch_size=8, folds=folds, fold=fold)
+        data.setup("fit")
+        features = {name: split.tensors[0] for name, split in data.splits.items()}
+        order = torch.cat([*features.values()]).sort(0).values  # scaled, and in the order of the numbers still
+        return {name: set(torch.searchsorted(order[:, 0], rows[:, 0]).tolist()) for name, rows in features.items()}
+
+    found = [splits(fold) for fold in range(3)]
+    assert all(one["train"] | one["val"] | one["test"] == set(range(60)) for one in found)
+    assert found[0]["val"] | found[1]["val"] | found[2]["val"] == found[0]["train"] | found[0]["val"]
+    assert [len(one["val"]) for one in found] == [16, 16, 16]
+    assert all(one["test"] == splits(-1, 0)["test"] == splits(-1)["test"] for one in found)
+    assert splits(-1) == splits(-1, 0)
