@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from innereye_runtime.cli.main import main
+from innereye_runtime.cli.main import COMMANDS, main
 
 HERE = Path(__file__).parent
 CASES = sorted((HERE / "golden").glob("*.txt"))
@@ -46,3 +46,11 @@ def test_a_command_prints_what_its_file_says(case: Path, project: Path, capfd: p
         return
     assert text == expected
     assert set(project.rglob("*")) == before, "none of these commands writes a file"
+
+
+@pytest.mark.parametrize("command", ["", *COMMANDS])
+def test_help_fits_into_80_columns(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([*command.split(), "--help"]) == 0
+    told, _, examples = capsys.readouterr().out.partition("\nExamples:\n")
+    told = told if command else told + examples  # of a command, examples are to be copied and are left whole
+    assert [line for line in told.splitlines() if len(line) > 80] == []

@@ -35,24 +35,27 @@ COMMANDS = {
 """Each is a module of this package with `run(argv) -> exit code` and `parser()`."""
 
 HELP = """\
-innereye-run trains a PyTorch Lightning model from one YAML manifest, evaluates it and reports.
+innereye-run trains a PyTorch Lightning model from one YAML manifest, evaluates
+it and reports.
 
-Usage: innereye-run MANIFEST [--target process|docker|azureml] [--smoke] [--json] [--key=value ...]
+Usage: innereye-run MANIFEST [--target process|docker|azureml] [--smoke]
+       [--json] [--key=value ...]
        innereye-run COMMAND ...
 
 Examples:
-  innereye-run manifests/hello.yaml                      train where the manifest says
-  innereye-run manifests/hello.yaml --num_epochs=5       set any public parameter of the container
-  innereye-run --target docker manifests/hello.yaml      the same job in a container
-  innereye-run --smoke manifests/hello.yaml              the whole path on two batches
-  innereye-run validate manifests/*.yaml                 find what is wrong before anything is started
-  innereye-run explain manifests/hello.yaml              see each value and where it came from
+  innereye-run manifests/hello.yaml                  train, as the manifest says
+  innereye-run manifests/hello.yaml --num_epochs=5   set a public parameter
+  innereye-run --target docker manifests/hello.yaml  the same job in a container
+  innereye-run --smoke manifests/hello.yaml          the whole path in short
+  innereye-run validate manifests/*.yaml             all that is wrong in them
+  innereye-run explain manifests/hello.yaml          each value, and its origin
 
 Commands:
 {commands}
 innereye-run COMMAND --help tells more. --version prints the version.
-Exit codes: 0 done, 1 your code raised, 2 usage or manifest, 3 preflight, 4 image, 5 data, 6 outputs not complete,
-            130 interrupted, 143 stopped with a checkpoint.
+Exit codes: 0 done, 1 your code raised, 2 usage or manifest, 3 preflight,
+            4 image, 5 data, 6 outputs not complete, 130 interrupted,
+            143 stopped with a checkpoint.
 """
 
 

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 TARGETS = ("process", "docker", "azureml")
 MANIFEST_SUFFIXES = (".yaml", ".yml")
+WIDTH = 80
+_NO_BREAK = "\N{NO-BREAK SPACE}"
 UNKNOWN_OVERRIDE = "E401"
 _DASHES = "-\N{HYPHEN}\N{NON-BREAKING HYPHEN}\N{FIGURE DASH}\N{EN DASH}\N{EM DASH}\N{HORIZONTAL BAR}\N{MINUS SIGN}"
 """What a person, or a word processor, writes for a hyphen."""
@@ -125,9 +127,14 @@ class Parser(argparse.ArgumentParser):
         raise UsageError(message, hint=hint or f"{self.prog} {self.usage}")
 
     def format_help(self) -> str:
+        """The help, in at most 80 columns but for the examples, which are to be copied."""
         rows = [(self._left(action), action.help or "") for action in [*self._actions[1:], self._actions[0]]]
+        room = WIDTH - 4 - max(len(left) for left, _ in rows)
+        wrapped = [(left, _paragraphs(right, room)) for left, right in rows]
+        about = _paragraphs(self.description or "", WIDTH)
+        usage = _wrapped(f"Usage: {self.prog} {_unbroken(str(self.usage))}", WIDTH, indent=7)
         examples = "".join(f"  {example}\n" for example in self.examples)
-        return f"{self.description}\n\nUsage: {self.prog} {self.usage}\n\n{table(rows)}\nExamples:\n{examples}"
+        return f"{about}\n\n{usage.replace(_NO_BREAK, ' ')}\n\n{table(wrapped)}\nExamples:\n{examples}"
 
     def _left(self, action: argparse.Action) -> str:
         if not action.option_strings:
@@ -136,6 +143,37 @@ class Parser(argparse.ArgumentParser):
         if action.nargs == 0:
             return names
         return f"{names} {action.metavar or '|'.join(map(str, action.choices or ()))}"
+
+
+def _paragraphs(text: str, width: int) -> str:
+    """`text` in lines of at most `width`. A line that is indented stays a line: it is one of a list."""
+    joined = re.sub(r"\n(?! )", " ", text)
+    return "\n".join(_wrapped(line, width, indent=_hanging(line)) for line in joined.split("\n"))
+
+
+def _hanging(line: str) -> int:
+    """Where the text of a list's line begins, behind its word and two spaces; 0 for other lines."""
+    found = re.match(r" +\S.*?  +(?=\S)", line)
+    return found.end() if found else 0
+
+
+def _wrapped(text: str, width: int, *, indent: int) -> str:
+    lines = [""]
+    for word in re.findall(r" *[^ ]+", text):
+        if len(lines[-1]) + len(word) > width and lines[-1].strip():
+            lines.append(" " * indent + word.lstrip())
+        else:
+            lines[-1] += word
+    return "\n".join(lines)
+
+
+def _unbroken(usage: str) -> str:
+    """`usage` with hard spaces inside brackets, so that an option and its value stay in one line."""
+    depth, characters = 0, []
+    for character in usage:
+        depth += (character == "[") - (character == "]")
+        characters.append(_NO_BREAK if character == " " and depth else character)
+    return "".join(characters)
 
 
 def table(rows: Sequence[tuple[str, str]]) -> str:
