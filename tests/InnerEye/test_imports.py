@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import logging
+import re
 from importlib import import_module
 from pathlib import Path
 
@@ -79,6 +81,29 @@ def test_working_directory_comes_back_after_an_exception(tmp_path: Path) -> None
         assert Path.cwd() == tmp_path
         raise KeyError
     assert Path.cwd() == before
+
+
+def test_a_section_is_told_with_its_seconds_however_it_ends(caplog: pytest.LogCaptureFixture) -> None:
+    from InnerEye.Common.common_util import logging_section
+
+    with caplog.at_level(logging.INFO), pytest.raises(KeyError), logging_section("reading"):
+        raise KeyError
+    assert caplog.messages[0] == "reading: started"
+    assert re.fullmatch(r"reading: finished after [0-4]\.\d\d s", caplog.messages[1])
+
+
+def test_names_of_files_are_those_of_the_run_folder() -> None:
+    from InnerEye.Common import fixed_paths
+    from InnerEye.ML import common
+    from innereye_runtime.job.paths import RunPaths
+
+    paths = RunPaths(Path("/run"))
+    assert paths.best_checkpoint.name == common.BEST_CHECKPOINT_FILE_NAME_WITH_SUFFIX
+    assert paths.last_checkpoint.name == common.LAST_CHECKPOINT_FILE_NAME_WITH_SUFFIX
+    assert common.BEST_CHECKPOINT_FILE_NAME + common.CHECKPOINT_SUFFIX == "best.ckpt"
+    assert common.LAST_CHECKPOINT_FILE_NAME == "last"
+    assert paths.logs.name == fixed_paths.DEFAULT_LOGS_DIR_NAME
+    assert (fixed_paths.DEFAULT_AML_UPLOAD_DIR, fixed_paths.DEFAULT_AML_LOGS_DIR) == ("outputs", "azureml-logs")
 
 
 def test_namespaces_and_paths() -> None:

@@ -3,6 +3,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import param
 import pytest
 
 from innereye_runtime import LightningContainer, LRSchedulerType
@@ -180,3 +181,39 @@ def test_a_value_that_only_the_class_refuses_is_named() -> None:
     found = check(loose, overrides=[Override.parse("--num_epochs=many")])
     with pytest.raises(UsageError, match="does not take num_epochs='many'"):
         apply(container, found)
+
+
+def test_only_what_is_given_is_set() -> None:
+    class Mine(LightningContainer):
+        version = param.Integer(3, constant=True)
+        layers = param.Integer(1)
+
+    container = Mine()
+    apply(container, check(parameters_of(container), overrides=[Override.parse("--layers=2")]))
+    assert (container.layers, container.version) == (2, 3)
+
+
+def test_what_a_class_contradicts_by_itself_is_told_by_the_class_alone() -> None:
+    parameters = PARAMETERS | {
+        "cross_validation_split_index": Parameter(name="cross_validation_split_index", kind="integer", default=3)
+    }
+    assert check(parameters, overrides=[Override.parse("--layers=2")]).diagnostics == ()
+
+
+def test_a_list_over_two_parameters_has_the_origin_of_either() -> None:
+    class First(LightningContainer):
+        azure_dataset_id = "a"
+
+    class Rest(LightningContainer):
+        extra_azure_dataset_ids = ["b"]  # noqa: RUF012
+
+    for cls, origin in ((LightningContainer, "default"), (First, "class"), (Rest, "class")):
+        assert check(parameters_of(cls)).arguments["azure_datasets"].origin == origin
+
+
+def test_a_wrong_tuple_or_item_is_told_as_a_list() -> None:
+    pairs = PARAMETERS | {"pairs": Parameter(name="pairs", kind="list", item="tuple", default=[])}
+    (problem,) = check(pairs, loaded=manifest("crop: null")).diagnostics
+    assert problem.message == "crop must be a list, not empty"
+    checked_pairs = check(pairs, loaded=manifest("pairs: [[1, 2], [3, 4]]"))
+    assert (checked_pairs.diagnostics, checked_pairs.arguments["pairs"].value) == ((), [[1, 2], [3, 4]])

@@ -14,6 +14,7 @@ SCHEMA = json_schema(
     dict(parameters_of(LightningContainer))
     | {
         "crop": Parameter(name="crop", kind="tuple", item="integer", length=2),
+        "sizes": Parameter(name="sizes", kind="list", item="integer", bounds=(1, 2)),
         "share": Parameter(name="share", kind="number", bounds=(0, 1), inclusive=(True, False)),
         "_secret": Parameter(name="_secret", kind="integer", settable=False),
     },
@@ -39,6 +40,8 @@ def test_it_is_a_schema_that_takes_its_own_defaults() -> None:
         {"num_epochs": None},
         {"share": 1},
         {"crop": [1]},
+        {"sizes": []},
+        {"sizes": [1, 2, 3]},
         {"crop": [1, 2.5]},
         {"l_rate_scheduler": "Cosin"},
         {"weights_url": [1]},

@@ -105,6 +105,11 @@ def test_a_wrong_value_is_told_in_a_sentence(parameter: Parameter, text: str | N
     assert sentence in str(error.value)
 
 
+@pytest.mark.parametrize("kind", ["path", "enum", "tuple", "dict", "date"])
+def test_empty_text_is_no_value_where_that_is_one(kind: Any) -> None:
+    assert parse(Parameter(name="p", kind=kind, optional=True, choices=CHOICES, default=1), " ") is None
+
+
 def test_choices_are_found_in_any_case_and_given_as_declared() -> None:
     assert parse(Parameter(name="p", kind="enum", choices=CHOICES), "unet") == "UNet"
     assert parse(Parameter(name="p", kind="enum", choices=(1, 2)), "2") == 2

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from datetime import date
 from pathlib import Path
 
 import param
@@ -56,6 +57,32 @@ def test_what_param_2_accepts_means_what_it_meant() -> None:
     assert (Own().names, Own().count) == (["a"], None)
     with pytest.raises(TypeError):
         param.List([], nonsense=3)
+
+
+def test_the_old_spellings_are_taught_once() -> None:
+    from innereye_runtime.containers import param_one
+
+    before = param.List.__init__
+    param_one.install()
+    assert param.List.__init__ is before
+
+
+def test_one_positional_argument_is_what_it_was_in_param_1() -> None:
+    class Config(GenericConfig):
+        folder = param.ClassSelector(Path, default=None)
+        count = param.Integer(3)
+        share = param.Magnitude(0.5, (0.2, 0.8))
+        pair = param.Tuple((1, "a"), 2)
+        labels = param.Dict({"a": 1})
+        kind = param.ObjectSelector("a", ["a", "b"])
+        kinds = param.ListSelector(["a"], ["a", "b"])
+        day = param.CalendarDate(date(2020, 1, 2), (date(2020, 1, 1), date(2020, 1, 3)))
+
+    assert (Config.param["folder"].class_, Config().folder, Config().count) == (Path, None, 3)
+    assert (Config.param["share"].softbounds, Config.param["pair"].length) == ((0.2, 0.8), 2)
+    assert (Config().labels, Config.param["kind"].objects, Config().kinds) == ({"a": 1}, ["a", "b"], ["a"])
+    with pytest.raises(ValueError, match="day"):
+        Config(day=date(2020, 1, 4))
 
 
 def test_a_plain_value_in_a_class_body_changes_the_default_and_is_checked() -> None:
@@ -121,7 +148,9 @@ def test_tuples_of_whole_numbers_and_lists_or_dicts() -> None:
     class Config(GenericConfig):
         size = IntTuple((1, 2), length=2)
         either = ListOrDictParam(None, allow_None=True)
+        none = IntTuple(None, length=2, allow_None=True)
 
+    assert Config().none is None
     with pytest.raises(ValueError, match="whole numbers"):
         Config(size=(1.5, 2))
     assert Config(either="a, b").either == ["a", "b"]
@@ -131,4 +160,5 @@ def test_tuples_of_whole_numbers_and_lists_or_dicts() -> None:
 
 
 def test_the_gpu_is_used_only_where_it_is_asked_for() -> None:
+    assert CudaAwareConfig().use_gpu is False
     assert CudaAwareConfig().get_cuda_device() is None

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from multiprocessing import get_all_start_methods
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,9 @@ from innereye_runtime import (
     TrainerParams,
     WorkflowParams,
 )
+from innereye_runtime.containers.generic import GenericConfig
 from innereye_runtime.containers.parameter_list import parameters_of
+from innereye_runtime.containers.workflow_parameters import MultiprocessingStartMethod
 
 DEFAULTS: dict[type, dict[str, Any]] = {
     WorkflowParams: {
@@ -190,13 +193,42 @@ def test_both_generations_names_mean_the_same_parameter() -> None:
     assert (container.max_epochs, container.crossval_index, container.crossval_count) == (9, None, 1)
 
 
+def test_names_of_datasets_that_are_empty_do_not_count() -> None:
+    container = LightningContainer(
+        azure_dataset_id="a",
+        extra_azure_dataset_ids=["", "b"],
+        dataset_mountpoint="/a",
+        extra_dataset_mountpoints=["/b"],
+    )
+    assert container.all_azure_dataset_ids() == ["a", "b"]
+    assert container.all_dataset_mountpoints() == ["/a", "/b"]
+    assert container.all_local_dataset_paths() == []
+
+
+def test_the_rules_of_a_mix_in_hold_too() -> None:
+    class Config(GenericConfig):
+        def validate(self) -> None:
+            super().validate()
+            raise ValueError("the mix-in's own rule")
+
+    class Mixed(LightningContainer, Config):
+        pass
+
+    with pytest.raises(ValueError, match="the mix-in's own rule"):
+        Mixed()
+
+
+def test_workers_start_in_a_way_that_python_has() -> None:
+    assert {method.value for method in MultiprocessingStartMethod} == set(get_all_start_methods())
+
+
 def test_a_run_folder_has_its_folders_below_it() -> None:
     container = LightningContainer(output_to="/run")
     assert container.model_name == "LightningContainer"
     assert container.outputs_folder == Path("/run")
     assert container.logs_folder == Path("/run/logs")
     assert container.checkpoint_folder == Path("/run/checkpoints")
-    assert container.visualization_folder.parent == Path("/run")
+    assert container.visualization_folder == Path("/run/visualizations")
     container.model_name = "Named"
     assert container.model_name == "Named"
 

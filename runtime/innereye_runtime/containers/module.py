@@ -48,7 +48,7 @@ class LightningModuleWithOptimizer(pl.LightningModule):
         """The optimizer, and its schedule stepped once per epoch."""
         optimizer = create_optimizer(self.optimizer_params, self.parameters())
         scheduler = create_scheduler(self.optimizer_params, optimizer, self.trainer_params.num_epochs)
-        return [optimizer], [{"scheduler": scheduler, "interval": "epoch", "frequency": 1}]
+        return [optimizer], [{"scheduler": scheduler, "interval": "epoch"}]
 
 
 def create_optimizer(params: OptimizerParams, weights: Iterable[torch.nn.Parameter]) -> Optimizer:

@@ -14,7 +14,7 @@ from typing import Any
 
 import param
 
-from innereye_runtime.containers.spellings import POSITIONAL, RENAMED, modern
+from innereye_runtime.containers.spellings import POSITIONAL, modern
 
 
 def install() -> None:
@@ -28,13 +28,7 @@ def install() -> None:
 def _both_generations(kind: str, init: Callable[..., None]) -> Callable[..., None]:
     @functools.wraps(init)
     def translated(self: Any, *positional: Any, **keywords: Any) -> None:
-        if (
-            len(positional) > 1
-            or (positional and kind == "ClassSelector")
-            or not RENAMED.get(kind, {}).keys().isdisjoint(keywords)
-        ):
-            keywords, positional = modern(kind, positional, keywords), ()
-        init(self, *positional, **keywords)
+        init(self, **modern(kind, positional, keywords))
 
     translated._takes_both_generations = True  # type: ignore[attr-defined]
     return translated

@@ -45,6 +45,6 @@ class Schedule:
                 passed = sum(milestone <= epoch for milestone in p.l_rate_multi_step_milestones or ())
                 return float(p.l_rate_multi_step_gamma**passed)
             case LRSchedulerType.Cosine:
-                return floor + (1 - floor) * (1 + math.cos(math.pi * (1 - rest))) / 2
+                return floor + (1 - floor) * (1 - math.cos(math.pi * rest)) / 2
             case _:
                 return float((1 - floor) * rest**p.l_rate_polynomial_gamma + floor)
