@@ -18,6 +18,9 @@ from innereye_runtime.errors import ExitCode, InnerEyeError
 if TYPE_CHECKING:
     from innereye_runtime.containers.parameter import Parameter
 
+_OF_RUNS = ("report", "verify", "resume", "status", "logs", "stop")
+"""Commands whose positional is a run folder."""
+
 SCRIPTS = {
     "bash": r"""# innereye-run completion bash > ~/.local/share/bash-completion/completions/innereye-run
 _innereye_run() {
@@ -34,7 +37,7 @@ _innereye_run() {
     [[ ${#COMPREPLY[@]} -eq 1 && ${COMPREPLY[0]} == *[=/] ]] && compopt -o nospace
     return 0
 }
-complete -F _innereye_run innereye-run
+complete -o nosort -F _innereye_run innereye-run 2>/dev/null || complete -F _innereye_run innereye-run
 """,
     "zsh": r"""#compdef innereye-run
 # innereye-run completion zsh > "${fpath[1]}/_innereye-run"
@@ -50,8 +53,8 @@ _innereye_run() {
             whole+=("$value") whole_shown+=("${line/$'\t'/  }")
         fi
     done
-    compadd -l -d whole_shown -a whole
-    compadd -l -S '' -d open_shown -a open
+    compadd -l -V whole -d whole_shown -a whole
+    compadd -l -V open -S '' -d open_shown -a open
 }
 if [[ ${funcstack[1]} == _innereye-run ]]; then _innereye_run "$@"; else compdef _innereye_run innereye-run; fi
 """,
@@ -60,7 +63,7 @@ function __innereye_run
     set -l words (commandline -opc)
     $words[1] completion --candidates $words[2..] (commandline -ct) 2>/dev/null
 end
-complete -c innereye-run -f -a '(__innereye_run)'
+complete -c innereye-run -f -k -a '(__innereye_run)'
 """,
 }
 
@@ -109,7 +112,7 @@ def candidates(words: Sequence[str]) -> Iterator[tuple[str, str]]:
     elif current.startswith("-"):
         found = _of_options(options, current, before)
     else:
-        found = _of_positional(before[0] if named else "run", current)
+        found = _of_positional(options, before[0] if named else "run", current, before[1:] if named else before)
     yield from ((value, about) for value, about in found if value.startswith(current))
 
 
@@ -153,14 +156,16 @@ def _parameters(words: Sequence[str]) -> Mapping[str, Parameter]:
     return source.parameters
 
 
-def _of_positional(command: str, current: str) -> Iterator[tuple[str, str]]:
-    match command:
-        case "completion":
-            yield from ((shell, "") for shell in SCRIPTS)
-        case "schema":
-            return
-        case _:
-            yield from _paths(current, folders_only=command in ("report", "verify", "resume"))
+def _of_positional(options: Parser, command: str, current: str, before: Sequence[str]) -> Iterator[tuple[str, str]]:
+    valued = [options.choices_of(word) is not None for word in ("", *before)]
+    taken = [word for word, is_value in zip(before, valued, strict=False) if not (is_value or word.startswith("-"))]
+    choices = ["ls", "clear"] if (command, taken) == ("data", ["cache"]) else options.choices_at(len(taken))
+    if choices is None:
+        return
+    if choices:
+        yield from ((choice, "") for choice in choices)
+    else:
+        yield from _paths(current, folders_only=command in _OF_RUNS)
 
 
 def _paths(current: str, *, folders_only: bool) -> Iterator[tuple[str, str]]:

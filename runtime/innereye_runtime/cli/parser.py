@@ -50,6 +50,15 @@ class Parser(argparse.ArgumentParser):
             return None
         return [str(choice) for choice in action.choices or ()]
 
+    def choices_at(self, position: int) -> list[str] | None:
+        """The values of a positional, from 0, that takes one of a few, [] for any, None where there is none so far."""
+        positionals = self._get_positional_actions()
+        if positionals and positionals[-1].nargs == "+":
+            position = min(position, len(positionals) - 1)
+        if position >= len(positionals):
+            return None
+        return [str(choice) for choice in positionals[position].choices or ()]
+
     def described(self) -> list[tuple[str, str]]:
         """Each long option with the first line of its help."""
         return [
