@@ -1,8 +1,9 @@
-"""What the tests of the AzureML target share: a tiny project that names a cluster and an image."""
+"""What the tests of the AzureML target share: a tiny project that names a cluster and an image, and one stand-in."""
 
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -10,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.projects import Project, tiny_project
+from tests.projects import Project, Result, tiny_project
 
 ROOT = Path(__file__).resolve().parents[3]
 IMAGE = os.environ.get("INNEREYE_TEST_IMAGE", "innereye-runtime:cpu")
@@ -31,21 +32,66 @@ def project(tmp_path: Path) -> Project:
     return tiny_project(tmp_path, MANIFEST)
 
 
+@pytest.fixture(scope="session")
+def standing_cloud(needs: Callable[..., None]) -> Iterator[Any]:
+    needs("azure", "azurite", "docker")
+    from innereye_runtime.standin.cloud import open_cloud
+
+    with open_cloud([ROOT], grace=15) as opened:
+        yield opened
+
+
+@pytest.fixture
+def cloud(standing_cloud: Any) -> Iterator[Any]:
+    """The stand-in of this room: one for all tests, each of which leaves it without faults."""
+    with checked(standing_cloud):
+        yield standing_cloud
+    standing_cloud.faults.clear()
+
+
 @pytest.fixture
 def cloud_for(needs: Callable[..., None]) -> Callable[..., Any]:
-    """Opens a stand-in with faults or preemptions of its own, for a `with` block."""
+    """Opens a stand-in that is another one from its start, for a `with` block."""
     needs("azure", "azurite")
 
     @contextmanager
     def opened(**settings: Any) -> Iterator[Any]:
         from innereye_runtime.standin.cloud import open_cloud
 
-        with open_cloud([ROOT], grace=15, **settings) as cloud:
+        with open_cloud([ROOT], grace=15, **settings) as cloud, checked(cloud):
             yield cloud
-            assert [str(call) for call in cloud.violations] == []
-            assert cloud.proxy.refused == []
 
     return opened
+
+
+@contextmanager
+def checked(cloud: Any) -> Iterator[None]:
+    """Of what is asked in the block, nothing departs from the published description, and no other host is asked."""
+    violations, refused = len(cloud.violations), len(cloud.proxy.refused)
+    yield
+    assert [str(call) for call in cloud.violations[violations:]] == []
+    assert cloud.proxy.refused[refused:] == []
+    assert {host.partition(".")[2] for host in cloud.proxy.connected} <= {
+        "azure.com",
+        "microsoftonline.com",
+        "blob.core.windows.net",
+        "api.azureml.ms",
+    }
+
+
+def newest(cloud: Any) -> Any:
+    """The job that was submitted last."""
+    return list(cloud.workspace.jobs.values())[-1]
+
+
+def azure(project: Project, cloud: Any, *words: str) -> Result:
+    return project.run("--target", "azureml", "tiny.yaml", *words, environment=cloud.environment())
+
+
+def address_in(text: str) -> str:
+    found = re.findall(r"azureml://\S+/jobs/[\w-]+", text)
+    assert found, text
+    return str(found[-1])
 
 
 @pytest.fixture(scope="session")

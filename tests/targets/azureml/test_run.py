@@ -11,36 +11,19 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 from tests.projects import Project, Result
-from tests.targets.azureml.conftest import IMAGE, MANIFEST, ROOT
+from tests.targets.azureml.conftest import IMAGE, MANIFEST, ROOT, address_in, azure, newest
 
 pytestmark = pytest.mark.usefixtures("image")
 
 EPOCHS = "--num_epochs=8"
 SLOW = ("--pause=0.2", EPOCHS)
 """0.2 s x 6 batches x 8 epochs: long enough to be stopped in the middle. A pause changes no weights."""
-
-
-@pytest.fixture(scope="module")
-def cloud(needs: Callable[..., None]) -> Iterator[Any]:
-    needs("azure", "azurite", "docker")
-    from innereye_runtime.standin.cloud import open_cloud
-
-    with open_cloud([ROOT], grace=15) as opened:
-        yield opened
-        assert [str(call) for call in opened.violations] == []
-        assert opened.proxy.refused == []
-        assert {host.partition(".")[2] for host in opened.proxy.connected} <= {
-            "azure.com",
-            "microsoftonline.com",
-            "blob.core.windows.net",
-            "api.azureml.ms",
-        }
 
 
 _CPU = "azureml: {cluster: cpu}"
@@ -52,21 +35,6 @@ def outcome(result: Result) -> tuple[object, ...]:
     # One of TensorBoard's for each attempt, with a time, a host and a process in its name.
     names = {re.sub(r"\.tfevents\..*", ".tfevents", name) for name in files}
     return result.weights, (result.run / "metrics.json").read_bytes(), sorted(names)
-
-
-def newest(cloud: Any) -> Any:
-    """The job that was submitted last."""
-    return list(cloud.workspace.jobs.values())[-1]
-
-
-def azure(project: Project, cloud: Any, *words: str) -> Result:
-    return project.run("--target", "azureml", "tiny.yaml", *words, environment=cloud.environment())
-
-
-def address_in(text: str) -> str:
-    found = re.findall(r"azureml://\S+/jobs/[\w-]+", text)
-    assert found, text
-    return str(found[-1])
 
 
 def started(project: Project, cloud: Any, *words: str) -> tuple[subprocess.Popen[str], str]:
@@ -115,28 +83,6 @@ def test_the_old_command_line_gets_there_too(project: Project, cloud: Any) -> No
     assert result.exit_code == 0, result.stderr
     assert result.record["target"] == "azureml"
     assert result.weights == project.run("tiny.yaml", "--num_epochs=2").weights
-
-
-def test_a_dataset_comes_as_an_asset_and_is_the_same(project: Project, cloud: Any) -> None:
-    project.write("data/a/b.txt", "x")
-    project.write("tiny.yaml", MANIFEST + "dataset: {id: scans, local: data}\n")
-    cloud.add_data("scans", project.root / "data", version="7")
-    here, there = project.run("tiny.yaml"), azure(project, cloud)
-    assert there.exit_code == 0, there.stderr
-    assert there.record["datasets"][0]["sha256"] == here.record["datasets"][0]["sha256"]
-    job = newest(cloud)
-    assert job.inputs["dataset_0"]["uri"].endswith("/data/scans/versions/7")
-
-
-def test_a_dataset_that_is_not_in_the_workspace_is_said_before_a_job_is_made(project: Project, cloud: Any) -> None:
-    project.write("data/b.txt", "x")
-    project.write("tiny.yaml", MANIFEST + "dataset: {id: nowhere, local: data}\n")
-    before = len(cloud.workspace.jobs)
-    result = azure(project, cloud)
-    assert (result.exit_code, len(cloud.workspace.jobs)) == (5, before)
-    assert "has no data asset nowhere and no folder nowhere in workspaceblobstore" in result.stderr
-    assert "Traceback" not in result.stderr
-    assert not list((project.root / "outputs").iterdir())
 
 
 @pytest.mark.parametrize(
@@ -201,20 +147,6 @@ def test_who_stops_following_is_told_how_to_go_on(project: Project, cloud_for: C
         assert [call for call in cloud.calls if "listSecrets" in call.request.path] == []
 
 
-def test_a_job_on_two_nodes_trains_once_with_both(project: Project, cloud: Any) -> None:
-    project.write("tiny.yaml", MANIFEST.replace("compute:\n", "compute:\n  nodes: 2\n"))
-    result = azure(project, cloud)
-    assert result.exit_code == 0, result.stdout + result.stderr
-    assert result.record["state"] == "completed"
-    job = newest(cloud)
-    logs = [blob.name for blob in cloud.workspace.blobs.get_container_client("azureml").list_blobs(job.artifact_prefix)]
-    assert {name.rsplit("/", 1)[1] for name in logs if "user_logs" in name} == {
-        "std_log_process_0.txt",
-        "std_log_process_1.txt",
-    }
-    assert job.properties["distribution"] == {"distributionType": "PyTorch", "processCountPerInstance": 1}
-
-
 def preempt_after(child: subprocess.Popen[str], cloud: Any, epoch: int) -> None:
     """Takes the newest job's machine away once its log says that an epoch is done."""
     assert child.stdout
@@ -269,19 +201,3 @@ def test_a_job_that_is_given_up_is_submitted_again_where_the_manifest_allows(
     assert result.exit_code == 0, result.stderr
     assert "the manifest allows another try" in result.stderr
     assert result.weights == project.run("tiny.yaml", EPOCHS).weights
-
-
-def test_secrets_reach_the_job_and_stand_in_no_plan(project: Project, cloud: Any) -> None:
-    project.write("tiny.yaml", MANIFEST + "secrets: [API_KEY]\n")
-    missing = azure(project, cloud)
-    assert missing.exit_code == 3 and "API_KEY" in missing.stderr
-    environment = {**cloud.environment(), "API_KEY": "hunter2"}
-    plan = project.run("plan", "--target", "azureml", "--json", "tiny.yaml", environment=environment)
-    assert "hunter2" not in plan.stdout
-    result = project.run("--target", "azureml", "tiny.yaml", "--num_epochs=1", environment=environment)
-    assert result.exit_code == 0, result.stderr
-    files = [path for path in result.run.rglob("*") if path.is_file()]
-    assert [path for path in files if b"hunter2" in path.read_bytes()] == []
-    job = newest(cloud)
-    assert job.properties["environmentVariables"]["API_KEY"] == "hunter2"
-    assert Path(result.run).name == job.properties["tags"]["innereye-runtime.run"]

@@ -27,15 +27,14 @@ class DetachedError(Exception):
         self.signum = signum
 
 
-def follow(session: Session, job: str, *, stdout: int, tell: Callable[[str], None]) -> str:
-    """The state that the job ended in. Its log goes to the descriptor `stdout`; `tell` gets a line for each state
-    before it runs.
+def follow(session: Session, job: str, log: LogReader, *, stdout: int, tell: Callable[[str], None]) -> str:
+    """The state that the job ended in. What is new in its `log` goes to the descriptor `stdout`; `tell` gets a line for
+    each state before it runs.
 
     Raises:
         DetachedError: SIGINT or SIGTERM came.
         UnreachableError: the service has not answered for `PATIENCE_SECONDS`.
     """
-    log = LogReader(session, job)
     began = time.monotonic()
     answered = began
     status = ""

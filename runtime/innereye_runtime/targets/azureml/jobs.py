@@ -92,11 +92,12 @@ def print_log(session: Session, address: Address, *, goes_on: bool, stdout: int)
         DetachedError: SIGINT or SIGTERM came while it went on.
         PreflightError: there is no such job, or the service can't be asked.
     """
+    log = LogReader(session, address.job)
     if goes_on:
-        follow(session, address.job, stdout=stdout, tell=tell)
+        follow(session, address.job, log, stdout=stdout, tell=tell)
         return
     session.job(address.job)
-    for piece in LogReader(session, address.job).read():
+    for piece in log.read():
         write_all(stdout, piece)
 
 
@@ -109,6 +110,14 @@ def stop(session: Session, address: Address) -> str:
     if state_of(session.job(address.job)) not in OVER:
         cancel(session, address.job)
     return state_of(session.job(address.job))
+
+
+def _place(session: Session, job: str, output: str, uri: str | None) -> Place:
+    """Where an output lies: where the job says, else where AzureML puts those that have no place of their own."""
+    if uri:
+        return Place.parse(uri)
+    store = session.ask("looking for the default datastore", lambda client: client.datastores.get_default().name)
+    return Place(datastore=str(store), path=f"azureml/{job}/{output}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -132,20 +141,27 @@ def download(session: Session, address: Address, outputs: Path) -> Homecoming:
     state, name = state_of(job), (job.tags or {}).get(RUN_TAG, address.job)
     folder = outputs / name
     places = {
-        output: Place.parse(str(described.path))
+        output: _place(session, address.job, output, getattr(described, "path", None))
         for output, described in (job.outputs or {}).items()
-        if output != "default" and getattr(described, "path", None)
+        if output != "default"  # what AzureML keeps of the working directory
     }
     if OUTPUT not in places:
         raise OutputError(
             f"job {address.job} has no output '{OUTPUT}': innereye-run did not submit it", hint="az ml job download"
         )
     if folder.exists() and not folder.is_dir():
-        raise UsageError(f"{folder} is in the way of the run folder")
+        raise UsageError(
+            f"{folder} is in the way of the run folder", hint="move it away, or name another folder with --to"
+        )
     if is_empty(session, places[OUTPUT]):
         failure = failure_of(session, address.job) if state == "Failed" else ""
         reason = f": {failure}" if failure else ""
-        raise OutputError(f"job {address.job} ({state}) has written nothing{reason}")
+        raise OutputError(
+            f"job {address.job} ({state}) has written nothing{reason}",
+            hint=f"innereye-run logs '{address}' shows what it printed"
+            if state in OVER
+            else "it has not begun yet: download again later",
+        )
     files = 0
     for output, place in places.items():
         target = folder if output == OUTPUT else outputs / f"{name}.{output}"

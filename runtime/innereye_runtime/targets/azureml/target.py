@@ -7,6 +7,7 @@ import signal
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from innereye_runtime.errors import ExitCode, InnerEyeError
 from innereye_runtime.job.paths import create_run_folder
@@ -15,12 +16,16 @@ from innereye_runtime.targets.azureml.address import Address
 from innereye_runtime.targets.azureml.following import DetachedError, follow
 from innereye_runtime.targets.azureml.history import failure_of
 from innereye_runtime.targets.azureml.homecoming import Place, bring_home, is_empty, send_out
+from innereye_runtime.targets.azureml.logs import LogReader
 from innereye_runtime.targets.azureml.outcome import exit_code_of, has_record
 from innereye_runtime.targets.azureml.plan import AzureMLPlan, plan_for
 from innereye_runtime.targets.azureml.session import Session
 from innereye_runtime.targets.azureml.snapshot import Snapshot, take_snapshot
 from innereye_runtime.targets.azureml.submission import new_submission, submit
 from innereye_runtime.targets.supervision import RetryBudget, secret_values
+
+if TYPE_CHECKING:
+    from azure.ai.ml import MLClient
 
 
 class AzureMLHandle:
@@ -47,28 +52,33 @@ class AzureMLHandle:
     def wait(self) -> int:
         """The exit code, as if the job had run here, when it is over and its run folder has come home.
 
-        SIGINT and SIGTERM leave the job running and end the waiting; on a terminal, Ctrl-C asks first.
+        SIGINT and SIGTERM leave the job running and end the waiting; on a terminal, Ctrl-C asks first, and a second
+        one, or the end of input, is the answer to leave it.
 
         Raises:
             OutputError: the run folder came home damaged.
             PreflightError: the service has not answered for ten minutes.
         """
         budget = RetryBudget(self._plan.manifest.compute.retries)
+        is_over = False
         try:
             while True:
                 status = self._follow()
+                is_over = True
                 bring_home(self._session, self.place, self._folder)
                 exit_code = self._exit_code(status)
                 if status in ("Completed", "Canceled") or not budget.take(exit_code):
                     self._is_home = True
                     return exit_code
                 tell(f"{self._address.job} ended with {exit_code}; the manifest allows another try")
-                self._address = self._submit()
-        except DetachedError as detached:
-            tell(f"the job goes on; to follow it again: innereye-run logs -f '{self._address}'")
-            tell(f"and when it is done: innereye-run download '{self._address}'")
+                self._address, is_over = self._submit(), False
+        except (DetachedError, KeyboardInterrupt) as interruption:
+            if not is_over:
+                tell(f"the job goes on; to follow it again: innereye-run logs -f '{self._address}'")
+            tell(f"to bring its run folder here when it is done: innereye-run download '{self._address}'")
             _remove_if_empty(self._folder)
-            return ExitCode.INTERRUPTED if detached.signum == signal.SIGINT else ExitCode.STOPPED
+            is_terminated = isinstance(interruption, DetachedError) and interruption.signum == signal.SIGTERM
+            return ExitCode.STOPPED if is_terminated else ExitCode.INTERRUPTED
         except InnerEyeError as error:
             error.hint = f"the job is the service's all the same; later: innereye-run download '{self._address}'"
             _remove_if_empty(self._folder)
@@ -83,22 +93,28 @@ class AzureMLHandle:
         return exit_code_of(status, self._folder, failure)
 
     def _follow(self) -> str:
+        log = LogReader(self._session, self._address.job)
         while True:
             try:
-                return follow(self._session, self._address.job, stdout=self._stdout, tell=tell)
+                return follow(self._session, self._address.job, log, stdout=self._stdout, tell=tell)
             except DetachedError as detached:
                 if detached.signum != signal.SIGINT or not (os.isatty(0) and os.isatty(2)):
                     raise
                 match _ask("\n[d] leave the job running, [c] cancel it, or [Enter] go on following: "):
                     case "c":
+                        cancel(self._session, self._address.job, waits=False)  # its log goes on
                         tell(f"{self._address.job}: asked to save a checkpoint and end")
-                        cancel(self._session, self._address.job)
                     case "d":
                         raise
 
     def _submit(self) -> Address:
         values = secret_values(self._plan.secrets, os.environ)
-        address = submit(self._session, self._plan, new_submission(self._folder.name), self._snapshot, values)
+        submission = new_submission(self._folder.name)
+        try:
+            address = submit(self._session, self._plan, submission, self._snapshot, values)
+        except KeyboardInterrupt:
+            tell(f"look for job {submission.name} in workspace {self._session.workspace} before you submit again")
+            raise
         tell(f"submitted {address}")
         return address
 
@@ -117,6 +133,7 @@ class AzureMLTarget:
             tell(f"not part of the job's code: {left_out}")
         tell(f"code: {len(snapshot.files)} files, {snapshot.bytes / 1e6:.1f} MB, from {plan.code}")
         session = Session(*settings)
+        session.container(plan.datastore)  # the run folder has a place, or there is no job
         if plan.run_folder is not None:
             folder, is_new = plan.run_folder, False
             place = _place(plan, folder)
@@ -137,13 +154,19 @@ def _place(plan: AzureMLPlan, folder: Path) -> Place:
     return Place(datastore=plan.datastore, path=f"{plan.location}/{folder.name}")
 
 
-def cancel(session: Session, job: str) -> None:
-    """Asks the service to end a job, and waits until it has.
+def cancel(session: Session, job: str, *, waits: bool = True) -> None:
+    """Asks the service to end a job, and `waits` until it has.
 
     Raises:
         PreflightError: there is no such job, or the service can't be asked.
     """
-    session.ask(f"cancelling job {job}", lambda client: client.jobs.begin_cancel(job).result())
+
+    def request(client: MLClient) -> None:
+        poller = client.jobs.begin_cancel(job)
+        if waits:
+            poller.result()
+
+    session.ask(f"cancelling job {job}", request)
 
 
 def tell(text: str) -> None:
@@ -153,12 +176,11 @@ def tell(text: str) -> None:
 
 
 def _ask(question: str) -> str:
+    """The first letter of the answer, '' for none; `d` where nobody can answer any more."""
     sys.stderr.write(question)
     sys.stderr.flush()
-    try:
-        return sys.stdin.readline().strip().lower()[:1]
-    except KeyboardInterrupt:
-        return "d"
+    line = sys.stdin.readline()
+    return line.strip().lower()[:1] if line else "d"
 
 
 def _remove_if_empty(folder: Path) -> None:
