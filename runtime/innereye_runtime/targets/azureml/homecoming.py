@@ -37,7 +37,10 @@ class Place:
         """
         match = _PLACE.fullmatch(uri)
         if match is None:
-            raise OutputError(f"the output {uri} is in no datastore, and can't be brought here")
+            raise OutputError(
+                f"the output {uri} is in no datastore, and can't be brought here",
+                hint="az ml job download --output-name may bring it",
+            )
         return cls(datastore=match["datastore"], path=match["path"].rstrip("/"))
 
 
@@ -131,7 +134,10 @@ def _list(session: Session, place: Place, folder: Path) -> list[_Blob]:
         if (blob.metadata or {}).get("hdi_isfolder") or name.endswith("/"):
             continue  # how a mount marks a folder
         if not name or any(part in ("", ".", "..") for part in parts):
-            raise OutputError(f"the run folder holds '{blob.name}', which can't be a file here")
+            raise OutputError(
+                f"the run folder holds '{blob.name}', which can't be a file here",
+                hint="rename or delete it in the datastore, then download again",
+            )
         blobs.append(_Blob(name=blob.name, size=blob.size, target=folder / name))
     return blobs
 

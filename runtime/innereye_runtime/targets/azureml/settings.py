@@ -90,7 +90,10 @@ def _config(start: Path) -> tuple[Path | None, Mapping[str, object]]:
             try:
                 content = json.loads(path.read_text(encoding="utf-8"))
             except (OSError, ValueError) as error:
-                raise UsageError(f"{path} can't be read: {error}") from error
+                raise UsageError(
+                    f"{path} can't be read: {error}",
+                    hint="put the workspace's own there, from its page in the studio, or take the file away",
+                ) from error
             # Other programs have a config.json too.
             if isinstance(content, dict) and "workspace_name" in content:
                 return path, content

@@ -86,7 +86,10 @@ def take_snapshot(root: Path, *, without: Path) -> Snapshot:
             left_out.append(f"{name}: no regular file")
     unreadable = next((name for name, path in files.items() if not os.access(path, os.R_OK)), None)
     if unreadable is not None:
-        raise UsageError(f"{root / unreadable} can't be read, and would be missing from the job's code")
+        raise UsageError(
+            f"{root / unreadable} can't be read, and would be missing from the job's code",
+            hint=f"make it readable, or name it in {IGNORE_FILE}",
+        )
     chosen = tuple(sorted(files.items()))
     return Snapshot(files=chosen, bytes=sum(path.stat().st_size for _, path in chosen), left_out=tuple(left_out))
 
