@@ -2,19 +2,27 @@
 
 from __future__ import annotations
 
+import re
+import shlex
 import subprocess
 import sys
 from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
+from tests.projects import tiny_project
+from tests.targets.azureml.conftest import MANIFEST
+
+from innereye_runtime.cli.standin import parser
+from innereye_runtime.standin.faults import KINDS, Fault
 
 ROOT = Path(__file__).resolve().parents[2]
 
 
-def standin(*words: str) -> subprocess.CompletedProcess[str]:
+def standin(*words: str, cwd: Path = ROOT) -> subprocess.CompletedProcess[str]:
     command = [str(Path(sys.executable).with_name("innereye-run")), "standin", *words]
-    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, stdin=subprocess.DEVNULL, timeout=120)
+    return subprocess.run(command, cwd=cwd, capture_output=True, text=True, stdin=subprocess.DEVNULL, timeout=300)
 
 
 @pytest.mark.usefixtures("ready")
@@ -30,7 +38,42 @@ sys.exit(7)
 """
     done = standin("--data", "hello:3=data/hello", "--", sys.executable, "-W", "ignore", "-c", code)
     assert (done.returncode, done.stdout) == (7, "westeurope 3\n"), done.stderr
-    assert "others, refused: none" in done.stderr
+    assert "other hosts, refused: none" in done.stderr
+    assert "violations of the description: none" in done.stderr
+
+
+@pytest.mark.usefixtures("ready")
+def test_a_data_asset_that_is_missing_is_told_with_the_option_for_it() -> None:
+    code = """
+import os
+from azure.ai.ml import MLClient
+from azure.identity import EnvironmentCredential
+names = ("SUBSCRIPTION", "RESOURCEGROUP", "WORKSPACE_NAME")
+client = MLClient(EnvironmentCredential(), *(os.environ[f"AZUREML_ARM_{name}"] for name in names))
+client.data.get("scans", version="3")
+"""
+    done = standin("--data", "hello=data/hello", "--", sys.executable, "-W", "ignore", "-c", code)
+    assert done.returncode == 1
+    assert "  data asset scans was asked for and is not there; with --data scans=FOLDER it is\n" in done.stderr
+
+
+@pytest.mark.usefixtures("ready")
+def test_the_faults_of_the_help_are_survived(tmp_path: Path, image: str) -> None:
+    """All of them in one job, whose machine is taken away too."""
+    project = tiny_project(tmp_path, MANIFEST)
+    words = [word for example in parser().examples for word in shlex.split(example, comments=True)]
+    faults = [word for option, word in pairwise(words) if option == "--fault"]
+    assert {Fault.parse(fault).kind for fault in faults} >= {*KINDS} - {"503"}
+    chosen = [word for fault in faults for word in ("--fault", fault)]
+    job = (str(Path(sys.executable).with_name("innereye-run")), "--target", "azureml", "tiny.yaml", "--pause=0.2")
+    done = standin(*chosen, "--preempt=4", "--", *job, cwd=project.root)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert project.run("verify", done.stdout.splitlines()[-1]).exit_code == 0
+    assert "Traceback" not in done.stdout + done.stderr
+    told = re.findall(r"(?m)^  fault: ([\w-]+) for ", done.stderr)
+    assert sorted(told) == sorted(fault.kind for fault in map(Fault.parse, faults) for _ in range(fault.times))
+    (history,) = re.findall(r"(?m)^  job \S+: (.*)$", done.stderr)
+    assert history == "Queued > Preparing > Running > Queued > Preparing > Running > Finalizing > Completed"
     assert "violations of the description: none" in done.stderr
 
 

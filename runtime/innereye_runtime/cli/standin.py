@@ -37,8 +37,12 @@ def parser() -> Parser:
         "Without COMMAND: prints the variables for another shell, and serves until Ctrl-C.",
         examples=[
             "innereye-run standin --data hello=data/hello -- innereye-run --target azureml manifests/hello.yaml",
-            "innereye-run standin --fault '429@PUT *' --fault dropped@blob -- innereye-run manifest.yaml",
-            "innereye-run standin --preempt 5 --preempt 8 -- innereye-run manifest.yaml",
+            "innereye-run standin --preempt 5 --preempt 8 -- COMMAND                # restarted twice by the platform",
+            "innereye-run standin --fault '429@PUT *' --fault '500@PUT */jobs/*:2'  # busy and broken while submitting",
+            "innereye-run standin --fault 'answer-dropped@PUT */jobs/*'             # the job is taken, nobody is told",
+            "innereye-run standin --fault 'token-expired@GET */jobs/*'              # in the middle of following",
+            "innereye-run standin --fault dropped@user_logs:3 --fault slow@blob     # the log is late, or never comes",
+            "innereye-run standin --fault 'answer-dropped@GET *blob*/*.ckpt'        # half a checkpoint is downloaded",
             "innereye-run standin --limits",
         ],
     )
@@ -54,8 +58,13 @@ def parser() -> Parser:
         action="append",
         default=[],
         metavar="KIND[@WHERE][:TIMES]",
-        help="answer the first TIMES (1) requests wrongly that fit WHERE, a pattern over 'METHOD host/path'; KIND is\n"
-        "429, 500, 503, slow, dropped, answer-dropped or token-expired; can be given several times",
+        help="do wrong with the first TIMES (1) requests that WHERE fits, a pattern over 'METHOD host/path' as a\n"
+        "shell's, or a part of it; can be given several times. KIND is\n"
+        "  429, 500, 503   that status is the answer\n"
+        "  slow            the answer comes after 5 seconds\n"
+        "  dropped         the connection is closed, and nothing was done\n"
+        "  answer-dropped  what was asked for is done, and the connection closed within the answer\n"
+        "  token-expired   the tokens given out so far are refused from then on",
     )
     parser.add_argument(
         "--preempt",
@@ -85,6 +94,7 @@ def run(argv: Sequence[str]) -> int:
         return ExitCode.DONE
     data = [_data(text) for text in arguments.data]
     try:
+        from innereye_runtime.standin.checker.description import SPEC_VARIABLE
         from innereye_runtime.standin.cloud import open_cloud
         from innereye_runtime.standin.faults import Fault
     except ImportError as error:
@@ -101,7 +111,10 @@ def run(argv: Sequence[str]) -> int:
         for name, version, folder in data:
             cloud.add_data(name, folder, version=version)
         if cloud.server.description is None:
-            say("note: Microsoft's published description is not at hand, so requests are not checked against it")
+            say(
+                "note: Microsoft's published description is not at hand, so requests are not checked against it;"
+                f" {SPEC_VARIABLE} names a folder with it"
+            )
         code = _follow(command, cloud) if command else _serve(cloud)
         _sum_up(cloud)
         return code
@@ -160,11 +173,17 @@ def _sum_up(cloud: Cloud) -> None:
     checked = sum(bool(call.operation) for call in cloud.calls)
     hosts = sorted(set(cloud.proxy.connected))
     say(paint("stand-in:", CYAN, sys.stderr) + f" {len(cloud.calls)} calls, {checked} checked against the description")
-    say(f"  hosts asked for: {', '.join(hosts) or 'none'}; others, refused: {', '.join(cloud.proxy.refused) or 'none'}")
+    refused = sorted(set(cloud.proxy.refused))
+    say(f"  hosts asked for: {', '.join(hosts) or 'none'}; other hosts, refused: {', '.join(refused) or 'none'}")
     for kind, request in cloud.faults.done:
-        say(f"  fault: {kind} for {request}")
+        say(f"  fault: {kind} for {request.replace(cloud.workspace.id, '/...')}")
     for job in cloud.workspace.jobs.values():
         say(f"  job {job.name}: {' > '.join(job.history)}" + (f": {job.error}" if job.error else ""))
+    for name in cloud.missing_data:
+        say(f"  data asset {name} was asked for and is not there; with --data {name}=FOLDER it is")
+    if cloud.server.description is None:
+        say("  violations of the description: not looked for, as it is not at hand")
+        return
     violations = cloud.violations
     say(f"  violations of the description: {len(violations) or 'none'}")
     for call in violations:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import secrets
 import tempfile
 from collections.abc import Iterable, Sequence
@@ -141,6 +142,13 @@ class Cloud:
     def violations(self) -> list[Call]:
         """Calls that depart from the published description, on either side."""
         return self.server.recording.violations
+
+    @property
+    def missing_data(self) -> list[str]:
+        """Data assets that were asked for and are not there."""
+        found = (re.search(r"/data/([^/]+)(/versions/[^/]+)?$", call.request.path) for call in self.calls)
+        asked = {match[1] for match in found if match}
+        return sorted(asked - {name for kind, name, _ in self.workspace.assets if kind == "data"})
 
     def close(self) -> None:
         """Ends every job and every server. No container of a job outlives it."""

@@ -67,7 +67,9 @@ class Session:
             self.subscription_id,
             self.resource_group,
             self.workspace,
-            show_progress=False,
+            # Without it, the SDK looks at no upload's end, and waits for ever for a file whose upload failed. What it
+            # shows is dropped by `quietly`.
+            show_progress=True,
             # Of the SDK's own, for each request; its ten would keep a user waiting for minutes without a word.
             retry_total=4,
             retry_backoff_factor=0.5,
