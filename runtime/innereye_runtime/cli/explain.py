@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import argparse
 import json
 import os
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, is_dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from innereye_runtime.cli.parser import Parser, add_manifest, add_target, name_options
+from innereye_runtime.cli.job import JobArguments, job_parser, resolved_job
+from innereye_runtime.cli.parser import Parser
 from innereye_runtime.cli.terminal import BOLD, DIM, YELLOW, paint, say, show_diagnostics
 from innereye_runtime.errors import ExitCode
 from innereye_runtime.manifest.units import Duration, Memory
@@ -19,13 +18,6 @@ from innereye_runtime.manifest.units import Duration, Memory
 if TYPE_CHECKING:
     from innereye_runtime.job.resolve import Job
     from innereye_runtime.manifest.document import Document
-    from innereye_runtime.manifest.model import TargetName
-
-
-class Arguments(argparse.Namespace):
-    manifest: Path
-    target: TargetName | None
-    json: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,33 +32,24 @@ class Row:
 
 
 def parser() -> Parser:
-    parser = Parser(
+    return job_parser(
         "explain",
-        usage="MANIFEST [--target process|docker|azureml] [--json] [--key=value ...]",
         about="Shows every effective value, of the manifest and of the container, and where it came from: a default,\n"
         "the `__init__` of the class, the manifest's line, or the command line. Each wins over those before it.",
         examples=[
             "innereye-run explain manifests/hello.yaml --num_epochs=5",
             "innereye-run explain manifests/hello.yaml | grep l_rate",
         ],
-        overrides=True,
+        json="one JSON object: manifest and container, each a list of values",
     )
-    add_manifest(parser)
-    add_target(parser)
-    parser.add_argument(
-        "--json", action="store_true", help="one JSON object: manifest and container, each a list of values"
-    )
-    return parser
 
 
 def run(argv: Sequence[str]) -> int:
     options = parser()
-    arguments, overrides = options.read(argv, Arguments())
-    from innereye_runtime.job.resolve import resolve
+    arguments, overrides = options.read(argv, JobArguments())
+    job = resolved_job(options, arguments, overrides)
     from innereye_runtime.manifest.loading import load
 
-    with name_options(options):
-        job = resolve(arguments.manifest, cwd=Path.cwd(), overrides=overrides, target=arguments.target)
     show_diagnostics(job.remarks)
     document = load(arguments.manifest).document
     assert document is not None, "a manifest that was resolved has been read"

@@ -2,56 +2,36 @@
 
 from __future__ import annotations
 
-import argparse
 import json
 import shlex
 from collections.abc import Mapping, Sequence
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from innereye_runtime.cli.parser import Parser, add_manifest, add_target, name_options, table
+from innereye_runtime.cli.job import JobArguments, job_parser, resolved_job
+from innereye_runtime.cli.parser import Parser, table
 from innereye_runtime.cli.terminal import show_diagnostics
 from innereye_runtime.errors import ExitCode
 
-if TYPE_CHECKING:
-    from innereye_runtime.manifest.model import TargetName
-
-
-class Arguments(argparse.Namespace):
-    manifest: Path
-    target: TargetName | None
-    smoke: bool
-    json: bool
-
 
 def parser() -> Parser:
-    parser = Parser(
+    return job_parser(
         "plan",
-        usage="MANIFEST [--target process|docker|azureml] [--smoke] [--json] [--key=value ...]",
         about="Shows what would be started. No network, no engine, no file written.",
         examples=[
             "innereye-run plan manifests/hello.yaml",
             "innereye-run plan --target docker --json manifests/hello.yaml",
         ],
-        overrides=True,
+        smoke="the plan of a smoke run",
+        json="the plan as one JSON object",
     )
-    add_manifest(parser)
-    add_target(parser)
-    parser.add_argument("--smoke", action="store_true", help="the plan of a smoke run")
-    parser.add_argument("--json", action="store_true", help="the plan as one JSON object")
-    return parser
 
 
 def run(argv: Sequence[str]) -> int:
     options = parser()
-    arguments, overrides = options.read(argv, Arguments())
-    from innereye_runtime.job.resolve import resolve
+    arguments, overrides = options.read(argv, JobArguments())
+    job = resolved_job(options, arguments, overrides)
     from innereye_runtime.targets.base import WrittenPlan, get_target
 
-    with name_options(options):
-        job = resolve(
-            arguments.manifest, cwd=Path.cwd(), overrides=overrides, target=arguments.target, smoke=arguments.smoke
-        )
     show_diagnostics(job.remarks)
     plan = get_target(job.manifest.compute.target).plan(job)
     if arguments.json:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 from innereye_runtime.cli.parser import Parser, add_target
-from innereye_runtime.cli.run import add_json, start
+from innereye_runtime.cli.run import JSON_HELP, start
 from innereye_runtime.cli.terminal import say
 from innereye_runtime.cli.verify import add_run, run_folder
 from innereye_runtime.errors import ExitCode, UsageError
@@ -33,7 +33,7 @@ def parser() -> Parser:
     )
     add_run(parser)
     add_target(parser, default="where the run was")
-    add_json(parser)
+    parser.add_argument("--json", action="store_true", help=JSON_HELP)
     return parser
 
 

@@ -2,32 +2,26 @@
 
 from __future__ import annotations
 
-import argparse
 import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from innereye_runtime.cli.parser import Parser, add_manifest, add_target, name_options
+from innereye_runtime.cli.job import JobArguments, job_parser, resolved_job
+from innereye_runtime.cli.parser import Parser
 from innereye_runtime.cli.terminal import guarded, show_diagnostics, shown_log
 from innereye_runtime.errors import InnerEyeError
 
 if TYPE_CHECKING:
     from innereye_runtime.job.resolve import Job
-    from innereye_runtime.manifest.model import TargetName
 
 
-class Arguments(argparse.Namespace):
-    manifest: Path
-    target: TargetName | None
-    smoke: bool
-    json: bool
+JSON_HELP = "print one JSON object: run, state, exit_code, metrics, weights_sha256; all else goes to standard error"
 
 
 def parser() -> Parser:
-    parser = Parser(
+    return job_parser(
         "run",
-        usage="MANIFEST [--target process|docker|azureml] [--smoke] [--json] [--key=value ...]",
         about="Trains, evaluates and reports one manifest. The word 'run' may be left out.\n"
         "The last line of standard output is the run folder's absolute path.",
         examples=[
@@ -35,31 +29,16 @@ def parser() -> Parser:
             "innereye-run --target docker manifests/hello.yaml",
             "innereye-run --json --smoke manifests/hello.yaml | jq .metrics.test",
         ],
-        overrides=True,
+        smoke="the whole path on two batches of each split, for one epoch",
+        json=JSON_HELP,
     )
-    add_manifest(parser)
-    add_target(parser)
-    parser.add_argument(
-        "--smoke", action="store_true", help="the whole path on two batches of each split, for one epoch"
-    )
-    add_json(parser)
-    return parser
 
 
 def run(argv: Sequence[str]) -> int:
     options = parser()
-    arguments, overrides = options.read(argv, Arguments())
-    from innereye_runtime.job.resolve import resolve
-
+    arguments, overrides = options.read(argv, JobArguments())
     try:
-        with name_options(options):
-            job = resolve(
-                arguments.manifest,
-                cwd=Path.cwd(),
-                overrides=overrides,
-                target=arguments.target,
-                smoke=arguments.smoke,
-            )
+        job = resolved_job(options, arguments, overrides)
         return start(job, as_json=arguments.json)
     except InnerEyeError as error:
         if arguments.json:
@@ -111,12 +90,3 @@ def outcome(run: str, exit_code: int) -> dict[str, Any]:
         found["metrics"] = record.metrics
         found["weights_sha256"] = record.checkpoints.get("last", {}).get("weights_sha256")
     return found
-
-
-def add_json(parser: Parser) -> None:
-    """Adds the flag of the commands that start a run."""
-    parser.add_argument(
-        "--json",
-        action="store_true",
-        help="print one JSON object: run, state, exit_code, metrics, weights_sha256;\nall else goes to standard error",
-    )
