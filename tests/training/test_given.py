@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +12,8 @@ import torch
 
 from innereye_runtime.containers.container import LightningContainer
 from innereye_runtime.containers.discovery import Location
-from innereye_runtime.errors import InnerEyeError
-from innereye_runtime.training.given import container_class, data_of, model_of
+from innereye_runtime.errors import DataError, InnerEyeError
+from innereye_runtime.training.given import SomeBatches, container_class, data_of, model_of
 
 PLACE = Location("mine", "Mine", Path("/project/mine.py"), 3)
 
@@ -94,3 +95,37 @@ def test_a_class_that_is_no_container_or_asks_for_arguments_is_refused() -> None
     with pytest.raises(InnerEyeError, match="without arguments: missing a required argument: 'size'"):
         container_class(Asking, PLACE)
     assert container_class(LightningContainer, PLACE) is LightningContainer
+
+
+class Trainable(pl.LightningModule):
+    def __init__(self) -> None:
+        super().__init__()
+        self.layer = torch.nn.Linear(1, 1)
+
+    def training_step(self, batch: torch.Tensor, batch_idx: int) -> torch.Tensor:
+        loss: torch.Tensor = self.layer(batch).mean()
+        return loss
+
+    def configure_optimizers(self) -> torch.optim.Optimizer:
+        return torch.optim.SGD(self.parameters(), 0.1)
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning", "ignore::FutureWarning")  # Lightning's own
+@pytest.mark.parametrize(
+    ("rows", "arguments", "refused"), [(0, {}, True), (2, {}, False), (2, {"limit_train_batches": 0}, False)]
+)
+def test_data_without_a_batch_is_refused(tmp_path: Path, rows: int, arguments: dict[str, Any], refused: bool) -> None:
+    trainer = pl.Trainer(
+        accelerator="cpu",
+        max_epochs=1,
+        logger=False,
+        callbacks=[SomeBatches(container())],
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        default_root_dir=tmp_path,
+        **arguments,
+    )
+    loader = torch.utils.data.DataLoader(torch.ones(rows, 1))
+    with pytest.raises(DataError, match="the training data has no batch") if refused else nullcontext():
+        trainer.fit(Trainable(), loader)

@@ -6,11 +6,12 @@ from inspect import signature
 from typing import cast
 
 import pytorch_lightning as pl
+from pytorch_lightning.callbacks import Callback
 from pytorch_lightning.utilities.model_helpers import is_overridden
 
 from innereye_runtime.containers.container import LightningContainer
 from innereye_runtime.containers.discovery import Location
-from innereye_runtime.errors import InnerEyeError, UsageError
+from innereye_runtime.errors import DataError, InnerEyeError, UsageError
 
 
 def container_class(found: type, location: Location) -> type[LightningContainer]:
@@ -65,6 +66,22 @@ def data_of(container: LightningContainer, model: pl.LightningModule) -> pl.Ligh
     if isinstance(data, pl.LightningDataModule) or (data is None and own_loaders):
         return cast(pl.LightningDataModule, data)  # None: Lightning asks the model itself
     raise _wrong(container, "get_data_module", data, "a LightningDataModule", "wrap the data in one")
+
+
+class SomeBatches(Callback):
+    """Ends a run whose training data is empty: Lightning would train nothing, and call that complete."""
+
+    def __init__(self, container: LightningContainer) -> None:
+        self._container = container
+
+    def on_fit_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Raises DataError where there was no batch to train on, and none was not what the trainer was asked for."""
+        if trainer.num_training_batches == 0 and trainer.limit_train_batches != 0:
+            place = f" (the dataset is {self._container.local_dataset})" if self._container.local_dataset else ""
+            raise DataError(
+                f"{type(self._container).__name__}: the training data has no batch{place}",
+                hint="look for files that were not found; drop_last=True leaves nothing of less than one batch",
+            )
 
 
 def _require(container: LightningContainer, method: str) -> None:
