@@ -30,6 +30,22 @@ CASES: dict[str, tuple[dict[str, Any], dict[str, Any], list[str], str | None]] =
         [],
         None,
     ),
+    "--model=X --docker_shm_size=2g --hyperdrive=False --max_run_duration=": (
+        {"class": "X"},
+        {"target": "process", "shm_size": "2g"},
+        [],
+        None,
+    ),
+    "--model=X --azureml --subscription_id=s --resource_group=r --workspace_name=w": (
+        {"class": "X"},
+        {
+            "target": "azureml",
+            "gpus": "all",
+            "azureml": {"subscription_id": "s", "resource_group": "r", "workspace": "w"},
+        },
+        [],
+        "azureml",
+    ),
     "--model=X --azureml=True --cluster=gpu --experiment_name=e --max_run_duration=2h": (
         {"class": "X"},
         {"target": "azureml", "gpus": "all", "max_duration": "2h", "azureml": {"cluster": "gpu", "experiment": "e"}},
@@ -63,6 +79,8 @@ def test_the_manifest_is_one_that_loads() -> None:
         ("X", "'X' is no option"),
         ("--model=X --azureml=maybe", "true or false"),
         ("--model=X --num_nodes=two", "whole number"),
+        ("--model=X --hyperdrive=True", "--hyperdrive is an option of the InnerEye toolbox alone"),
+        ("--model=X --run_recovery_id=exp:run_1", "--run_recovery_id is an option"),
     ],
 )
 def test_a_wrong_command_line_is_told(line: str, sentence: str) -> None:

@@ -18,15 +18,14 @@ if TYPE_CHECKING:
 class LightningContainer(WorkflowParams, DatasetParams, OutputParams, TrainerParams, OptimizerParams):
     """Subclass it, override `create_model` and `get_data_module`, and name the class in a manifest.
 
-    The methods are called in the order in which they stand here. From `setup` to the end the working directory is the
-    run folder.
+    The methods are called in the order in which they stand here, but for those that say that they are not. From `setup`
+    to the end the working directory is the run folder.
     """
 
     _model: LightningModule | None = None
 
     def set_model_variant(self, variant_name: str) -> None:
-        """Changes parameters for a named variant of the model. Called before arguments are set, where a variant is
-        asked for."""
+        """Of hi-ml: changes parameters for a named variant of the model. Not called here: a variant is a manifest."""
 
     def setup(self) -> None:
         """Called first, on every rank: the dataset is there, the seed is set, and the working directory is the run
@@ -74,20 +73,21 @@ class LightningContainer(WorkflowParams, DatasetParams, OutputParams, TrainerPar
         """Called last, after inference, where `generate_report` is set."""
 
     def update_azure_config(self, azure_config: Any) -> None:
-        """Changes the settings of a job in Azure before it is submitted."""
+        """Of InnerEye: changes the settings of a job in Azure. Not called here: they stand in the manifest."""
 
     def get_parameter_search_hyperdrive_config(self, run_config: Any) -> Any:
-        """The parameter search to submit. Raises NotImplementedError unless overridden."""
+        """Of InnerEye: the parameter search to submit. Not called here; raises NotImplementedError unless
+        overridden."""
         raise NotImplementedError(
             f"{type(self).__name__} has no parameter search: override get_parameter_search_hyperdrive_config"
         )
 
     def get_parameter_tuning_args(self) -> dict[str, Any]:
-        """The parameter search to submit, as settings of a sweep job."""
+        """Of hi-ml: the parameter search to submit. Not called here."""
         return {}
 
     def get_additional_aml_run_tags(self) -> dict[str, str]:
-        """Tags for the job in Azure."""
+        """Of hi-ml: tags for the job in Azure. Not called here: they stand in the manifest."""
         return {}
 
     def get_additional_environment_variables(self) -> dict[str, str]:

@@ -11,9 +11,24 @@ from typing import Any, Final, Literal
 from innereye_runtime.containers.overrides import FALSE, TRUE
 from innereye_runtime.errors import UsageError
 
-_AZUREML: Final = {"cluster": "cluster", "experiment_name": "experiment", "workspace_name": "workspace"}
+_AZUREML: Final = {
+    "cluster": "cluster",
+    "experiment_name": "experiment",
+    "workspace_name": "workspace",
+    "subscription_id": "subscription_id",
+    "resource_group": "resource_group",
+}
+_COMPUTE: Final = {"max_run_duration": "max_duration", "docker_shm_size": "shm_size"}
 _BOOLEAN: Final = ("azureml", "train", "use_gpu")
-_TEXT: Final = ("model", "model_configs_namespace", "max_run_duration", "num_nodes", *_AZUREML)
+_TEXT: Final = ("model", "model_configs_namespace", "num_nodes", *_COMPUTE, *_AZUREML)
+_ELSEWHERE: Final = {
+    "hyperdrive": "start a run for each set of parameters, as in --model=X --l_rate=1e-2",
+    "run_recovery_id": "innereye-run resume RUN goes on with a run, --src_checkpoint=RUN:best.ckpt takes its weights",
+    "only_register_model": "the checkpoints and all that a run wrote lie in its run folder",
+    "model_variant": "set the variant's parameters themselves, as in --num_layers=7",
+    "tag": "write a manifest, with compute.azureml.tags",
+}
+"""Options of the seed system whose effect comes another way, and which."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,6 +49,10 @@ def translate(argv: Sequence[str]) -> OldCommand:
     overrides: list[str] = []
     for word in _joined(argv):
         key, equals, value = word.removeprefix("--").partition("=")
+        if key in _ELSEWHERE:
+            if value.lower() not in FALSE:
+                raise UsageError(f"--{key} is an option of the InnerEye toolbox alone", hint=_ELSEWHERE[key])
+            continue
         if key in _BOOLEAN or key in _TEXT:
             options[key] = value if equals else "true" if key in _BOOLEAN else ""
         else:
@@ -53,8 +72,7 @@ def translate(argv: Sequence[str]) -> OldCommand:
         compute["gpus"] = "all"
     if "num_nodes" in options:
         compute["nodes"] = _whole(options["num_nodes"])
-    if "max_run_duration" in options:
-        compute["max_duration"] = options["max_run_duration"]
+    compute |= {key: options[name] for name, key in _COMPUTE.items() if options.get(name)}
     settings = {key: options[name] for name, key in _AZUREML.items() if options.get(name)}
     if settings and azureml:
         compute["azureml"] = settings

@@ -45,6 +45,7 @@ from innereye_runtime.training.seeding import seed_run
 from innereye_runtime.training.starting_weights import starting_weights
 from innereye_runtime.training.tracking import azureml_logger
 from innereye_runtime.training.trainer import gpu_hardware, make_loggers, make_trainer, quieten_lightning
+from innereye_runtime.training.unused import tell_unused
 from innereye_runtime.training.weights import read_checkpoint, weights_sha256
 
 log = logging.getLogger("innereye_runtime")
@@ -79,6 +80,8 @@ def create_container(run: Run) -> LightningContainer:
         raise ManifestError(checked.diagnostics)
     apply(container, checked)
     container.output_to = str(run.paths.root)
+    if run.ranks.is_first:
+        tell_unused(container)
     os.environ.update(container.get_additional_environment_variables())
     # Second names of a parameter would only say the same again.
     first_names = (name for name, each in parameters.items() if not each.alias_of and each.joins is None)
