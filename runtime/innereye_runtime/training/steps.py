@@ -32,7 +32,7 @@ from innereye_runtime.job.record import write_json
 from innereye_runtime.job.resolve import parse_overrides
 from innereye_runtime.training.evaluation import evaluate
 from innereye_runtime.training.frequency import OnceAnEpoch
-from innereye_runtime.training.given import container_class, data_of, model_of
+from innereye_runtime.training.given import SomeBatches, container_class, data_of, model_of
 from innereye_runtime.training.lightning1 import adapt
 from innereye_runtime.training.metrics import SPLITS
 from innereye_runtime.training.monitoring import LoadingTime, recorded_load
@@ -173,7 +173,7 @@ def train(run: Run, container: LightningContainer, terminal: IO[str] | None) -> 
 
 def _watchers(container: LightningContainer, terminal: IO[str] | None) -> list[Callback]:
     """The callbacks that only look on, or see to it that there is something to look at."""
-    watchers: list[Callback] = [OnceAnEpoch(), EpochLines()]
+    watchers: list[Callback] = [SomeBatches(container), OnceAnEpoch(), EpochLines()]
     every = container.pl_progress_bar_refresh_rate
     if terminal is not None and every != 0:
         watchers.append(TerminalBar(terminal, every_n_batches=every))
