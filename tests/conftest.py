@@ -80,11 +80,6 @@ NEEDS = {
         remedy="make one as .ci/run does, and name its innereye-run in INNEREYE_OLDER_SDK",
         met=lambda: Path(os.environ.get("INNEREYE_OLDER_SDK") or os.devnull).is_file(),
     ),
-    "older-azure-ai-ml": Need(
-        what="azure-ai-ml 1.34.1 in an environment of its own",
-        remedy="make one as .ci/run does, and name its innereye-run in INNEREYE_OLDER_SDK",
-        met=lambda: Path(os.environ.get("INNEREYE_OLDER_SDK") or os.devnull).is_file(),
-    ),
     "azureml-description": Need(
         what="Microsoft's published description of AzureML's requests",
         remedy="set INNEREYE_AZUREML_SPEC to a folder with its swagger/ and arm-json-schema/, recordings in ../golden",

@@ -92,18 +92,20 @@ def run(argv: Sequence[str]) -> int:
 
         print("The stand-in does not model:", *(f"- {limit}" for limit in LIMITS), sep="\n")
         return ExitCode.DONE
+    from innereye_runtime.standin.faults import Fault
+
     data = [_data(text) for text in arguments.data]
+    faults = [Fault.parse(text) for text in arguments.fault]
     try:
         from innereye_runtime.standin.checker.description import SPEC_VARIABLE
         from innereye_runtime.standin.cloud import open_cloud
-        from innereye_runtime.standin.faults import Fault
     except ImportError as error:
         raise PreflightError(
             f"the stand-in needs {error.name}, which is not installed", hint="pip install 'innereye-runtime[azureml]'"
         ) from error
     with open_cloud(
         [Path.cwd(), Path(__file__).resolve().parents[3]],
-        faults=[Fault.parse(text) for text in arguments.fault],
+        faults=faults,
         preemptions=arguments.preempt,
         restarts_preempted=not arguments.no_restart,
         identity_stores=arguments.identity_stores,

@@ -1,13 +1,15 @@
-"""An HTTPS server on a free port of this machine, with a thread for each connection."""
+"""An HTTPS server on a free port of this machine, with a thread for each connection, whose answers can go wrong."""
 
 from __future__ import annotations
 
 import socket
 import ssl
 import threading
+import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
+from innereye_runtime.standin.faults import SLOW_SECONDS, FaultPlan, Kind
 from innereye_runtime.standin.network.certificates import Certificates
 
 
@@ -42,3 +44,31 @@ class TlsServer(ThreadingHTTPServer):
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         """Nothing: a client that went away is no event."""
+
+
+class Handler(BaseHTTPRequestHandler):
+    """Has each request answered by `respond`, whatever its verb."""
+
+    protocol_version = "HTTP/1.1"
+    server: TlsServer
+
+    def log_message(self, format: str, *args: Any) -> None:
+        """Nothing: those who answer keep what came."""
+
+    def do_GET(self) -> None:
+        host = self.headers.get("Host", "").split(":")[0]
+        self.respond(host, self.rfile.read(int(self.headers.get("Content-Length") or 0)))
+
+    do_PUT = do_POST = do_PATCH = do_DELETE = do_HEAD = do_GET  # noqa: N815
+
+    def respond(self, host: str, body: bytes) -> None:
+        raise NotImplementedError
+
+    def misbehave(self, plan: FaultPlan, request: str) -> Kind | None:
+        """What to do wrong with this request. Of `dropped`, all is done that has to be: there is no answer."""
+        fault = plan.take(request)
+        if fault in ("dropped", "answer-dropped"):
+            self.close_connection = True
+        if fault == "slow":
+            time.sleep(SLOW_SECONDS)
+        return fault

@@ -5,19 +5,17 @@ from __future__ import annotations
 import json
 import re
 import threading
-import time
 import traceback
 import urllib.parse
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler
 from typing import Any
 
 from innereye_runtime.standin.checker.description import Description, Request
-from innereye_runtime.standin.faults import SLOW_SECONDS, FaultPlan
+from innereye_runtime.standin.faults import FaultPlan
 from innereye_runtime.standin.network.certificates import Certificates
-from innereye_runtime.standin.network.tls import TlsServer
+from innereye_runtime.standin.network.tls import Handler, TlsServer
 from innereye_runtime.standin.services.answers import RefusedError, Reply, arm_refusal, fault_reply, without_nulls
 from innereye_runtime.standin.services.tokens import Tokens
 
@@ -167,43 +165,28 @@ def _is_known(operation: str, error: str, known: tuple[tuple[str, str], ...]) ->
     return any(re.fullmatch(name, operation) and re.fullmatch(text, error) for name, text in known)
 
 
-class _Handler(BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-    server: TlsServer
-
-    def log_message(self, format: str, *args: Any) -> None:
-        """Nothing: the recording has it all."""
-
-    def do_GET(self) -> None:
+class _Handler(Handler):
+    def respond(self, host: str, body: bytes) -> None:
         owner: Server = self.server.owner
-        host = self.headers.get("Host", "").split(":")[0]
         url = urllib.parse.urlsplit(self.path)
-        raw = self.rfile.read(int(self.headers.get("Content-Length") or 0))
         request = Request(
             verb=self.command,
             path=urllib.parse.unquote(url.path),
             query=dict(urllib.parse.parse_qsl(url.query, keep_blank_values=True)),
             headers={name.lower(): value for name, value in self.headers.items()},
-            body=_decoded(raw, self.headers.get("Content-Type", "")),
+            body=_decoded(body, self.headers.get("Content-Type", "")),
         )
         call = Call(host=host, request=request)
-        fault = owner.faults.take(str(call))
+        fault = self.misbehave(owner.faults, str(call))
         if fault == "dropped":
-            self.close_connection = True
             return
-        if fault == "slow":
-            time.sleep(SLOW_SECONDS)
         if fault == "token-expired":
             owner.services.tokens.expire_all()
         reply = fault_reply(int(fault)) if fault in ("429", "500", "503") else owner.answer(call)
         call.status = reply.status
         owner.recording.add(call)
-        if fault == "answer-dropped":
-            self.close_connection = True
-            return
-        self._send(reply)
-
-    do_PUT = do_POST = do_PATCH = do_DELETE = do_HEAD = do_GET  # noqa: N815
+        if fault != "answer-dropped":
+            self._send(reply)
 
     def _send(self, reply: Reply) -> None:
         payload = b"" if reply.body is None else json.dumps(reply.body).encode()

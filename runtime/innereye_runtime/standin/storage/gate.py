@@ -4,13 +4,10 @@ from __future__ import annotations
 
 import http.client
 import ssl
-import time
-from http.server import BaseHTTPRequestHandler
-from typing import Any
 
-from innereye_runtime.standin.faults import SLOW_SECONDS, FaultPlan
+from innereye_runtime.standin.faults import FaultPlan
 from innereye_runtime.standin.network.certificates import Certificates
-from innereye_runtime.standin.network.tls import TlsServer
+from innereye_runtime.standin.network.tls import Handler, TlsServer
 from innereye_runtime.standin.services.answers import fault_reply
 
 _HOP_BY_HOP = {"connection", "keep-alive", "transfer-encoding", "te", "trailer", "upgrade", "proxy-authorization"}
@@ -35,41 +32,22 @@ class BlobGate:
         self._http.stop()
 
 
-class _Handler(BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-    server: TlsServer
-
-    def log_message(self, format: str, *args: Any) -> None:
-        """Nothing: `BlobGate.requests` has it all."""
-
-    def do_GET(self) -> None:
+class _Handler(Handler):
+    def respond(self, host: str, body: bytes) -> None:
         gate: BlobGate = self.server.owner
-        host = self.headers.get("Host", "").split(":")[0]
         request = f"{self.command} {host}{self.path.split('?')[0]}"
         gate.requests.append(request)
-        body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-        fault = gate.faults.take(request)
+        fault = self.misbehave(gate.faults, request)
         if fault == "dropped":
-            self.close_connection = True
             return
-        if fault == "slow":
-            time.sleep(SLOW_SECONDS)
         if fault in ("429", "500", "503"):
             reply = fault_reply(int(fault))
             self._send(reply.status, dict(reply.headers), b"")
-            return
-        if fault == "token-expired":
+        elif fault == "token-expired":
             self._send(401, {"WWW-Authenticate": "Bearer", "x-ms-error-code": "InvalidAuthenticationInfo"}, b"")
-            return
-        status, headers, content = self._forward(gate, body)
-        if fault == "answer-dropped":
-            # Half of it, so that a reader who trusts what came has a file that is too short.
-            self._send(status, headers, content, cut=True)
-            self.close_connection = True
-            return
-        self._send(status, headers, content)
-
-    do_PUT = do_POST = do_PATCH = do_DELETE = do_HEAD = do_GET  # noqa: N815
+        else:
+            # Of an answer that is dropped, half: a reader who trusts what came has a file that is too short.
+            self._send(*self._forward(gate, body), cut=fault == "answer-dropped")
 
     def _forward(self, gate: BlobGate, body: bytes) -> tuple[int, dict[str, str], bytes]:
         upstream = http.client.HTTPSConnection("127.0.0.1", gate.upstream_port, context=gate.upstream_context)
