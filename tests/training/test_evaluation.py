@@ -1,0 +1,117 @@
+"""Inference after training: which splits, with which weights, by one model or by several."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from tests.training.harness import train
+from tests.training.models import Model, NoisyData
+
+from innereye_runtime import InnerEyeInference, LightningContainer, ModelExecutionMode
+from innereye_runtime.errors import UsageError
+from innereye_runtime.training.evaluation import evaluate
+
+pytestmark = pytest.mark.filterwarnings("ignore")  # Lightning's remarks on workers and logging intervals
+
+
+class Constant(Model, InnerEyeInference):
+    """Its output is its only weight, whatever it is given; it notes what it is told."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.constant = torch.nn.Parameter(torch.zeros(1))
+        self.calls: list[Any] = []
+
+    def forward(self, item: Any) -> torch.Tensor:
+        assert isinstance(item, list | torch.Tensor) and not self.training
+        return self.constant.detach()
+
+    def on_inference_start(self) -> None:
+        self.calls.append("start")
+
+    def on_inference_epoch_start(self, dataset_split: ModelExecutionMode, is_ensemble_model: bool) -> None:
+        self.calls.append((dataset_split.value, is_ensemble_model))
+
+    def inference_step(self, batch: Any, batch_idx: int, model_output: torch.Tensor) -> None:
+        assert not torch.is_grad_enabled()
+        self.calls.append((batch_idx, float(model_output)))
+
+    def on_inference_end(self) -> None:
+        self.calls.append("end")
+
+
+class Container(LightningContainer):
+    def __init__(self, **parameters: Any) -> None:
+        super().__init__(num_epochs=1, **parameters)
+
+    def create_model(self) -> Any:
+        return Constant()
+
+    def get_data_module(self) -> Any:
+        return NoisyData()
+
+
+def checkpoint(folder: Path, value: float) -> Path:
+    model = Constant()
+    model.constant.data.fill_(value)
+    path = folder / f"{value}.ckpt"
+    torch.save({"state_dict": model.state_dict()}, path)
+    return path
+
+
+def calls(container: LightningContainer, folder: Path, checkpoints: list[Path], smoke: bool = False) -> list[Any]:
+    container.run_inference_only = True  # type: ignore[assignment]
+    trained = train(container, folder / "run")
+    assert evaluate(container, trained.data, trained.trainer, checkpoints, seed=1, smoke=smoke) == {}
+    found: list[Any] = container.model.calls  # type: ignore[assignment]
+    return found
+
+
+def test_one_model_goes_over_all_splits(tmp_path: Path) -> None:
+    found = calls(Container(), tmp_path, [checkpoint(tmp_path, 2.0)])
+    train_calls = [("Train", False), *((index, 2.0) for index in range(5))]
+    others = [[(split, False), (0, 2.0), (1, 2.0)] for split in ("Val", "Test")]
+    assert found == ["start", *train_calls, *others[0], *others[1], "end"]
+
+
+def test_a_split_that_is_not_wanted_is_left_out(tmp_path: Path) -> None:
+    container = Container(inference_on_train_set=False, inference_on_test_set=False)
+    assert calls(container, tmp_path, []) == ["start", ("Val", False), (0, 0.0), (1, 0.0), "end"]
+
+
+def test_several_models_give_the_mean_over_the_test_set(tmp_path: Path) -> None:
+    found = calls(Container(), tmp_path, [checkpoint(tmp_path, value) for value in (1.0, 2.0, 6.0)])
+    assert found == ["start", ("Test", True), (0, 3.0), (1, 3.0), "end"]
+
+
+def test_several_models_go_over_the_splits_that_are_asked_for(tmp_path: Path) -> None:
+    asked = {"ensemble_inference_on_train_set": True, "ensemble_inference_on_val_set": True}
+    container = Container(**asked, ensemble_inference_on_test_set=False)
+    found = calls(container, tmp_path, [checkpoint(tmp_path, value) for value in (1.0, 2.0)], smoke=True)
+    assert found == ["start", ("Train", True), (0, 1.5), (1, 1.5), ("Val", True), (0, 1.5), (1, 1.5), "end"]
+
+
+def test_a_model_that_can_not_aggregate_takes_one_checkpoint(tmp_path: Path) -> None:
+    class Plain(Container):
+        def create_model(self) -> Any:
+            return Model()
+
+    container = Plain(run_inference_only=True)
+    trained = train(container, tmp_path / "run")
+    with pytest.raises(UsageError, match="2 checkpoints are given, and Model has no InnerEyeInference"):
+        evaluate(container, trained.data, trained.trainer, [tmp_path / "a", tmp_path / "b"], seed=1, smoke=False)
+
+
+def test_training_goes_on_from_given_weights_or_from_a_whole_state(tmp_path: Path) -> None:
+    first = train(Container(), tmp_path / "first")
+    last = tmp_path / "first" / "checkpoints" / "last.ckpt"
+    weights = train(Container(src_checkpoint=str(last)), tmp_path / "weights")
+    assert (first.trainer.global_step, weights.trainer.global_step) == (5, 5)
+    longer = Container(src_checkpoint=str(last), resume_training=True)
+    longer.num_epochs = 3  # type: ignore[assignment]
+    assert train(longer, tmp_path / "longer").trainer.global_step == 15
+    with pytest.raises(UsageError, match="2 checkpoints are given to start training from"):
+        train(Container(local_weights_path=[last, last]), tmp_path / "several")
