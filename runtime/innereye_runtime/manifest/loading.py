@@ -36,8 +36,13 @@ def load(path: Path, *, source: str | None = None, target: TargetName | None = N
     With `target`, that target takes the place of the manifest's own, and the manifest is checked for it.
 
     Raises:
-        UsageError: there is no such file, or it can't be read.
+        UsageError: there is no such file, it can't be read, or it is a program's source.
     """
+    if path.suffix in (".py", ".ipynb") and path.is_file():
+        raise UsageError(
+            f"'{quote(str(path))}' is {'a notebook' if path.suffix == '.ipynb' else 'Python'}, not a manifest",
+            hint="a manifest is a YAML file that names the class in it: container: {class: package.module:ClassName}",
+        )
     try:
         with path.open("rb") as file:
             data = file.read(reading.MAX_BYTES + 1)

@@ -122,8 +122,11 @@ def _github(diagnostic: Diagnostic) -> str:
     """https://docs.github.com/actions/reference/workflow-commands-for-github-actions: columns only within one line."""
     span = diagnostic.span
     command = {"error": "error", "warning": "warning", "note": "notice"}[diagnostic.severity]
-    place: list[tuple[str, str | int]] = [("file", diagnostic.source), ("line", span.line), ("endLine", span.end_line)]
-    if span.line == span.end_line:
+    in_file = not diagnostic.source.startswith("<")  # the command line is no file
+    place: list[tuple[str, str | int]] = []
+    if in_file:
+        place += [("file", diagnostic.source), ("line", span.line), ("endLine", span.end_line)]
+    if in_file and span.line == span.end_line:
         place += [("col", span.column), ("endColumn", max(span.end_column, span.column + 1))]
     place.append(("title", diagnostic.code))
     properties = ",".join(f"{name}={_escape(str(value), ':,')}" for name, value in place)
