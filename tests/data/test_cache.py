@@ -13,34 +13,17 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
+from tests.data.counted import Counted, obtain
 
 from innereye_runtime.data import cache as module
 from innereye_runtime.data import journal
-from innereye_runtime.data.cache import Cache, Copy
+from innereye_runtime.data.cache import Cache
 from innereye_runtime.data.fingerprint import fingerprint
 from innereye_runtime.data.lock import Lock
 from innereye_runtime.data.places import cache_limit
 from innereye_runtime.data.progress import Quiet
 from innereye_runtime.data.source import Buffer, ChangedError, FolderSource, Item
 from innereye_runtime.errors import PreflightError, UsageError
-
-
-class Counted(FolderSource):
-    """Counts what is read."""
-
-    def __init__(self, root: Path) -> None:
-        super().__init__(root)
-        self.reads: list[str] = []
-
-    def read(self, item: Item, start: int, length: int) -> Buffer:
-        self.reads.append(item.name)
-        return super().read(item, start, length)
-
-
-def obtain(cache: Cache, source: FolderSource) -> Copy:
-    copy = cache.obtain(source, source.list(), Quiet())
-    copy.lock.release()
-    return copy
 
 
 def make(root: Path, size: int = 1000) -> Counted:
@@ -50,28 +33,28 @@ def make(root: Path, size: int = 1000) -> Counted:
 
 
 def test_what_is_copied_is_equal_and_has_the_same_fingerprint(dataset: Path) -> None:
-    copy = obtain(Cache(), FolderSource(dataset))
+    copy = obtain(FolderSource(dataset))
     assert copy.fingerprint == fingerprint(dataset) == fingerprint(copy.path)
     assert sorted(path.name for path in copy.path.parent.iterdir()) == ["complete.json", "data", "source"]
 
 
 def test_an_empty_folder_is_a_dataset(tmp_path: Path) -> None:
     (tmp_path / "nothing").mkdir()
-    assert obtain(Cache(), FolderSource(tmp_path / "nothing")).fingerprint.files == 0
+    assert obtain(FolderSource(tmp_path / "nothing")).fingerprint.files == 0
 
 
 def test_the_second_time_nothing_is_read(dataset: Path) -> None:
     source = Counted(dataset)
-    first = obtain(Cache(), source)
+    first = obtain(source)
     source.reads.clear()
-    assert obtain(Cache(), source).path == first.path
+    assert obtain(source).path == first.path
     assert source.reads == []
 
 
 def test_another_state_of_the_source_is_another_folder(dataset: Path) -> None:
-    first = obtain(Cache(), FolderSource(dataset))
+    first = obtain(FolderSource(dataset))
     (dataset / "scans" / "one.nii").write_bytes(b"new")
-    second = obtain(Cache(), FolderSource(dataset))
+    second = obtain(FolderSource(dataset))
     assert second.path != first.path
     assert (first.path / "scans" / "one.nii").read_bytes() == b"one" * 1000
     assert (second.path / "scans" / "one.nii").read_bytes() == b"new"
@@ -81,7 +64,7 @@ def test_another_state_of_the_source_is_another_folder(dataset: Path) -> None:
 def test_a_damaged_copy_is_fetched_again(dataset: Path, damage: str, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO)
     source = Counted(dataset)
-    copy = obtain(Cache(), source)
+    copy = obtain(source)
     one = copy.path / "scans" / "one.nii"
     match damage:
         case "content":
@@ -95,7 +78,7 @@ def test_a_damaged_copy_is_fetched_again(dataset: Path, damage: str, caplog: pyt
             shutil.rmtree(copy.path)
         case "marker":
             (copy.path.parent / "complete.json").write_text("{")
-    again = obtain(Cache(), source)
+    again = obtain(source)
     assert fingerprint(again.path) == copy.fingerprint
     assert one.read_bytes() == b"one" * 1000
     assert "it is fetched again" in caplog.text
@@ -103,13 +86,13 @@ def test_a_damaged_copy_is_fetched_again(dataset: Path, damage: str, caplog: pyt
 
 def test_after_a_boot_the_files_are_read_once(dataset: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The machine may have gone down before they were on disk; stat alone would not tell."""
-    copy = obtain(Cache(), FolderSource(dataset))
+    copy = obtain(FolderSource(dataset))
     read: list[Path] = []
     whole = module.fingerprint
     monkeypatch.setattr(module, "boot_id", lambda: "another boot")
     monkeypatch.setattr(module.stat_cache, "forget", lambda root: read.append(root))
     for _ in range(3):
-        assert obtain(Cache(), FolderSource(dataset)).seconds == 0
+        assert obtain(FolderSource(dataset)).seconds == 0
     assert read == [copy.path]
     assert whole(copy.path) == copy.fingerprint
 
@@ -148,7 +131,7 @@ def test_two_threads_fetch_it_once(dataset: Path, caplog: pytest.LogCaptureFixtu
             return super().read(item, start, length)
 
     source, copies = Held(dataset), []
-    threads = [threading.Thread(target=lambda: copies.append(obtain(Cache(), source))) for _ in range(2)]
+    threads = [threading.Thread(target=lambda: copies.append(obtain(source))) for _ in range(2)]
     threads[0].start()
     assert started.wait(20)
     threads[1].start()
@@ -167,10 +150,10 @@ def test_what_was_unused_for_longest_goes_first(tmp_path: Path) -> None:
     sources = [make(tmp_path / name, 100_000) for name in "abc"]
     cache = Cache(limit=250_000)
     for at, source in enumerate(sources[:2]):
-        marker = obtain(cache, source).path.parent / "complete.json"
+        marker = obtain(source, cache=cache).path.parent / "complete.json"
         os.utime(marker, (1000 + at, 1000 + at))
-    obtain(cache, sources[0])  # used now
-    obtain(cache, sources[2])
+    obtain(sources[0], cache=cache)  # used now
+    obtain(sources[2], cache=cache)
     assert {Path(entry.source).name for entry in cache.entries()} == {"a", "c"}
 
 
@@ -179,19 +162,19 @@ def test_what_a_run_uses_is_never_deleted(tmp_path: Path) -> None:
     cache = Cache(limit=150_000)
     copy = cache.obtain(used, used.list(), Quiet())
     with pytest.raises(PreflightError, match="of which runs use 104 kB") as raised:
-        obtain(cache, other)
+        obtain(other, cache=cache)
     assert raised.value.exit_code == 3
     assert "INNEREYE_CACHE_LIMIT" in raised.value.hint
     assert cache.clear() == []
     assert (copy.path / "file").exists()
     copy.lock.release()
-    obtain(cache, other)
+    obtain(other, cache=cache)
     assert not copy.path.exists()
 
 
 def test_clear_deletes_what_is_whole_and_what_is_not(tmp_path: Path) -> None:
     cache = Cache()
-    obtain(cache, make(tmp_path / "whole"))
+    obtain(make(tmp_path / "whole"), cache=cache)
     broken = make(tmp_path / "broken")
     items = broken.list()
     (tmp_path / "broken" / "file").unlink()
@@ -207,7 +190,7 @@ def test_clear_deletes_what_is_whole_and_what_is_not(tmp_path: Path) -> None:
 def test_more_than_the_limit_is_refused_before_anything_is_read(tmp_path: Path) -> None:
     source = make(tmp_path / "large", 10_000)
     with pytest.raises(PreflightError, match=r"needs 14\.1 kB, and the cache in .* may hold 5 kB"):
-        obtain(Cache(limit=5000), source)
+        obtain(source, cache=Cache(limit=5000))
     assert source.reads == []
 
 
@@ -221,7 +204,7 @@ def test_more_than_the_disk_has_is_refused_before_anything_is_read(
 
     monkeypatch.setattr(module.shutil, "disk_usage", lambda path: Usage)
     with pytest.raises(PreflightError, match=r"needs 14\.1 kB on the disk of .*, and 9 kB are free") as raised:
-        obtain(Cache(limit=10**9), source)
+        obtain(source, cache=Cache(limit=10**9))
     assert "XDG_CACHE_HOME" in raised.value.hint
     assert source.reads == []
 
@@ -285,18 +268,18 @@ def test_a_disk_that_fills_while_fetching_is_an_error_and_what_is_there_is_kept(
     monkeypatch.setattr(Cache, "_make_room", lambda self, source, items, place: None)  # others fill the disk meanwhile
     source = Counted(root)
     with pytest.raises(PreflightError, match=r"disk full: 4 MB go to .*, and [\d.]+ k?B are free") as raised:
-        obtain(Cache(), source)
+        obtain(source)
     assert raised.value.exit_code == 3
     assert not list(disk.rglob("complete.json"))
     assert not list(disk.rglob("data"))
     subprocess.run(["mount", "-o", "remount,size=20m", str(disk)], check=True)
     source.reads.clear()
-    assert obtain(Cache(), source).fingerprint == fingerprint(root)
+    assert obtain(source).fingerprint == fingerprint(root)
     assert len(source.reads) < 40
 
 
 def test_the_marker_says_where_the_dataset_is_from(dataset: Path) -> None:
-    copy = obtain(Cache(), FolderSource(dataset))
+    copy = obtain(FolderSource(dataset))
     marker = json.loads((copy.path.parent / "complete.json").read_text())
     assert marker["source"] == str(dataset)
     assert marker["sha256"] == copy.fingerprint.sha256

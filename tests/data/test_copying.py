@@ -9,13 +9,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from tests.data.counted import Counted, obtain
 
 from innereye_runtime.data import copying
-from innereye_runtime.data.cache import Cache, Copy
+from innereye_runtime.data.cache import Cache
 from innereye_runtime.data.fingerprint import fingerprint
 from innereye_runtime.data.journal import Journal
-from innereye_runtime.data.progress import Quiet
-from innereye_runtime.data.source import Buffer, ChangedError, FolderSource, Item, version_of
+from innereye_runtime.data.source import ChangedError, FolderSource, version_of
 
 STAGE = """
 import sys
@@ -28,20 +28,8 @@ Cache().obtain(source, source.list(), Quiet())
 """
 
 
-class Source(FolderSource):
-    """Remembers what was read by this process, and not by a worker."""
-
-    def __init__(self, root: Path) -> None:
-        super().__init__(root)
-        self.reads: list[str] = []
-
-    def read(self, item: Item, start: int, length: int) -> Buffer:
-        self.reads.append(item.name)
-        return super().read(item, start, length)
-
-
 @pytest.fixture
-def source(tmp_path: Path) -> Source:
+def source(tmp_path: Path) -> Counted:
     """A folder of 1,200 small files, with hostile names among them, an empty one and a large one."""
     root = tmp_path / "many"
     for number in range(1195):
@@ -51,7 +39,7 @@ def source(tmp_path: Path) -> Source:
     for name in ("new\nline", "\udcff", "é", "x" * 255, "empty"):
         (root / name).write_bytes(b"" if name == "empty" else os.fsencode(name))
     (root / "large").write_bytes(os.urandom(3 << 20))
-    return Source(root)
+    return Counted(root)
 
 
 @pytest.fixture
@@ -69,13 +57,7 @@ def workers(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     return started
 
 
-def obtain(source: FolderSource, items: list[Item] | None = None) -> Copy:
-    copy = Cache().obtain(source, items or source.list(), Quiet())
-    copy.lock.release()
-    return copy
-
-
-def test_workers_copy_what_is_small_and_no_more(source: Source, workers: list[int]) -> None:
+def test_workers_copy_what_is_small_and_no_more(source: Counted, workers: list[int]) -> None:
     copy = obtain(source)
     assert copy.fingerprint == fingerprint(source.root) == fingerprint(copy.path)
     assert set(source.reads) == {"large"}
@@ -89,7 +71,7 @@ def test_a_few_files_are_not_worth_a_worker(dataset: Path, workers: list[int]) -
     assert workers == []
 
 
-def test_a_file_that_changes_between_list_and_copy_is_told(source: Source) -> None:
+def test_a_file_that_changes_between_list_and_copy_is_told(source: Counted) -> None:
     items = source.list()
     changed = source.root / "3" / "3.bin"
     changed.write_bytes(b"new")
@@ -99,7 +81,7 @@ def test_a_file_that_changes_between_list_and_copy_is_told(source: Source) -> No
 
 
 def test_what_a_killed_worker_did_not_do_is_done(
-    source: Source, workers: list[int], monkeypatch: pytest.MonkeyPatch
+    source: Counted, workers: list[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     copy = copying.Copiers.copy
 
@@ -114,7 +96,7 @@ def test_what_a_killed_worker_did_not_do_is_done(
     assert len(source.reads) > 1
 
 
-def test_a_torn_file_of_an_earlier_try_is_replaced(source: Source) -> None:
+def test_a_torn_file_of_an_earlier_try_is_replaced(source: Counted) -> None:
     part = Cache().root / version_of(source, source.list()) / "part"
     (part / "3").mkdir(parents=True)
     journal = Journal.open(part.with_name("journal"))
@@ -127,7 +109,7 @@ def test_a_torn_file_of_an_earlier_try_is_replaced(source: Source) -> None:
 
 
 @pytest.mark.parametrize("moment", [0.0, 0.02, 0.05, 0.1, 0.2])
-def test_killed_at_any_moment_it_is_whole_the_next_time(source: Source, moment: float) -> None:
+def test_killed_at_any_moment_it_is_whole_the_next_time(source: Counted, moment: float) -> None:
     def there() -> int:
         return sum(len(files) for _, _, files in os.walk(Cache().root))
 
