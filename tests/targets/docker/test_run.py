@@ -126,8 +126,19 @@ def test_a_secret_reaches_the_users_code_and_nothing_else(
     engine: Engine, waiting: tuple[Somebody, dict[str, Any]], project: Project
 ) -> None:
     other, shown = waiting
-    assert PASSWORD not in json.dumps(shown)
-    assert PASSWORD not in engine("history", "--no-trunc", IMAGE).stdout
+    printed = engine("logs", shown["Id"])
+    (run,) = (other.root / "outputs").iterdir()
+    searched = {
+        "inspect": json.dumps(shown),
+        "inspect of the image": engine("inspect", IMAGE).stdout,
+        "history": engine("history", "--no-trunc", IMAGE).stdout,
+        "logs": printed.stdout + printed.stderr,
+        "arguments of its processes": engine("top", shown["Id"]).stdout,
+        "run.json": (run / "run.json").read_text(),
+        "console.log": (run / "logs" / "console.log").read_text(),
+    }
+    assert [name for name, text in searched.items() if not text] == []
+    assert [name for name, text in searched.items() if PASSWORD in text] == []
     # Nobody else can read it from the launcher's side: it is not there any more.
     sources = [Path(mount["Source"]) for mount in shown["Mounts"] if mount["Destination"].endswith("launch.json")]
     assert len(sources) == 1 and not sources[0].exists() and not sources[0].parent.exists()
