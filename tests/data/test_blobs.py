@@ -3,16 +3,18 @@ from __future__ import annotations
 import logging
 import os
 import re
+from contextlib import closing
 from datetime import timedelta
+from http.client import HTTPConnection
 from pathlib import Path
 
 import pytest
-from tests.data.store import Azurite, Container
+from tests.data.store import ACCOUNT, VERSION, Azurite, Container
 
 from innereye_runtime.data.blobs import BlobSource, BlobUrl, Patience
 from innereye_runtime.data.datasets import check_unchanged, preflight, resolve
 from innereye_runtime.data.fingerprint import fingerprint
-from innereye_runtime.data.source import ChangedError
+from innereye_runtime.data.source import ChangedError, Item, checked
 from innereye_runtime.errors import DataError, InnerEyeError, PreflightError
 from innereye_runtime.manifest.model import Dataset
 
@@ -124,6 +126,41 @@ def test_hostile_names_come_as_they_are(container: Container, tmp_path: Path) ->
     (found,) = resolve([Dataset(id=container.url(), mode="download")])
     there = {str(path.relative_to(found.path)): path.read_bytes() for path in found.path.rglob("*") if path.is_file()}
     assert there == files
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["..%2Fevil", "..", "a%2F..%2F..%2F..%2Fevil", "dot%2F.%2Fx", "%2Fabsolute", "a%2F%2Fb", "new%0Aline", "tab%09"],
+)
+def test_a_name_that_leads_elsewhere_is_an_error_and_nothing_is_written(
+    azurite: Azurite, container: Container, cache_home: Path, name: str
+) -> None:
+    container.put({"there/fine": b"1"})
+    headers = {"x-ms-blob-type": "BlockBlob", "x-ms-version": VERSION}
+    path = f"/{ACCOUNT}/{container.name}/there/{name}?{azurite.sas('rcwl')}"
+    with closing(HTTPConnection("127.0.0.1", azurite.port)) as connection:  # it sends the name as it is
+        connection.request("PUT", path, body=b"evil", headers=headers)
+        assert connection.getresponse().status == 201
+    with pytest.raises(DataError, match="whose name can't be a file") as raised:
+        resolve([Dataset(id=container.url("there"), mode="download")])
+    assert str(raised.value).startswith(f"dataset: {container.url('there')} holds a blob")
+    assert str(raised.value).isprintable()
+    assert not cache_home.exists()
+
+
+@pytest.mark.parametrize("name", ["..", "../evil", "/absolute", "a/../../b", "a//b", "./a", "a/", "nul\0", "x" * 256])
+def test_nor_does_any_source_get_by_with_one(name: str) -> None:
+    fine = Item("fine", 1, "1")
+    with pytest.raises(DataError, match="which can't be a file"):
+        checked([fine, Item(name, 1, "1")], "azure://account/container")
+    assert checked([fine, Item("back\\slash", 1, "1")], "")[0].name == "back\\slash"
+
+
+def test_200_000_names_are_looked_at() -> None:
+    items = [Item(f"{number % 200}/{number}", 1, "1") for number in range(200_000)]
+    assert len(checked(items, "")) == 200_000
+    with pytest.raises(DataError, match="other names use it as a folder"):
+        checked([*items, Item("199", 1, "1")], "azure://account/container")
 
 
 @pytest.mark.parametrize(

@@ -241,5 +241,6 @@ def _said(error: Exception) -> str:
     status, code = _STATUS.search(text), re.search(r"<Code>(\w+)</Code>", text)
     if status:
         return f"{status[1]} {status[2].strip()}" + (f" ({code[1]})" if code else "")
-    line = re.sub(r"\?\S*", "", text.split("\n\nDebug source", 1)[0]).replace("\n", "\\n")
+    line = re.sub(r"\?\S*", "", text.split("\n\nDebug source", 1)[0])
+    line = "".join(c if c.isprintable() else repr(c)[1:-1] for c in line)
     return line.removeprefix("Generic MicrosoftAzure error: ")[:300]

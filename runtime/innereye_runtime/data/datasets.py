@@ -43,7 +43,7 @@ class ResolvedDataset:
 
     def describe(self) -> dict[str, Any]:
         """What run.json says of it."""
-        rate = {"mb_per_s": round(self.fingerprint.bytes / self.seconds / 1e6, 1)} if self.seconds else {}
+        rate = {"mb_per_s": round(self.fingerprint.bytes / self.seconds / 1e6, 3)} if self.seconds else {}
         return {
             "id": self.id,
             "path": str(self.path),
