@@ -180,7 +180,8 @@ def _sum_up(cloud: Cloud) -> None:
     for kind, request in cloud.faults.done:
         say(f"  fault: {kind} for {request.replace(cloud.workspace.id, '/...')}")
     for job in cloud.workspace.jobs.values():
-        say(f"  job {job.name}: {' > '.join(job.history)}" + (f": {job.error}" if job.error else ""))
+        end = f": {job.error}" if job.error else "" if job.is_over else ": ends here, with the stand-in"
+        say(f"  job {job.name}: {' > '.join(job.history)}{end}")
     for name in cloud.missing_data:
         say(f"  data asset {name} was asked for and is not there; with --data {name}=FOLDER it is")
     if cloud.server.description is None:
