@@ -185,12 +185,12 @@ def test_a_value_that_only_the_class_refuses_is_named() -> None:
 
 def test_only_what_is_given_is_set() -> None:
     class Mine(LightningContainer):
-        version = param.Integer(3, constant=True)
+        versions = param.List([3], constant=True)
         layers = param.Integer(1)
 
     container = Mine()
     apply(container, check(parameters_of(container), overrides=[Override.parse("--layers=2")]))
-    assert (container.layers, container.version) == (2, 3)
+    assert (container.layers, container.versions) == (2, [3])
 
 
 def test_what_a_class_contradicts_by_itself_is_told_by_the_class_alone() -> None:
