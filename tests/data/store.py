@@ -82,7 +82,7 @@ class Azurite:
                 "Authorization": f"SharedKey {ACCOUNT}:{self._sign(signed)}",
             },
         )
-        with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(request, timeout=10):
+        with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(request, timeout=60):
             return Container(self, container)
 
     def sas(self, permissions: str, *, ends: timedelta = timedelta(hours=1)) -> str:

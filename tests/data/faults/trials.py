@@ -75,7 +75,7 @@ def run_trial(
         proxy.stop()
     results = [judged(said, code, old, new if kind == "changed" else old, store, kind) for said, code in ended]
     set_environment(store.endpoint)
-    said, code = in_a_thread(url)
+    said, code = in_a_thread(url, Patience())  # a busy machine's store may be silent for long
     assert code == 0, f"with nothing wrong any more: {said}"
     assert contents(Path(said)) == (new if kind == "changed" and proxy.count >= changed_at else old)
     return results[0]
