@@ -142,6 +142,10 @@ def test_the_old_hooks_of_a_callback_are_called_too(tmp_path: Path) -> None:
 
 
 class Stepping(Model):
+    def __init__(self) -> None:
+        super().__init__(scheduler="epoch")
+        self.numbers: list[int] = []
+
     def training_step(self, batch: Any, batch_idx: int) -> Any:
         return {"batch": batch}
 
@@ -155,6 +159,23 @@ class Stepping(Model):
         self.rates.append(optimizer.param_groups[0]["lr"])
         optimizer.step(closure=optimizer_closure)
 
+    def on_before_optimizer_step(self, optimizer: Any, optimizer_idx: int) -> None:  # type: ignore[override]
+        self.numbers.append(optimizer_idx)
+
+    def optimizer_zero_grad(self, epoch: int, batch_idx: int, optimizer: Any, optimizer_idx: int) -> None:  # type: ignore[override]
+        self.numbers.append(optimizer_idx)
+        optimizer.zero_grad()
+
+    def configure_gradient_clipping(  # type: ignore[override]
+        self, optimizer: Any, optimizer_idx: int, gradient_clip_val: Any, gradient_clip_algorithm: Any
+    ) -> None:
+        assert gradient_clip_val is None
+        self.numbers.append(optimizer_idx)
+
+    def lr_scheduler_step(self, scheduler: Any, optimizer_idx: int, metric: Any) -> None:  # type: ignore[override]
+        self.numbers.append(optimizer_idx)
+        scheduler.step()
+
 
 def test_a_step_has_its_end_and_an_optimizer_its_number(tmp_path: Path) -> None:
     model = Stepping()
@@ -162,5 +183,6 @@ def test_a_step_has_its_end_and_an_optimizer_its_number(tmp_path: Path) -> None:
     run = trainer(tmp_path)
     run.fit(adapt(model), datamodule=NoisyData())
     assert run.global_step == 5
+    assert model.numbers == [0] * (3 * 5 + 1)
     assert len(model.rates) == 1 + 5  # one at the start of the epoch, one for each step
     assert not any(torch.equal(old, new) for old, new in zip(before, model.parameters(), strict=True))

@@ -44,3 +44,4 @@ def test_a_difference_or_nothing_to_compare_with_ends_the_run(tmp_path: Path) ->
     with pytest.raises(OutputError, match="no files to compare with"):
         check_regression(tmp_path / "nowhere", actual, csv_tolerance=0)
     check_regression(None, actual, csv_tolerance=0)
+    check_regression(expected, write(tmp_path / "equal", a_txt="1\n", b_txt="more"), csv_tolerance=0)

@@ -86,6 +86,16 @@ def test_the_checkpoint_of_another_run(tmp_path: Path) -> None:
         starting_weights(container(src_checkpoint="later:best.ckpt"), run, tmp_path)
 
 
+def test_a_source_may_be_a_file_or_a_url(tmp_path: Path, url: str) -> None:
+    for name in ("w.ckpt", "a:b.ckpt"):
+        (tmp_path / name).touch()
+        assert starting_weights(container(src_checkpoint=name), tmp_path / "run", tmp_path) == [tmp_path / name]
+    (path,) = starting_weights(container(src_checkpoint=f"{url}/a%20b.ckpt"), tmp_path / "run", tmp_path)
+    assert path.read_bytes() == b"weights"
+    with pytest.raises(DataError, match=r"src_checkpoint: there is no checkpoint .*x\.ckpt"):
+        starting_weights(container(src_checkpoint="x.ckpt"), tmp_path / "run", tmp_path)
+
+
 def test_what_only_azure_knows_is_said(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="model_id names something in an AzureML workspace"):
         starting_weights(container(model_id="m:1"), tmp_path, tmp_path)

@@ -28,6 +28,7 @@ pytestmark = pytest.mark.filterwarnings("ignore")  # Lightning's remarks on work
         ({"gpus": 1, "accelerator": "ddp", "progress_bar_refresh_rate": 0, "checkpoint_callback": False}, {}),
         ({"resume_from_checkpoint": None, "auto_lr_find": False}, {}),
         ({"default_root_dir": "/tmp", "gradient_clip_val": 1}, {"gradient_clip_val": 1}),
+        ({"strategy": "ddp", "accelerator": "cpu"}, {"strategy": "ddp", "accelerator": "cpu"}),
         ({"accelerator": "cpu", "devices": 2}, {"accelerator": "cpu", "devices": 2}),
     ],
     ids=str,
