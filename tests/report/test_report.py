@@ -94,6 +94,13 @@ def test_the_page_of_a_known_run(root: Path) -> None:
     assert shown == GOLDEN.read_text(encoding="utf-8")
 
 
+def test_a_smoke_run_is_named_as_such(root: Path) -> None:
+    paths = whole_run(root / "run")
+    assert "smoke run" not in written(paths)
+    write_record(paths, {**RECORD, "smoke": True})
+    assert "smoke run: two batches of each split" in written(paths)
+
+
 def test_equal_folders_give_equal_reports_and_leave_nothing_else(root: Path) -> None:
     paths = whole_run(root / "run")
     before = {path for path in root.rglob("*") if path != paths.report}

@@ -268,6 +268,6 @@ def _why_best(progress: Progress) -> str:
         if progress.monitor in logged:
             return f"the last epoch: '{progress.monitor}' was never a number"
         if progress.monitor:
-            return f"the last epoch: '{progress.monitor}' was never logged; {', '.join(logged) or 'nothing'} was"
+            return f"the last epoch: '{progress.monitor}' was never logged; logged: {', '.join(logged) or 'nothing'}"
         return f"the last epoch: none of {', '.join(MONITORS)} was logged"
     return f"the lowest {progress.monitor}"

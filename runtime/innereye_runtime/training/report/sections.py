@@ -25,6 +25,7 @@ def header(run: RunFolder) -> str:
     state = str(record.get("state") or "unknown")
     attempts = [mapping(attempt) for attempt in sequence(record.get("attempts"))]
     facts = [
+        '<b class="warn">smoke run: two batches of each split</b>' if record.get("smoke") else "",
         moment(attempts[0].get("started")) if attempts else "",
         duration(attempts[0].get("started"), attempts[-1].get("ended")) if attempts else "",
         f"target {escape(str(record['target']))}" if record.get("target") else "",
