@@ -17,11 +17,21 @@ from tests.data.store import Container
 from tests.projects import Project
 from tests.targets.docker.conftest import Engine, engine
 
+from innereye_runtime.data.mounting import rclone
+
 __all__ = ["engine"]
 
 ROOT = Path(__file__).resolve().parents[2]
 HELLO = ROOT / "data" / "hello"
 IMAGE = "innereye-runtime:cpu"
+MANIFEST = """\
+schema: 1
+container: {{class: HelloContainer}}
+trainer: {{num_epochs: 2}}
+dataset: {{{dataset}}}
+compute: {{azureml: {{cluster: cpu, image: "innereye-runtime:cpu"}}}}
+outputs: {{folder: outputs}}
+"""
 
 
 class Trained(NamedTuple):
@@ -38,12 +48,7 @@ class Trained(NamedTuple):
 def train(root: Path, dataset: str, *words: str, **environment: str) -> Trained:
     """hello, trained on a dataset as a manifest names it."""
     project = Project(root)
-    manifest = project.write(
-        "hello.yaml",
-        "schema: 1\ncontainer: {class: HelloContainer}\ntrainer: {num_epochs: 2}\n"
-        f"dataset: {{{dataset}}}\noutputs: {{folder: outputs}}\n"
-        f"compute: {{azureml: {{cluster: cpu, image: '{IMAGE}'}}}}\n",
-    )
+    manifest = project.write("hello.yaml", MANIFEST.format(dataset=dataset))
     done = subprocess.run(
         project.command(*words, "--json", str(manifest)),
         cwd=root,
@@ -113,6 +118,38 @@ def test_a_mount_in_a_container(
     mounted = train(tmp_path, f"{blobs}, mode: mount, strict: true", "--target=docker")
     assert (mounted.dataset["source"], mounted.dataset["mode"]) == (blobs[5:-1], "mount")
     assert mounted.result == expected
+
+
+def test_a_container_that_mounts_by_itself(
+    engine: Engine, needs: Callable[..., None], expected: tuple[str, str], blobs: str, tmp_path: Path
+) -> None:
+    needs("fuse")
+    program = rclone()
+    assert program is not None
+    may = ["--device=/dev/fuse", "--cap-add=SYS_ADMIN", f"--volume={program}:/usr/local/bin/rclone:ro"]
+    mounted = train_by_hand(engine, tmp_path, f"{blobs}, mode: mount, strict: true", *may)
+    assert (mounted.dataset["source"], mounted.dataset["mode"]) == (blobs[5:-1], "mount")
+    assert mounted.result == expected
+
+
+def test_one_that_may_not_downloads_and_says_so(
+    engine: Engine, expected: tuple[str, str], blobs: str, tmp_path: Path
+) -> None:
+    fetched = train_by_hand(engine, tmp_path, f"{blobs}, mode: mount")
+    assert fetched.dataset["mode"] == "download"
+    assert "there is no /dev/fuse that this process may open" in fetched.dataset["reason"]
+    assert fetched.result == expected
+
+
+def train_by_hand(engine: Engine, root: Path, dataset: str, *options: str) -> Trained:
+    """As `train`, by `docker run` of the image, as root."""
+    Project(root).write("hello.yaml", MANIFEST.format(dataset=dataset))
+    words = ["--rm", "--network=host", "--env=AZURE_STORAGE_CONNECTION_STRING", f"--volume={root}:/workspace"]
+    done = engine("run", *words, *options, IMAGE, "hello.yaml", check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    (run,) = (root / "outputs").iterdir()
+    record = json.loads((run / "run.json").read_text())
+    return Trained(record["checkpoints"]["last"]["weights_sha256"], record["datasets"][0])
 
 
 def test_an_input_of_a_job_in_azureml(

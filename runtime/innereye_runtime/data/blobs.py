@@ -140,7 +140,7 @@ class BlobSource:
                 from obstore.store import AzureStore
             except ImportError:
                 raise PreflightError(
-                    f"{self.url} needs obstore, which is not installed", hint="pip install 'innereye-runtime[azureml]'"
+                    f"{self.url} needs obstore, which is not installed", hint="pip install 'innereye-runtime[blobs]'"
                 ) from None
             self._store_made = AzureStore(
                 self._url.container,

@@ -86,7 +86,7 @@ def _identity(account: str) -> Callable[[], Any]:
         raise PreflightError(
             f"the blobs of {account} need a credential, and there is none in the environment",
             hint="set AZURE_STORAGE_SAS_TOKEN, AZURE_STORAGE_KEY or AZURE_STORAGE_CONNECTION_STRING, "
-            "or install innereye-runtime[azureml] to sign in as Azure's own tools do",
+            "or install innereye-runtime[blobs] to sign in as Azure's own tools do",
         ) from None
     from azure.core.exceptions import ClientAuthenticationError
 
