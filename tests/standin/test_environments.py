@@ -40,9 +40,10 @@ ENTRYPOINT []
 
 
 @pytest.fixture
-def python_image(image: str) -> Iterator[None]:
+def python_image(image: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """`BASE` of the target's contexts on this engine, made of what is there; what had that name has it again after."""
     from innereye_runtime.targets.azureml.environment import BASE
+    from innereye_runtime.targets.docker.build_network import BuildNetwork
     from innereye_runtime.targets.docker.image import DEFAULT_BASE, DOCKERFILE, building_client
 
     docker, environment = building_client(), {**os.environ, "DOCKER_BUILDKIT": "1"}
@@ -56,9 +57,12 @@ def python_image(image: str) -> Iterator[None]:
 
     before = engine("images", "--quiet", BASE)
     tools = ("--target=tools", "--tag=innereye-runtime-tools", f"--build-arg=BASE={DEFAULT_BASE}")
-    engine("build", "--network=host", f"--file={ROOT / DOCKERFILE}", *tools, str(ROOT))  # as the image had it: cached
+    secrets = BuildNetwork.current().write_secrets(tmp_path_factory.mktemp("secrets"))
+    network = ("--network=host", *(f"--secret=id={name},src={path}" for name, path in secrets.items()))
+    engine("build", *network, f"--file={ROOT / DOCKERFILE}", *tools, str(ROOT))  # as the image had it: cached
     engine("build", "--tag", BASE, "-", stdin=PYTHON)
     yield
+    engine("rmi", "innereye-runtime-tools", check=False)
     engine("tag", before, BASE) if before else engine("rmi", BASE, check=False)
 
 
