@@ -182,13 +182,7 @@ class _Checking:
             before = self.given.get(name)
             other = self.named_by.get((name, origin))
             same_word = other == parameter.name and origin == "command line"
-            if (
-                before is not None
-                and other is not None
-                and before[1] == origin
-                and before[0] != target_value
-                and not same_word
-            ):
+            if before is not None and before[1] == origin and before[0] != target_value and not same_word:
                 message = (
                     f"{parameter.name} is {shown(value)} here, and {self.places[name].told} says {shown(before[0])}"
                 )

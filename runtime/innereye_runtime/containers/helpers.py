@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import os
 import sys
 import time
 from collections.abc import Iterator, Sequence
@@ -27,12 +26,8 @@ def logging_section(name: str) -> Iterator[None]:
 @contextlib.contextmanager
 def change_working_directory(path: Path | str) -> Iterator[None]:
     """Makes `path` the working directory inside the block; the old one is back after it, also after an exception."""
-    before = Path.cwd()
-    os.chdir(path)
-    try:
+    with contextlib.chdir(path):
         yield
-    finally:
-        os.chdir(before)
 
 
 def namespace_to_path(namespace: str, root: Path | str = "") -> Path:

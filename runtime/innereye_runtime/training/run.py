@@ -10,9 +10,8 @@ import socket
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, chdir, contextmanager
 from dataclasses import asdict, dataclass
-from pathlib import Path
 
 from innereye_runtime import __version__
 from innereye_runtime.errors import ExitCode, ManifestError, UsageError
@@ -97,7 +96,7 @@ def opened_run(job: Job, paths: RunPaths, *, target: str | None) -> Iterator[Run
             paths.manifest.write_text(dump(job.manifest), encoding="utf-8")
             stack.enter_context(recorded_console(paths.console_log))
             _log_to_console()
-        stack.enter_context(_working_directory(paths.root))
+        stack.enter_context(chdir(paths.root))
         stack.enter_context(run.guarded())
         yield run
         run.record.end_attempt("completed", ExitCode.DONE, "")
@@ -132,16 +131,6 @@ def _record(job: Job, paths: RunPaths, target: str, launch: Launch) -> RunRecord
     record.hardware = provenance.hardware()
     record.timings = {}
     return record
-
-
-@contextmanager
-def _working_directory(folder: Path) -> Iterator[None]:
-    previous = Path.cwd()
-    os.chdir(folder)
-    try:
-        yield
-    finally:
-        os.chdir(previous)
 
 
 def _log_to_console() -> None:
