@@ -168,7 +168,7 @@ class Project:
             cwd=self.root,
             capture_output=True,
             text=True,
-            timeout=180,
+            timeout=600,
             stdin=subprocess.DEVNULL,
             env={**os.environ, **(environment or {})},
         )

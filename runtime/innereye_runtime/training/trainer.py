@@ -94,7 +94,7 @@ def make_trainer(
         "accumulate_grad_batches": container.pl_accumulate_grad_batches,
         "log_every_n_steps": container.pl_log_every_n_steps,
         "check_val_every_n_epoch": container.pl_check_val_every_n_epoch,
-        "sync_batchnorm": container.pl_sync_batchnorm,
+        "sync_batchnorm": container.pl_sync_batchnorm and gpus != "none",  # PyTorch has it for GPUs alone
         "profiler": container.pl_profiler,
         "enable_progress_bar": False,
         "enable_model_summary": False,
