@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from http import HTTPStatus
 
 from innereye_runtime.targets.azureml.session import ARTIFACTS, Session
 
@@ -49,5 +50,13 @@ class LogReader:
         return [(blob.name, blob.size) for blob in blobs if _SHOWN.fullmatch(blob.name.removeprefix(self._prefix))]
 
     def _fetch(self, name: str, start: int) -> bytes:
-        data: bytes = self._session.container(ARTIFACTS).download_blob(name, offset=start).readall()
+        """The bytes from `start` on; none where the log is no longer as long as it was when it was listed."""
+        from azure.core.exceptions import HttpResponseError
+
+        try:
+            data: bytes = self._session.container(ARTIFACTS).download_blob(name, offset=start).readall()
+        except HttpResponseError as error:
+            if error.status_code == HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE:
+                return b""  # another attempt has begun its log anew: the next `read` sees that
+            raise
         return data
