@@ -204,8 +204,8 @@ def test_a_restart_carries_on(tmp_path: Path, case: str) -> None:
     for epoch, batch in ((0, 3), (2, 1)):
         folder = tmp_path / f"killed in {epoch}"
         broken = Container(**CASES[case])
-        callbacks = broken.get_callbacks()
-        broken.own_callbacks = lambda at=(epoch, batch), own=callbacks: [*own, KillAt(*at)]
+        # Made when they are asked for: a relative dirpath counts from the working directory of that moment.
+        broken.own_callbacks = lambda at=(epoch, batch), own=broken.own_callbacks: [*own(), KillAt(*at)]
         with pytest.raises(Killed):
             train(broken, folder)
         train(Container(**CASES[case]), folder)
