@@ -163,6 +163,13 @@ def test_each_end_has_its_exit_code_and_its_reason(
     assert ("Traceback" in result.stdout) == (reason.startswith("RuntimeError"))
 
 
+def test_what_the_runtime_writes_itself_can_be_expected(tmp_path: Path) -> None:
+    manifest = MANIFEST + "outputs: {expect: [report.html, metrics.json, checkpoints/best.ckpt, logs/console.log]}\n"
+    result = tiny_project(tmp_path, manifest).run("tiny.yaml")
+    assert result.exit_code == 0, result.stderr
+    assert "completed" in (result.run / "report.html").read_text()
+
+
 @pytest.mark.parametrize(
     ("extra", "exit_code", "message"),
     [
