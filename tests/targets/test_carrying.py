@@ -9,6 +9,8 @@ import pytest
 from tests.projects import MANIFEST, Project, tiny_project
 from tests.targets.test_process import kill_run, wait_for, wait_for_run
 
+TORCHMETRICS = "import numpy as np\nimport torch\nimport torchmetrics\n"
+
 CARRYING = """
 
 class Carried(Data):
@@ -79,9 +81,7 @@ def test_what_the_users_code_carries_from_epoch_to_epoch_outlives_a_kill(tmp_pat
         source = (made.root / "tiny.py").read_text()
         made.write(
             "tiny.py",
-            f"{source}{CARRYING}".replace(
-                "import torch\n", "import numpy as np\nimport torch\nimport torchmetrics\n", 1
-            ),
+            f"{source}{CARRYING}".replace("import torch\n", TORCHMETRICS, 1),
         )
         return made
 
@@ -100,6 +100,54 @@ def test_what_the_users_code_carries_from_epoch_to_epoch_outlives_a_kill(tmp_pat
     assert result.weights == unbroken.weights
     assert (run / "metrics.csv").read_text() == (unbroken.run / "metrics.csv").read_text()
     assert (run / "metrics.json").read_bytes() == (unbroken.run / "metrics.json").read_bytes()
+
+
+KILLED_AFTER_TRAINING = """
+
+class Drawing(Model):
+    def __init__(self, width, pause):
+        super().__init__(width, pause)
+        self.random = torch.Generator().manual_seed(3)
+        self.mean = torchmetrics.MeanMetric()
+
+    def training_step(self, batch, batch_idx):
+        self.mean.update(torch.rand((), generator=self.random))
+        return super().training_step(batch, batch_idx)
+
+    def test_step(self, batch, batch_idx):
+        super().test_step(batch, batch_idx)
+        self.log("test/drawn", torch.rand((), generator=self.random))
+        self.log("test/mean", self.mean.compute())
+        self.log("test/step", float(self.global_step))
+
+
+class Drawn(Tiny):
+    kill = param.Boolean(default=False)
+
+    def create_model(self):
+        return Drawing(self.width, self.pause)
+
+    def get_checkpoint_to_test(self):
+        if self.kill and not Path("killed").exists():
+            Path("killed").touch()
+            os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+@pytest.mark.parametrize("until", ["", "trainer: {arguments: {max_steps: 21}, num_epochs: 100}"])
+def test_a_run_that_is_killed_between_training_and_evaluation_is_evaluated_as_the_unbroken_one(
+    tmp_path: Path, until: str
+) -> None:
+    project = tiny_project(tmp_path, MANIFEST.replace("class: Tiny", "class: Drawn") + f"{until}\n")
+    source = (project.root / "tiny.py").read_text()
+    project.write("tiny.py", f"{source}{KILLED_AFTER_TRAINING}".replace("import torch\n", TORCHMETRICS, 1))
+    unbroken = project.run("tiny.yaml")
+    assert unbroken.exit_code == 0, unbroken.stdout + unbroken.stderr
+    result = project.run("tiny.yaml", "--kill=True")
+    assert result.exit_code == 0, result.stdout + result.stderr
+    assert len(result.record["attempts"]) == 2
+    for name in ("metrics.csv", "metrics.json"):
+        assert (result.run / name).read_text() == (unbroken.run / name).read_text()
 
 
 def metrics_rows(run: Path) -> list[str]:

@@ -6,7 +6,6 @@ The first two are looked for in what the user made: data loaders with their data
 
 from __future__ import annotations
 
-import logging
 import random
 from collections.abc import Callable, Collection, Iterator, Mapping
 from copy import deepcopy
@@ -17,8 +16,6 @@ import numpy
 import torch
 from pytorch_lightning import Trainer
 from torchmetrics import Metric
-
-log = logging.getLogger("innereye_runtime")
 
 _DEPTH: Final = 8
 _LONGEST: Final = 100
@@ -49,14 +46,12 @@ def states(roots: Mapping[str, Any]) -> dict[str, Any]:
     return {path: deepcopy(state) for path, state in found.items() if state is not None}
 
 
-def restore(carried: Mapping[str, Any], roots: Mapping[str, Any]) -> None:
-    """Puts the states of `states` back; what isn't there any more is told in the log."""
+def restore(carried: Mapping[str, Any], roots: Mapping[str, Any]) -> list[str]:
+    """Puts the states of `states` back, and returns the paths of those whose object isn't there any more."""
     found = dict(_found(roots))
-    for path, state in carried.items():
-        if path in found:
-            _kind(found[path])[1](found[path], deepcopy(state))
-        else:
-            log.warning("the state of %s can't be put back: it is not there in this attempt", path)
+    for path in carried.keys() & found.keys():
+        _kind(found[path])[1](found[path], deepcopy(carried[path]))
+    return [path for path in carried if path not in found]
 
 
 def frozen(model: torch.nn.Module) -> list[str]:

@@ -11,6 +11,7 @@ Workers that outlive an epoch would carry on what they drew in it, which no othe
 from __future__ import annotations
 
 import contextlib
+import logging
 import math
 import os
 import shutil
@@ -30,6 +31,8 @@ from innereye_runtime.training import carried
 from innereye_runtime.training.metrics import split_metrics
 from innereye_runtime.training.seeding import seed_phase
 from innereye_runtime.training.weights import read_checkpoint
+
+log = logging.getLogger("innereye_runtime")
 
 MONITORS = ("val/Loss", "val/loss", "val_loss")
 LAST = "last"
@@ -99,7 +102,8 @@ class Recovery(Callback):
             self._save(trainer)
 
     def _take_up(self, trainer: pl.Trainer) -> None:
-        carried.restore(self.progress.carried, _roots(trainer))
+        for path in carried.restore(self.progress.carried, _roots(trainer)):
+            log.warning("the state of %s can't be put back: it is not there in this attempt", path)
         carried.freeze(trainer.lightning_module, self.progress.frozen)
         # A schedule or a callback may watch a metric that isn't logged in every epoch.
         for name, value in (pair for values in self.progress.metrics.values() for pair in values.items()):
@@ -170,6 +174,17 @@ def newest_checkpoint(paths: RunPaths) -> Resumption | None:
             progress = Progress(**content["callbacks"][Recovery.__qualname__])
             found.append(Resumption(path=path, step=content["global_step"], progress=progress))
     return max(found, key=lambda resumption: resumption.progress.epochs, default=None)
+
+
+def take_up_finished(
+    resumption: Resumption, trainer: pl.Trainer, model: pl.LightningModule, data: pl.LightningDataModule
+) -> None:
+    """Makes model, data and trainer what they were when training came to its end: evaluation goes on from there."""
+    content = read_checkpoint(resumption.path)
+    model.load_state_dict(content["state_dict"])
+    carried.restore(resumption.progress.carried, {"data": data, "model": model})
+    # What evaluation logs stands at the epoch and the step at which training ended.
+    trainer.fit_loop.load_state_dict(content["loops"]["fit_loop"])
 
 
 def _roots(trainer: pl.Trainer) -> dict[str, Any]:

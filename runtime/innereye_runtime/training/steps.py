@@ -37,7 +37,7 @@ from innereye_runtime.training.lightning1 import adapt
 from innereye_runtime.training.metrics import SPLITS
 from innereye_runtime.training.monitoring import LoadingTime, recorded_load
 from innereye_runtime.training.progress import EpochLines, TerminalBar
-from innereye_runtime.training.recovery import LAST, MONITORS, Progress, Recovery, newest_checkpoint
+from innereye_runtime.training.recovery import LAST, MONITORS, Progress, Recovery, newest_checkpoint, take_up_finished
 from innereye_runtime.training.regression import check_regression
 from innereye_runtime.training.report import write_report
 from innereye_runtime.training.run import Run
@@ -150,7 +150,7 @@ def train(run: Run, container: LightningContainer, terminal: IO[str] | None) -> 
             log.warning("warning: %s searches anew, and may find another value than in the first attempt", name)
     run.write()
     if resumed is not None and resumed.progress.finished:
-        model.load_state_dict(read_checkpoint(resumed.path)["state_dict"])
+        take_up_finished(resumed, trainer, model, data)
         return Trained(trainer=trainer, data=data, progress=resumed.progress)
     start = [resumed.path] if resumed else starting_weights(container, paths.root, job.cwd)
     if container.run_inference_only:
