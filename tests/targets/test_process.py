@@ -260,6 +260,47 @@ def test_two_ranks_train_one_model_and_write_one_record(tmp_path: Path) -> None:
     assert verify(result.run) == ()
 
 
+FAILING_RANK = """
+
+class Failing(Model):
+    def on_train_batch_start(self, batch, batch_idx):
+        if self.trainer.current_epoch == 1 and self.global_rank == 1:
+            WAY
+        elif self.trainer.current_epoch == 1:
+            time.sleep(PAUSE)
+
+
+class Ranks(Tiny):
+    def create_model(self):
+        return Failing(self.width, self.pause)
+
+    def get_trainer_arguments(self):
+        return {"devices": 2, "strategy": "ddp", "accelerator": "cpu"}
+"""
+
+
+@pytest.mark.parametrize(
+    ("way", "pause", "exit_code", "reason"),
+    [
+        ("raise RuntimeError('the left half is missing')", 0, 1, "rank 1: RuntimeError: the left half is missing"),
+        ("sys.exit(42)", 0, 42, "rank 1: the user's code exited with 42"),
+        ("sys.exit(42)", 60, 42, "rank 1: the user's code exited with 42"),
+    ],
+    ids=["error", "exit", "the first rank is killed by Lightning"],
+)
+def test_a_run_ends_with_the_failure_of_the_rank_that_failed_first(
+    tmp_path: Path, way: str, pause: int, exit_code: int, reason: str
+) -> None:
+    project = tiny_project(tmp_path, MANIFEST.replace("Tiny", "Ranks"))
+    failing = FAILING_RANK.replace("WAY", way).replace("PAUSE", str(pause))
+    project.write("tiny.py", (tmp_path / "tiny.py").read_text() + failing)
+    started = time.monotonic()
+    result = project.run("tiny.yaml")
+    assert (result.exit_code, result.record["exit_code"], result.record["reason"]) == (exit_code, exit_code, reason)
+    assert len(result.record["attempts"]) == 1, "tried again, as if the machine had failed"
+    assert time.monotonic() - started < 55
+
+
 def wait_for(condition: object, launcher: subprocess.Popen[str]) -> None:
     deadline = time.monotonic() + 60
     while not condition():  # type: ignore[operator]

@@ -123,6 +123,24 @@ def state_of(exit_code: int) -> State:
             return "failed"
 
 
+def attempts_of(paths: RunPaths) -> int:
+    """The number of attempts so far; 0 where there is no record that can be read."""
+    try:
+        return len(RunRecord.read(paths).attempts)
+    except UsageError:
+        return 0
+
+
+def told_exit_code(paths: RunPaths, *, earlier: int) -> int | None:
+    """The exit code of a job that told its end, though it was killed then; None where it did not come to that.
+
+    `earlier`: the number of attempts before the job started.
+    """
+    if attempts_of(paths) <= earlier:
+        return None
+    return RunRecord.read(paths).exit_code
+
+
 def utc_now() -> str:
     return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 

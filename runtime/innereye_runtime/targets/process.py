@@ -17,7 +17,7 @@ from innereye_runtime.data.datasets import preflight
 from innereye_runtime.errors import PreflightError
 from innereye_runtime.job.handover import Handover
 from innereye_runtime.job.paths import RunPaths, create_run_folder
-from innereye_runtime.job.record import RunRecord, state_of
+from innereye_runtime.job.record import RunRecord, attempts_of, state_of, told_exit_code
 from innereye_runtime.job.resolve import Job
 from innereye_runtime.manifest.model import Manifest
 from innereye_runtime.targets.supervision import RetryBudget, secret_values, supervised
@@ -74,7 +74,11 @@ class ProcessHandle:
                 returned = self._child.wait()
                 exit_code = returned if returned >= 0 else 128 - returned
                 if returned < 0:
-                    self._close_record(exit_code, -returned, asked=request.made)
+                    told = told_exit_code(self._paths, earlier=self._attempts)
+                    if told:  # by another rank than the one that was killed
+                        exit_code = told
+                    else:
+                        self._close_record(exit_code, -returned, asked=request.made)
                 if request.timed_out:
                     self._tell(exit_code, f"stopped at the end of its max_duration of {compute.max_duration}")
                 if request.made or not budget.take(exit_code):
@@ -83,6 +87,7 @@ class ProcessHandle:
 
     def _start(self) -> subprocess.Popen[bytes]:
         request = replace(self._plan.request, run_folder=self._paths.root)
+        self._attempts = attempts_of(self._paths)
         return subprocess.Popen(
             [self._plan.executable, *_ENTRYPOINT, *request.argv()],
             env={**os.environ, **self._plan.environment},

@@ -24,6 +24,7 @@ from innereye_runtime.job.resolve import Job
 from innereye_runtime.manifest.rendering import render
 from innereye_runtime.manifest.writing import dump, to_data
 from innereye_runtime.training.console import recorded_console
+from innereye_runtime.training.first_failure import cause, tell
 from innereye_runtime.training.outcome import outcome_of
 from innereye_runtime.training.signals import stop_on_signals
 from innereye_runtime.training.tracebacks import shown
@@ -62,6 +63,10 @@ class Run:
                 yield
         except BaseException as error:  # also SystemExit of the user's code, and our own Stopped
             outcome = outcome_of(error)
+            if not self.ranks.is_first:
+                tell(self.paths, self.ranks.global_rank, error, outcome)
+            elif self.record.state == "running":
+                outcome = cause(self.paths, self.record.attempt.number, error, outcome)
             if outcome.show_traceback:
                 # On the stream of the lines below it: two streams keep no order between them where they meet again.
                 log.error("%s", shown(error))

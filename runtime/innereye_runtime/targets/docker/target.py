@@ -18,6 +18,7 @@ from innereye_runtime.errors import InnerEyeError
 from innereye_runtime.job import provenance
 from innereye_runtime.job.launch import Launch
 from innereye_runtime.job.paths import RunPaths, create_run_folder
+from innereye_runtime.job.record import attempts_of, told_exit_code
 from innereye_runtime.job.resolve import Job
 from innereye_runtime.targets.docker.client import EngineClient, RefusedError
 from innereye_runtime.targets.docker.end import End, close_record, end_of
@@ -124,6 +125,7 @@ class DockerHandle:
 
     def _run(self, attempt: int, asked: StopRequest) -> End:
         """One container from its creation to its removal, whatever happens between."""
+        earlier = attempts_of(self._paths)
         try:
             with self._created(attempt) as container:
                 self._container = container
@@ -139,6 +141,9 @@ class DockerHandle:
             shared_memory=self._plan.request.shared_memory,
             stopped_by=asked.signum,
         )
+        told = told_exit_code(self._paths, earlier=earlier)
+        if told and end.exit_code > 128 and not asked.made:  # by another rank than the one that was killed
+            end = End(exit_code=told, reason="")
         # The last lines of the job's output, which the job could not write.
         write_all(2, close_record(self._paths, end, model=self._plan.model_name).encode())
         return end
