@@ -13,8 +13,10 @@ from typing import Any
 import pytest
 from tests.data.test_tree import HOSTILE
 
+from innereye_runtime.data import hashed_ahead
 from innereye_runtime.data import outputs as module
-from innereye_runtime.data.outputs import check_expected, verify, write_outputs
+from innereye_runtime.data.hashing import file_sha256
+from innereye_runtime.data.outputs import check_expected, hash_ahead, verify, write_outputs
 from innereye_runtime.errors import ExitCode, OutputError, PreflightError
 
 
@@ -43,6 +45,37 @@ def test_every_file_stands_there_with_size_and_sha256_sorted(run: Path) -> None:
     }
     assert verify(run) == ()
     assert [path.name for path in run.iterdir() if path.name.startswith(".")] == []
+
+
+def test_what_was_hashed_ahead_is_read_again_only_where_it_has_changed(
+    run: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    large = {name: run / f"{name}.large" for name in ("kept", "appended", "rewritten", "replaced", "gone")}
+    for path in large.values():
+        path.write_bytes(os.urandom(9 << 20))
+    os.link(large["kept"], run / "linked.large")
+    ahead = hash_ahead(run)
+    ahead._thread.join()
+    with large["appended"].open("ab") as file:
+        file.write(b"more")
+    with large["rewritten"].open("r+b") as file:  # the same inode and size
+        file.write(b"other")
+    (run / "new").write_bytes(os.urandom(9 << 20))
+    (run / "new").replace(large["replaced"])
+    large["gone"].unlink()
+    read: list[str] = []
+    for where in (module, hashed_ahead):
+        monkeypatch.setattr(where, "file_sha256", lambda path: read.append(path.name) or file_sha256(path))
+    write_outputs(run, ahead=ahead)
+    assert sorted(read) == [
+        "appended.large",
+        "best.ckpt",
+        "empty.log",
+        "replaced.large",
+        "report.txt",
+        "rewritten.large",
+    ]
+    assert verify(run) == ()
 
 
 def test_large_files_are_hashed_side_by_side(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:

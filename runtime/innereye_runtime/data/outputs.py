@@ -2,8 +2,8 @@
 complete.
 
 A symbolic link is listed with where it leads, and is not followed; sockets, pipes and devices are no results and are
-left out. Files are hashed at the end, several large ones at once: that is as fast as a disk reads them, and nothing
-that is hashed can still change.
+left out. Large files are hashed from the end of training on, the others at the end, several at once: that is as fast as
+a disk reads them.
 """
 
 from __future__ import annotations
@@ -11,10 +11,11 @@ from __future__ import annotations
 import errno
 import json
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from innereye_runtime.data.hashed_ahead import HashedAhead
 from innereye_runtime.data.hashing import file_sha256, parallel
 from innereye_runtime.data.tree import show
 from innereye_runtime.errors import OutputError, PreflightError
@@ -51,8 +52,14 @@ def check_expected(root: Path, expect: Sequence[str]) -> None:
         )
 
 
-def write_outputs(root: Path, expect: Sequence[str] = ()) -> None:
-    """Writes outputs.json, or leaves none: hashes all files, then puts the list in place at once.
+def hash_ahead(root: Path) -> HashedAhead:
+    """Begins to hash what is in the run folder; give it to `write_outputs`."""
+    return HashedAhead(root / name for name in _walk(root) if not (root / name).is_symlink())
+
+
+def write_outputs(root: Path, expect: Sequence[str] = (), *, ahead: HashedAhead | None = None) -> None:
+    """Writes outputs.json, or leaves none: hashes all files that are not hashed yet, then puts the list in place at
+    once.
 
     Raises:
         OutputError: an expected output is missing or empty, a file can't be read, or the list can't be written.
@@ -63,7 +70,7 @@ def write_outputs(root: Path, expect: Sequence[str] = ()) -> None:
     try:
         listed.unlink(missing_ok=True)
         check_expected(root, expect)
-        entries = list(_hashed(root, sorted(_walk(root))))
+        entries = list(_hashed(root, sorted(_walk(root)), hash_file=ahead.sha256 if ahead else None))
         content = json.dumps({"schema": 1, "files": entries}, indent=1) + "\n"
         try:
             with temporary.open("w", encoding="ascii") as file:
@@ -143,13 +150,19 @@ def _walk(root: Path) -> Iterator[str]:
                     yield name
 
 
-def _hashed(root: Path, names: Sequence[str], *, missing_is_error: bool = True) -> Iterator[dict[str, Any]]:
+def _hashed(
+    root: Path,
+    names: Sequence[str],
+    *,
+    hash_file: Callable[[Path], tuple[int, str]] | None = None,
+    missing_is_error: bool = True,
+) -> Iterator[dict[str, Any]]:
     def entry(name: str) -> dict[str, Any]:
         path = root / name
         try:
             if path.is_symlink():
                 return {"path": name, "link": os.fspath(path.readlink())}
-            size, digest = file_sha256(path)
+            size, digest = (hash_file or file_sha256)(path)
         except OSError:
             if missing_is_error:
                 raise

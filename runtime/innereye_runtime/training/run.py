@@ -14,6 +14,7 @@ from contextlib import ExitStack, chdir, contextmanager
 from dataclasses import asdict, dataclass
 
 from innereye_runtime import __version__
+from innereye_runtime.data.hashed_ahead import HashedAhead
 from innereye_runtime.errors import ExitCode, ManifestError, UsageError
 from innereye_runtime.job import provenance
 from innereye_runtime.job.launch import Launch
@@ -41,6 +42,7 @@ class Run:
     ranks: Ranks
     record: RunRecord
     exit_code: int = ExitCode.DONE
+    hashed_ahead: HashedAhead | None = None
 
     @contextmanager
     def step(self, name: str) -> Iterator[None]:

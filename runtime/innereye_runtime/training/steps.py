@@ -24,7 +24,7 @@ from innereye_runtime.containers.values import plain
 from innereye_runtime.data.bringing import Brought
 from innereye_runtime.data.datasets import check_unchanged
 from innereye_runtime.data.datasets import resolve as resolve_datasets
-from innereye_runtime.data.outputs import check_expected, write_outputs
+from innereye_runtime.data.outputs import check_expected, hash_ahead, write_outputs
 from innereye_runtime.errors import ExitCode, ManifestError, UsageError
 from innereye_runtime.job.datasets import datasets_of
 from innereye_runtime.job.launch import Launch
@@ -188,6 +188,8 @@ def evaluate_best(run: Run, container: LightningContainer, trained: Trained) -> 
     """Evaluates the best checkpoint, and writes metrics.json: the last epoch's metrics of train and val, those of
     test.
     """
+    if run.ranks.is_first:
+        run.hashed_ahead = hash_ahead(run.paths.root)
     chosen = container.get_checkpoint_to_test()
     best = run.paths.best_checkpoint
     checkpoints = [chosen] if chosen is not None else trained.weights or ([best] if best.exists() else [])
@@ -231,7 +233,7 @@ def finalise(run: Run) -> None:
     with run.guarded():
         write_report(run.paths)
         if run.exit_code == ExitCode.DONE:
-            write_outputs(run.paths.root)
+            write_outputs(run.paths.root, ahead=run.hashed_ahead)
             return
     run.write()
 
