@@ -7,40 +7,40 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from innereye_runtime.containers.container import LightningContainer
-    from innereye_runtime.containers.dataset_parameters import DatasetParams
-    from innereye_runtime.containers.figures import add_curve, add_figure, add_overlay
-    from innereye_runtime.containers.generic import GenericConfig
     from innereye_runtime.containers.inference import InnerEyeInference, ModelExecutionMode
     from innereye_runtime.containers.module import LightningModuleWithOptimizer
-    from innereye_runtime.containers.optimizer_parameters import (
+    from innereye_runtime.containers.parameters.dataset import DatasetParams
+    from innereye_runtime.containers.parameters.generic import GenericConfig
+    from innereye_runtime.containers.parameters.optimizer import (
         LRSchedulerType,
         LRWarmUpType,
         OptimizerParams,
         OptimizerType,
     )
-    from innereye_runtime.containers.output_parameters import OutputParams
-    from innereye_runtime.containers.trainer_parameters import TrainerParams
-    from innereye_runtime.containers.workflow_parameters import WorkflowParams
+    from innereye_runtime.containers.parameters.output import OutputParams
+    from innereye_runtime.containers.parameters.trainer import TrainerParams
+    from innereye_runtime.containers.parameters.workflow import WorkflowParams
+    from innereye_runtime.containers.pictures.figures import add_curve, add_figure, add_overlay
 
 __version__ = "0.1.0"
 
 _HOMES = {
-    "DatasetParams": "dataset_parameters",
-    "GenericConfig": "generic",
+    "DatasetParams": "parameters.dataset",
+    "GenericConfig": "parameters.generic",
     "InnerEyeInference": "inference",
-    "LRSchedulerType": "optimizer_parameters",
-    "LRWarmUpType": "optimizer_parameters",
+    "LRSchedulerType": "parameters.optimizer",
+    "LRWarmUpType": "parameters.optimizer",
     "LightningContainer": "container",
     "LightningModuleWithOptimizer": "module",
     "ModelExecutionMode": "inference",
-    "OptimizerParams": "optimizer_parameters",
-    "OptimizerType": "optimizer_parameters",
-    "OutputParams": "output_parameters",
-    "TrainerParams": "trainer_parameters",
-    "WorkflowParams": "workflow_parameters",
-    "add_curve": "figures",
-    "add_figure": "figures",
-    "add_overlay": "figures",
+    "OptimizerParams": "parameters.optimizer",
+    "OptimizerType": "parameters.optimizer",
+    "OutputParams": "parameters.output",
+    "TrainerParams": "parameters.trainer",
+    "WorkflowParams": "parameters.workflow",
+    "add_curve": "pictures.figures",
+    "add_figure": "pictures.figures",
+    "add_overlay": "pictures.figures",
 }
 """The module of `containers` that each public name comes from. It is imported when the name is first used."""
 

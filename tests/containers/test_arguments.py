@@ -7,10 +7,10 @@ import param
 import pytest
 
 from innereye_runtime import LightningContainer, LRSchedulerType
-from innereye_runtime.containers.arguments import Checked, apply, check
-from innereye_runtime.containers.overrides import Override
-from innereye_runtime.containers.parameter import UNKNOWN, Parameter
-from innereye_runtime.containers.parameter_list import parameters_of
+from innereye_runtime.containers.arguments.checking import Checked, apply, check
+from innereye_runtime.containers.arguments.overrides import Override
+from innereye_runtime.containers.parameters.imported import parameters_of
+from innereye_runtime.containers.parameters.parameter import UNKNOWN, Parameter
 from innereye_runtime.errors import UsageError
 from innereye_runtime.manifest.loading import Loaded
 from innereye_runtime.manifest.loading import parse as parse_manifest

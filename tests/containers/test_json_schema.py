@@ -6,9 +6,9 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from innereye_runtime import LightningContainer
-from innereye_runtime.containers.json_schema import json_schema
-from innereye_runtime.containers.parameter import Parameter
-from innereye_runtime.containers.parameter_list import parameters_of
+from innereye_runtime.containers.arguments.json_schema import json_schema
+from innereye_runtime.containers.parameters.imported import parameters_of
+from innereye_runtime.containers.parameters.parameter import Parameter
 
 SCHEMA = json_schema(
     dict(parameters_of(LightningContainer))

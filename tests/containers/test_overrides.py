@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from innereye_runtime.containers.overrides import Override, parse, values_of
-from innereye_runtime.containers.parameter import Parameter
+from innereye_runtime.containers.arguments.overrides import Override, parse, values_of
+from innereye_runtime.containers.parameters.parameter import Parameter
 
 WORDS = st.text(st.characters(exclude_characters=",", categories=("L", "N", "P", "S")), min_size=1)
 FLOATS = st.floats(allow_nan=False, allow_infinity=False)

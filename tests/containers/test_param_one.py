@@ -10,8 +10,8 @@ import param
 import pytest
 
 from innereye_runtime import LightningContainer
-from innereye_runtime.containers.generic import CudaAwareConfig, GenericConfig
-from innereye_runtime.containers.parameter_types import IntTuple, ListOrDictParam
+from innereye_runtime.containers.parameters.generic import CudaAwareConfig, GenericConfig
+from innereye_runtime.containers.parameters.types import IntTuple, ListOrDictParam
 
 
 def test_a_typed_list_checks_its_items() -> None:
@@ -60,7 +60,7 @@ def test_what_param_2_accepts_means_what_it_meant() -> None:
 
 
 def test_the_old_spellings_are_taught_once() -> None:
-    from innereye_runtime.containers import param_one
+    from innereye_runtime.containers.parameters import param_one
 
     before = param.List.__init__
     param_one.install()

@@ -14,9 +14,9 @@ from innereye_runtime import (
     TrainerParams,
     WorkflowParams,
 )
-from innereye_runtime.containers.generic import GenericConfig
-from innereye_runtime.containers.parameter_list import parameters_of
-from innereye_runtime.containers.workflow_parameters import MultiprocessingStartMethod
+from innereye_runtime.containers.parameters.generic import GenericConfig
+from innereye_runtime.containers.parameters.imported import parameters_of
+from innereye_runtime.containers.parameters.workflow import MultiprocessingStartMethod
 
 DEFAULTS: dict[type, dict[str, Any]] = {
     WorkflowParams: {

@@ -12,9 +12,9 @@ import pytest
 
 import innereye_runtime.examples
 from innereye_runtime.containers.discovery import find, load
-from innereye_runtime.containers.parameter import UNKNOWN
-from innereye_runtime.containers.parameter_list import parameters_of
-from innereye_runtime.containers.source import ClassSource, read
+from innereye_runtime.containers.parameters.imported import parameters_of
+from innereye_runtime.containers.parameters.parameter import UNKNOWN
+from innereye_runtime.containers.source.parameters import ClassSource, read
 
 HERE = Path(__file__).parent
 LISTINGS = re.findall(
@@ -29,12 +29,12 @@ _EXAMPLES = [
 ]
 OWN = {
     "container": ["LightningContainer"],
-    "workflow_parameters": ["WorkflowParams"],
-    "dataset_parameters": ["DatasetParams"],
-    "output_parameters": ["OutputParams"],
-    "trainer_parameters": ["TrainerParams"],
-    "optimizer_parameters": ["OptimizerParams"],
-    "generic": ["GenericConfig", "CudaAwareConfig"],
+    "parameters.workflow": ["WorkflowParams"],
+    "parameters.dataset": ["DatasetParams"],
+    "parameters.output": ["OutputParams"],
+    "parameters.trainer": ["TrainerParams"],
+    "parameters.optimizer": ["OptimizerParams"],
+    "parameters.generic": ["GenericConfig", "CudaAwareConfig"],
 }
 
 
@@ -76,7 +76,7 @@ def test_nothing_is_imported() -> None:
     script = (
         "import sys; from pathlib import Path; before = set(sys.modules)\n"
         "from innereye_runtime.containers.discovery import find\n"
-        "from innereye_runtime.containers.source import read\n"
+        "from innereye_runtime.containers.source.parameters import read\n"
         f"place = [Path({str(HERE)!r})]\n"
         "assert read(find('AllParameters', ['listings'], place), place).parameters['crop'].default == (64, 224, 224)\n"
         "heavy = ('torch', 'param', 'listings', 'pytorch_lightning', 'InnerEye')\n"

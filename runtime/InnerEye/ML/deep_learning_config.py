@@ -1,15 +1,15 @@
 """All classes of parameters, under their old name."""
 
-from innereye_runtime.containers.dataset_parameters import DatasetParams
-from innereye_runtime.containers.optimizer_parameters import (
+from innereye_runtime.containers.parameters.dataset import DatasetParams
+from innereye_runtime.containers.parameters.optimizer import (
     LRSchedulerType,
     LRWarmUpType,
     OptimizerParams,
     OptimizerType,
 )
-from innereye_runtime.containers.output_parameters import OutputParams
-from innereye_runtime.containers.trainer_parameters import TrainerParams
-from innereye_runtime.containers.workflow_parameters import MultiprocessingStartMethod, WorkflowParams
+from innereye_runtime.containers.parameters.output import OutputParams
+from innereye_runtime.containers.parameters.trainer import TrainerParams
+from innereye_runtime.containers.parameters.workflow import MultiprocessingStartMethod, WorkflowParams
 
 __all__ = [
     "DatasetParams",

@@ -16,7 +16,7 @@ from innereye_runtime.cli.parser import Parser
 from innereye_runtime.errors import ExitCode, InnerEyeError
 
 if TYPE_CHECKING:
-    from innereye_runtime.containers.parameter import Parameter
+    from innereye_runtime.containers.parameters.parameter import Parameter
 
 _OF_RUNS = ("report", "verify", "resume", "status", "logs", "stop")
 """Commands whose positional is a run folder."""
@@ -141,7 +141,7 @@ def _of_parameter(parameter: Parameter, *, valued: bool) -> Iterator[tuple[str, 
 def _parameters(words: Sequence[str]) -> Mapping[str, Parameter]:
     """Those of the container that a manifest among `words` names; none where there is no such manifest or class."""
     from innereye_runtime.containers.discovery import find, search_path
-    from innereye_runtime.containers.source import read
+    from innereye_runtime.containers.source.parameters import read
     from innereye_runtime.manifest.loading import load
 
     path = next((Path(word) for word in words if word.endswith((".yaml", ".yml")) and Path(word).is_file()), None)

@@ -112,7 +112,7 @@ def _computed(job: Job) -> Mapping[str, Any]:
     """The values that the source does not tell, from the imported class; none where it can't be imported here."""
     from importlib.util import find_spec
 
-    from innereye_runtime.containers.parameter import UNKNOWN
+    from innereye_runtime.containers.parameters.parameter import UNKNOWN
 
     unknown = [name for name, argument in job.arguments.items() if argument.value is UNKNOWN]
     if not unknown:

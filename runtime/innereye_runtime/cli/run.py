@@ -48,7 +48,7 @@ def run(argv: Sequence[str]) -> int:
 
 def run_old_command(argv: Sequence[str]) -> int:
     """The exit code of a run that the seed system's command line asks for; no manifest stands in a file."""
-    from innereye_runtime.containers.old_command_line import translate
+    from innereye_runtime.containers.arguments.old_command_line import translate
     from innereye_runtime.job.resolve import resolve
 
     def run() -> int:

@@ -47,9 +47,9 @@ def run(argv: Sequence[str]) -> int:
 
         sys.stdout.write(schema_text())
         return ExitCode.DONE
+    from innereye_runtime.containers.arguments.json_schema import json_schema
     from innereye_runtime.containers.discovery import find, search_path
-    from innereye_runtime.containers.json_schema import json_schema
-    from innereye_runtime.containers.source import read
+    from innereye_runtime.containers.source.parameters import read
 
     places = search_path(None, Path.cwd())
     source = read(find(arguments.container, arguments.namespace, places), places)

@@ -5,11 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from innereye_runtime.containers.dataset_parameters import DatasetParams
-from innereye_runtime.containers.optimizer_parameters import OptimizerParams
-from innereye_runtime.containers.output_parameters import OutputParams
-from innereye_runtime.containers.trainer_parameters import TrainerParams
-from innereye_runtime.containers.workflow_parameters import WorkflowParams
+from innereye_runtime.containers.parameters.dataset import DatasetParams
+from innereye_runtime.containers.parameters.optimizer import OptimizerParams
+from innereye_runtime.containers.parameters.output import OutputParams
+from innereye_runtime.containers.parameters.trainer import TrainerParams
+from innereye_runtime.containers.parameters.workflow import WorkflowParams
 
 if TYPE_CHECKING:
     from pytorch_lightning import Callback, LightningDataModule, LightningModule

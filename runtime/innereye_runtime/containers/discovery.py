@@ -11,7 +11,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Final
 
-from innereye_runtime.containers.modules import Place, locate
+from innereye_runtime.containers.source.files import Place, locate
 from innereye_runtime.errors import UsageError
 
 EXAMPLES: Final = "innereye_runtime.examples"

@@ -11,9 +11,9 @@ import torch
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LambdaLR, LRScheduler
 
-from innereye_runtime.containers.optimizer_parameters import OptimizerParams, OptimizerType
+from innereye_runtime.containers.parameters.optimizer import OptimizerParams, OptimizerType
+from innereye_runtime.containers.parameters.trainer import TrainerParams
 from innereye_runtime.containers.schedules import Schedule
-from innereye_runtime.containers.trainer_parameters import TrainerParams
 
 
 class LightningModuleWithOptimizer(pl.LightningModule):

@@ -6,10 +6,10 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from innereye_runtime.containers.optimizer_parameters import LRSchedulerType, LRWarmUpType
+from innereye_runtime.containers.parameters.optimizer import LRSchedulerType, LRWarmUpType
 
 if TYPE_CHECKING:
-    from innereye_runtime.containers.optimizer_parameters import OptimizerParams
+    from innereye_runtime.containers.parameters.optimizer import OptimizerParams
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,12 +6,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from innereye_runtime.containers.arguments import Argument, check
+from innereye_runtime.containers.arguments.checking import Argument, check
+from innereye_runtime.containers.arguments.overrides import Override
+from innereye_runtime.containers.arguments.values import plain
 from innereye_runtime.containers.discovery import DiscoveryError, Location, code_root, find, search_path
-from innereye_runtime.containers.overrides import Override
-from innereye_runtime.containers.parameter import Parameter
-from innereye_runtime.containers.source import ClassSource, read
-from innereye_runtime.containers.values import plain
+from innereye_runtime.containers.parameters.parameter import Parameter
+from innereye_runtime.containers.source.parameters import ClassSource, read
 from innereye_runtime.errors import ManifestError, UsageError
 from innereye_runtime.manifest.diagnostics import Diagnostic, Severity
 from innereye_runtime.manifest.loading import Loaded, load, parse

@@ -16,11 +16,11 @@ import pytorch_lightning as pl
 from pytorch_lightning.callbacks import BatchSizeFinder, Callback, DeviceStatsMonitor, LearningRateFinder
 from pytorch_lightning.loggers.logger import Logger
 
-from innereye_runtime.containers.arguments import apply, check
+from innereye_runtime.containers.arguments.checking import apply, check
+from innereye_runtime.containers.arguments.values import plain
 from innereye_runtime.containers.container import LightningContainer
 from innereye_runtime.containers.discovery import load
-from innereye_runtime.containers.parameter_list import parameters_of
-from innereye_runtime.containers.values import plain
+from innereye_runtime.containers.parameters.imported import parameters_of
 from innereye_runtime.data.bringing import Brought
 from innereye_runtime.data.datasets import check_unchanged
 from innereye_runtime.data.datasets import resolve as resolve_datasets

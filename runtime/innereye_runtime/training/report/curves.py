@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from html import escape
 from typing import Any, Literal
 
-from innereye_runtime.containers.chart import Line, downsample, line_chart, number
+from innereye_runtime.containers.pictures.chart import Line, downsample, line_chart, number
 from innereye_runtime.training.quantity import Quantity, Split, quantity_of, rank
 from innereye_runtime.training.report.reading import Column, RunFolder, mapping
 

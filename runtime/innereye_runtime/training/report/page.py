@@ -9,7 +9,7 @@ from html import escape
 from importlib.resources import files
 from pathlib import Path
 
-from innereye_runtime.containers import chart
+from innereye_runtime.containers.pictures import chart
 from innereye_runtime.job.paths import RunPaths
 from innereye_runtime.training.report import provenance, sections
 from innereye_runtime.training.report.curves import curves

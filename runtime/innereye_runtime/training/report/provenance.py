@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from html import escape
 from typing import Any
 
-from innereye_runtime.containers import chart
+from innereye_runtime.containers.pictures import chart
 from innereye_runtime.training.report.reading import RunFolder, mapping, sequence
 from innereye_runtime.training.report.sections import breakable, duration, moment, seconds
 

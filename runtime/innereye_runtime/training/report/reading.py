@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from innereye_runtime.containers.figures import read_index
+from innereye_runtime.containers.pictures.figures import read_index
 from innereye_runtime.job.paths import RunPaths
 
 _TAIL_BYTES = 65536

@@ -9,7 +9,7 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
-from innereye_runtime.containers import chart
+from innereye_runtime.containers.pictures import chart
 from innereye_runtime.training.quantity import quantity_of, rank
 from innereye_runtime.training.report.reading import RunFolder, mapping, sequence
 

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from innereye_runtime.containers.overlay import PALETTE, label_map, overlay
+from innereye_runtime.containers.pictures.overlay import PALETTE, label_map, overlay
 
 SIZE = 64
 IMAGE = np.tile(np.linspace(0, 1000, SIZE), (SIZE, 1))

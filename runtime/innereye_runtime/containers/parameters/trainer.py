@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import param
 
-from innereye_runtime.containers.generic import GenericConfig
-from innereye_runtime.containers.parameter_types import Alias
+from innereye_runtime.containers.parameters.generic import GenericConfig
+from innereye_runtime.containers.parameters.types import Alias
 
 
 class TrainerParams(GenericConfig):

@@ -11,13 +11,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from innereye_runtime.containers.arguments.values import ValueProblemError, accept
 from innereye_runtime.containers.discovery import Location
-from innereye_runtime.containers.parameter import UNKNOWN, Parameter, resolved
-from innereye_runtime.containers.source_declarations import Declarations
-from innereye_runtime.containers.source_init import Initialiser
-from innereye_runtime.containers.source_modules import OPAQUE, External, Meaning, SourceClass, SourceModules, statements
-from innereye_runtime.containers.source_values import Evaluator, plain
-from innereye_runtime.containers.values import ValueProblemError, accept
+from innereye_runtime.containers.parameters.parameter import UNKNOWN, Parameter, resolved
+from innereye_runtime.containers.source.declarations import Declarations
+from innereye_runtime.containers.source.init import Initialiser
+from innereye_runtime.containers.source.names import OPAQUE, External, Meaning, SourceClass, SourceModules, statements
+from innereye_runtime.containers.source.values import Evaluator, plain
 
 _PACKAGE = "innereye_runtime.containers."
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from innereye_runtime.containers.modules import Place, locate
+from innereye_runtime.containers.source.files import Place, locate
 
 OPAQUE: Final = sys.stdlib_module_names | {
     "lightning",

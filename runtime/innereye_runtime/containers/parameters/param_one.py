@@ -14,7 +14,7 @@ from typing import Any
 
 import param
 
-from innereye_runtime.containers.spellings import POSITIONAL, modern
+from innereye_runtime.containers.parameters.spellings import POSITIONAL, modern
 
 
 def install() -> None:

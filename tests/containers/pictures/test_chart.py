@@ -9,7 +9,7 @@ from xml.etree import ElementTree
 
 import pytest
 
-from innereye_runtime.containers.chart import Line, downsample, line_chart, number, standalone
+from innereye_runtime.containers.pictures.chart import Line, downsample, line_chart, number, standalone
 
 
 def texts(svg: str) -> list[str]:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
-from innereye_runtime.containers.parameter import UNKNOWN, Kind, Parameter
-from innereye_runtime.containers.values import plain
+from innereye_runtime.containers.arguments.values import plain
+from innereye_runtime.containers.parameters.parameter import UNKNOWN, Kind, Parameter
 
 _TYPES: Final[dict[Kind, str]] = {
     "boolean": "boolean",

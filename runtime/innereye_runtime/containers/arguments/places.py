@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from innereye_runtime.containers.overrides import Override
+from innereye_runtime.containers.arguments.overrides import Override
 from innereye_runtime.manifest.diagnostics import Span
 
 if TYPE_CHECKING:

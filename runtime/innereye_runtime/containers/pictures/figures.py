@@ -23,7 +23,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from innereye_runtime.containers import chart
+from innereye_runtime.containers.pictures import chart
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -59,7 +59,7 @@ def add_figure(figure: Figure | ArrayLike | Path | str, title: str, caption: str
         # Without the metadata, which names matplotlib's version, equal figures are equal files.
         options: dict[str, Any] = {"format": "png", "dpi": 150, "bbox_inches": "tight", "metadata": {"Software": None}}
         return _store(title, caption, ".png", lambda file: figure.savefig(file, **options))
-    from innereye_runtime.containers.overlay import picture
+    from innereye_runtime.containers.pictures.overlay import picture
 
     image = picture(figure)
     return _store(title, caption, ".png", lambda file: image.save(file, format="PNG"), size=image.size)
@@ -90,7 +90,7 @@ def add_overlay(
     Raises:
         ValueError: shapes that don't fit each other, or labels below zero.
     """
-    from innereye_runtime.containers.overlay import overlay
+    from innereye_runtime.containers.pictures.overlay import overlay
 
     drawn = overlay(image, labels, reference, names)
     return _store(title, caption, ".png", lambda file: drawn.save(file, format="PNG"), size=drawn.size)
@@ -233,7 +233,7 @@ def _write_text(file: Path, text: str) -> None:
 
 
 def _points(x: ArrayLike, y: ArrayLike) -> list[tuple[float, float]]:
-    from innereye_runtime.containers.overlay import as_array
+    from innereye_runtime.containers.pictures.overlay import as_array
 
     xs, ys = (as_array(values).ravel().tolist() for values in (x, y))
     if len(xs) != len(ys):

@@ -11,11 +11,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal
 
-from innereye_runtime.containers import rules
-from innereye_runtime.containers.argument_places import CommandLine, ManifestText, Place
-from innereye_runtime.containers.overrides import Override, parse
-from innereye_runtime.containers.parameter import UNKNOWN, Parameter, effective
-from innereye_runtime.containers.values import ValueProblemError, accept, shown
+from innereye_runtime.containers.arguments.overrides import Override, parse
+from innereye_runtime.containers.arguments.places import CommandLine, ManifestText, Place
+from innereye_runtime.containers.arguments.values import ValueProblemError, accept, shown
+from innereye_runtime.containers.parameters import rules
+from innereye_runtime.containers.parameters.parameter import UNKNOWN, Parameter, effective
 from innereye_runtime.errors import UsageError
 from innereye_runtime.manifest.diagnostics import Diagnostic
 
@@ -96,8 +96,8 @@ def apply(container: LightningContainer, checked: Checked) -> None:
     Raises:
         UsageError: the class refuses a value, or values that contradict each other.
     """
-    from innereye_runtime.containers.parameter_list import python_value
-    from innereye_runtime.containers.parameter_types import Alias, FirstAndRest
+    from innereye_runtime.containers.parameters.imported import python_value
+    from innereye_runtime.containers.parameters.types import Alias, FirstAndRest
 
     declared = container.param.objects("existing")
     given = [argument for argument in checked.arguments.values() if argument.origin in ("manifest", "command line")]

@@ -6,8 +6,8 @@ from enum import Enum
 
 import param
 
-from innereye_runtime.containers import rules
-from innereye_runtime.containers.generic import GenericConfig
+from innereye_runtime.containers.parameters import rules
+from innereye_runtime.containers.parameters.generic import GenericConfig
 
 
 class LRSchedulerType(Enum):

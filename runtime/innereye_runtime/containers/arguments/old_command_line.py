@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
-from innereye_runtime.containers.overrides import FALSE, TRUE
+from innereye_runtime.containers.arguments.overrides import FALSE, TRUE
 from innereye_runtime.errors import UsageError
 
 _AZUREML: Final = {

@@ -7,9 +7,9 @@ import ast
 from collections.abc import Sequence
 from typing import Any, Final
 
-from innereye_runtime.containers.parameter import UNKNOWN
-from innereye_runtime.containers.source_modules import External, SourceClass
-from innereye_runtime.containers.source_values import Evaluator, plain
+from innereye_runtime.containers.parameters.parameter import UNKNOWN
+from innereye_runtime.containers.source.names import External, SourceClass
+from innereye_runtime.containers.source.values import Evaluator, plain
 
 _DEEPEST: Final = 12
 

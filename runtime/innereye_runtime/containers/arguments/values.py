@@ -8,7 +8,7 @@ from datetime import date, datetime
 from pathlib import Path
 from typing import Any, Final
 
-from innereye_runtime.containers.parameter import Kind, Parameter
+from innereye_runtime.containers.parameters.parameter import Kind, Parameter
 
 TYPE: Final = 3
 BOUNDS: Final = 4

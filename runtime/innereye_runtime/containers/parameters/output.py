@@ -6,7 +6,7 @@ from pathlib import Path
 
 import param
 
-from innereye_runtime.containers.generic import GenericConfig
+from innereye_runtime.containers.parameters.generic import GenericConfig
 
 
 class OutputParams(GenericConfig):

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from innereye_runtime.containers.parameter import UNKNOWN
-from innereye_runtime.containers.source_modules import (
+from innereye_runtime.containers.parameters.parameter import UNKNOWN
+from innereye_runtime.containers.source.names import (
     External,
     SourceClass,
     SourceModule,

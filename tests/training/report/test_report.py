@@ -16,10 +16,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-from tests.report.folders import METRICS, RECORD, whole_run, write_record
+from tests.training.report.folders import METRICS, RECORD, whole_run, write_record
 
-from innereye_runtime.containers import figures
-from innereye_runtime.containers.figures import add_figure
+from innereye_runtime.containers.pictures import figures
+from innereye_runtime.containers.pictures.figures import add_figure
 from innereye_runtime.job.paths import RunPaths
 from innereye_runtime.training.report import write_report
 

@@ -7,9 +7,9 @@ from typing import Any
 
 import param
 
-from innereye_runtime.containers import rules
-from innereye_runtime.containers.generic import GenericConfig
-from innereye_runtime.containers.parameter_types import FirstAndRest, PathList, PathParameter
+from innereye_runtime.containers.parameters import rules
+from innereye_runtime.containers.parameters.generic import GenericConfig
+from innereye_runtime.containers.parameters.types import FirstAndRest, PathList, PathParameter
 
 
 class DatasetParams(GenericConfig):

@@ -7,9 +7,9 @@ from enum import Enum
 
 import param
 
-from innereye_runtime.containers import rules
-from innereye_runtime.containers.generic import GenericConfig
-from innereye_runtime.containers.parameter_types import Alias, PathList, PathParameter
+from innereye_runtime.containers.parameters import rules
+from innereye_runtime.containers.parameters.generic import GenericConfig
+from innereye_runtime.containers.parameters.types import Alias, PathList, PathParameter
 
 
 class MultiprocessingStartMethod(Enum):

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from innereye_runtime.containers.figures import add_curve, add_figure
+from innereye_runtime.containers.pictures.figures import add_curve, add_figure
 from innereye_runtime.job.paths import RunPaths
 
 RECORD: dict[str, Any] = {

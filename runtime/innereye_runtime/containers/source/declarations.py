@@ -6,10 +6,10 @@ import ast
 from dataclasses import replace
 from typing import Any, Final
 
-from innereye_runtime.containers.parameter import UNKNOWN, Kind, Parameter
-from innereye_runtime.containers.source_modules import External, Meaning, SourceClass, SourceModule
-from innereye_runtime.containers.source_values import Evaluator, plain
-from innereye_runtime.containers.spellings import CONVERTING, modern
+from innereye_runtime.containers.parameters.parameter import UNKNOWN, Kind, Parameter
+from innereye_runtime.containers.parameters.spellings import CONVERTING, modern
+from innereye_runtime.containers.source.names import External, Meaning, SourceClass, SourceModule
+from innereye_runtime.containers.source.values import Evaluator, plain
 
 KINDS: Final[dict[str, Kind]] = {
     "Parameter": "any",

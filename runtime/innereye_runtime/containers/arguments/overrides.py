@@ -16,8 +16,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Final, Self
 
-from innereye_runtime.containers.parameter import Kind, Parameter
-from innereye_runtime.containers.values import TYPE, ValueProblemError, accept
+from innereye_runtime.containers.arguments.values import TYPE, ValueProblemError, accept
+from innereye_runtime.containers.parameters.parameter import Kind, Parameter
 
 TRUE: Final = frozenset(("on", "t", "true", "y", "yes", "1"))
 FALSE: Final = frozenset(("off", "f", "false", "n", "no", "0"))

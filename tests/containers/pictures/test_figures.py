@@ -16,8 +16,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from innereye_runtime.containers import figures
-from innereye_runtime.containers.figures import add_curve, add_figure, add_overlay
+from innereye_runtime.containers.pictures import figures
+from innereye_runtime.containers.pictures.figures import add_curve, add_figure, add_overlay
 
 GREY = np.arange(12, dtype=np.uint8).reshape(3, 4) * 20
 
@@ -189,7 +189,7 @@ def test_a_kill_in_the_middle_leaves_a_whole_index_and_the_next_start_cleans_up(
     add_figure(GREY, "whole")
     script = (
         "import numpy, os, signal\n"
-        "from innereye_runtime.containers import figures\n"
+        "from innereye_runtime.containers.pictures import figures\n"
         "written = os.fsync\n"
         "def kill_at_the_index(descriptor):\n"
         "    written(descriptor)\n"

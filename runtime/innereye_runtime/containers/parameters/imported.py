@@ -11,9 +11,9 @@ from typing import Any
 
 import param
 
-from innereye_runtime.containers.parameter import Kind, Parameter, resolved
-from innereye_runtime.containers.parameter_types import Alias, FirstAndRest, IntTuple, PathList, PathParameter
-from innereye_runtime.containers.spellings import CONVERTING
+from innereye_runtime.containers.parameters.parameter import Kind, Parameter, resolved
+from innereye_runtime.containers.parameters.spellings import CONVERTING
+from innereye_runtime.containers.parameters.types import Alias, FirstAndRest, IntTuple, PathList, PathParameter
 
 _BY_TYPE: tuple[tuple[type, Kind], ...] = (
     (bool, "boolean"),

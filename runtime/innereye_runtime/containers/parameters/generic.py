@@ -11,7 +11,7 @@ from typing import Any, Self
 import param
 from param.parameterized import ParameterizedMetaclass
 
-from innereye_runtime.containers import param_one
+from innereye_runtime.containers.parameters import param_one
 
 param_one.install()
 
@@ -119,8 +119,8 @@ class GenericConfig(param.Parameterized, metaclass=ConfigMeta):
         """
         import sys
 
-        from innereye_runtime.containers.overrides import values_of
-        from innereye_runtime.containers.parameter_list import parameters_of, python_value
+        from innereye_runtime.containers.arguments.overrides import values_of
+        from innereye_runtime.containers.parameters.imported import parameters_of, python_value
 
         values = values_of(parameters_of(cls), sys.argv[1:] if args is None else args)
         typed = {name: python_value(cls.params(name), value) for name, value in values.items()}

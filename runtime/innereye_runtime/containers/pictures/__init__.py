@@ -1,0 +1,1 @@
+"""Figures, overlays and charts that a container adds to the report."""
