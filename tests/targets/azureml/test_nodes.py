@@ -131,3 +131,13 @@ def test_two_nodes_train_one_model_with_the_mean_of_their_gradients(project: Pro
     half = project.run("alone.yaml", "--rows=8")
     assert reports(half)[0]["steps"] == 10
     assert first["weights"] != pytest.approx(weights(half), rel=1e-2)
+
+
+def test_a_job_of_two_nodes_ends_with_the_failure_of_the_one_that_failed(project: Project, cloud: Any) -> None:
+    step = "    def training_step(self, batch, batch_idx):\n"
+    failing = "        if self.global_rank == 1 and self.current_epoch == 2:\n            raise SystemExit(42)\n"
+    project.write("tiny.py", CONTAINER.replace(step, step + failing))
+    project.write("tiny.yaml", MANIFEST.replace("compute:\n", "compute:\n  nodes: 2\n"))
+    result = azure(project, cloud)
+    assert result.exit_code == 42, result.stdout + result.stderr
+    assert result.record["reason"] == "rank 1: the user's code exited with 42"
