@@ -26,7 +26,7 @@ run: $(VENV)/train
 	@$(BIN)/innereye-run $(MANIFEST) $(ARGS)
 
 test: $(VENV)/dev $(VENV)/npm
-	@$(BIN)/python -m pytest $(TESTS)
+	@$(BIN)/python -m pytest --numprocesses=2 $(TESTS)
 
 lint: $(VENV)/dev
 	@$(BIN)/ruff check .

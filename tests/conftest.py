@@ -15,11 +15,13 @@ from dataclasses import dataclass
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 MARK = "needs "
+ON_THE_ENGINE = ("targets/docker/", "targets/azureml/", "standin/", "data/test_hello.py")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -158,6 +160,19 @@ def small_disk(needs: Callable[..., None], tmp_path: Path) -> Iterator[Callable[
             return place
 
         yield mount
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Says what one of the processes of `make test` runs as a whole: a module, and all that shares the engine."""
+    from xdist.scheduler import LoadScopeScheduling
+
+    class Scheduling(LoadScopeScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            module = nodeid.partition("::")[0]
+            return "engine" if module.removeprefix("tests/").startswith(ON_THE_ENGINE) else module
+
+    return Scheduling(config, log)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
