@@ -88,11 +88,12 @@ class _Composer:
         self._next()  # end of the document
         after = self._next()
         if not isinstance(after, StreamEndEvent):
+            marker = "---" if self.lines[after.start_mark.line].startswith("---") else "..."
             self.report(
                 "E006",
                 span_of(after),
                 "a second document starts here; a manifest is one document",
-                "delete the '---' line, or put the second manifest into a file of its own",
+                f"delete the '{marker}' line, or put the second manifest into a file of its own",
             )
         if root.kind == "mapping":
             return root

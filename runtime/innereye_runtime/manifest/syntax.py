@@ -85,6 +85,13 @@ TABLE = (
         "use single quotes for text with a backslash",
     ),
     Rule(
+        r"expected (?:<block end>|'<document start>'), but found \(?'([\]}])'",
+        "",
+        "problem",
+        "'{0}' closes nothing that is open",
+        "delete it",
+    ),
+    Rule(
         "expected <block end>, but found '-'",
         "",
         "problem",
@@ -149,11 +156,18 @@ TABLE = (
         "put the text in quotes",
     ),
     Rule(
-        "expected '<document start>'|content after document end",
+        "expected '<document start>'",
         "",
         "problem",
-        "a second document starts here; a manifest is one document",
-        "delete the '...' or '---' line above",
+        "there is text after the end of the manifest",
+        "delete it, or look above it for a bracket or a quote that should not be there",
+    ),
+    Rule(
+        "content after document end",
+        "",
+        "problem",
+        "there is text after the '...' that ends the manifest",
+        "delete the '...'",
         "E006",
     ),
     Rule(
