@@ -43,6 +43,16 @@ def as_yaml(value: Any) -> str:
     return str(value)
 
 
+def as_class(text: str) -> str:
+    """The class that `text` was meant to name, a file or a name with dots, as `package.module:ClassName`."""
+    place, colon, name = text.replace("\\", "/").removesuffix("()").rpartition(":")
+    if not colon and ("/" in name or name.endswith(".py")):
+        place, name = name, "ClassName"
+    elif not colon:
+        place, _, name = name.rpartition(".")
+    return f"{place.removesuffix('.py').strip('./').replace('/', '.')}:{name}"
+
+
 def schema_at(path: Path) -> Mapping[str, Any]:
     schema: Any = manifest_schema()
     for step in path:

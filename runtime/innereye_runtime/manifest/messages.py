@@ -9,7 +9,7 @@ from typing import Any
 
 from innereye_runtime.manifest.diagnostics import MOST, Diagnostic, Span
 from innereye_runtime.manifest.document import Document, Path, dotted
-from innereye_runtime.manifest.lookups import as_yaml, example, homes, noun, schema_at
+from innereye_runtime.manifest.lookups import as_class, as_yaml, example, homes, noun, schema_at
 from innereye_runtime.manifest.nodes import describe
 from innereye_runtime.manifest.scalars import like_yaml_1_1
 from innereye_runtime.manifest.schema import Departure, second_of_two
@@ -227,13 +227,8 @@ def _wrong_form(departure: Departure) -> tuple[str, str]:
             f"write {name}; the caller's environment has the value",
         )
     message = f"'{quote(value)}' is not {departure.schema['title']}"
-    if departure.path[-1] == "class" and "/" in value:
-        module, _, name = value.rpartition(":")
-        dotted = module.removesuffix(".py").strip("./").replace("/", ".")
-        return message, f"write {quote(dotted or 'package.module')}:{quote(name)}"
-    if departure.path[-1] == "class" and ":" not in value and "." in value:
-        module, _, name = value.rpartition(".")
-        return message, f"write {quote(module)}:{quote(name)}"
+    if departure.path[-1] == "class" and re.search(departure.schema["pattern"], guess := as_class(value)):
+        return message, f"write {quote(guess)}"
     if departure.path[-2:-1] == ("namespaces",) and ("/" in value or value.endswith(".py")):
         return message, f"write {quote(value.removesuffix('.py').strip('./').replace('/', '.'))}"
     if departure.path[-1] == "sha256" and value.lower() != value and len(value) == 64:
