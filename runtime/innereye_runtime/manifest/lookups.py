@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from innereye_runtime.manifest.document import Path
+from innereye_runtime.manifest.scalars import resolve
 from innereye_runtime.manifest.schema import Departure, manifest_schema
 
 _NOUNS = {
@@ -40,6 +41,8 @@ def as_yaml(value: Any) -> str:
             return "{" + ", ".join(f"{key}: {as_yaml(item)}" for key, item in value.items()) + "}"
         case list():
             return "[" + ", ".join(map(as_yaml, value)) + "]"
+        case str() if not isinstance(resolve(value), str):
+            return f'"{value}"'
     return str(value)
 
 
