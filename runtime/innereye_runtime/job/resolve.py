@@ -14,7 +14,7 @@ from innereye_runtime.containers.parameters.parameter import Parameter
 from innereye_runtime.containers.source.parameters import ClassSource, read
 from innereye_runtime.errors import ManifestError, UsageError
 from innereye_runtime.manifest.diagnostics import Diagnostic, Severity
-from innereye_runtime.manifest.loading import Loaded, load, parse
+from innereye_runtime.manifest.loading import Loaded, load, parse, without_echoes
 from innereye_runtime.manifest.model import Manifest, TargetName
 
 
@@ -96,6 +96,7 @@ def resolve(
             )
             diagnostics += [*_unread(found, loaded), *checked.diagnostics]
             arguments = dict(checked.arguments)
+    diagnostics = without_echoes(diagnostics)
     diagnostics.sort(key=lambda diagnostic: (diagnostic.code[1:2] == "4", diagnostic.span))
     if location is None or loaded.manifest is None or any(diagnostic.severity == "error" for diagnostic in diagnostics):
         raise ManifestError(diagnostics)

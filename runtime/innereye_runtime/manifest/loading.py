@@ -15,6 +15,9 @@ from innereye_runtime.manifest.model import Container, Manifest, TargetName
 from innereye_runtime.manifest.schema import departures, manifest_schema
 from innereye_runtime.manifest.words import near, quote
 
+_UNREAD = ("E017", "E018")
+"""Codes of a value for which another one stands in, so that reading can go on."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Loaded:
@@ -81,6 +84,7 @@ def parse(text: bytes, *, path: Path | None, source: str, target: TargetName | N
 
 def in_order(found: list[Diagnostic]) -> tuple[Diagnostic, ...]:
     """Sorted by place, each problem once, no warning beside an error, and no more than a person will read."""
+    found = without_echoes(found)
     wrong = {diagnostic.span for diagnostic in found if diagnostic.severity == "error"}
     unique = {(d.span, d.code, d.message): d for d in found if d.severity == "error" or d.span not in wrong}
     ordered = sorted(unique.values(), key=lambda d: (d.span, d.code))
@@ -95,6 +99,12 @@ def in_order(found: list[Diagnostic]) -> tuple[Diagnostic, ...]:
         )
         ordered = [*ordered[:MOST], note]
     return tuple(ordered)
+
+
+def without_echoes(found: list[Diagnostic]) -> list[Diagnostic]:
+    """`found` without what is said of a stand-in: a number or an alias that can't be read is told once, as that."""
+    unread = {(d.source, d.span) for d in found if d.code in _UNREAD}
+    return [d for d in found if d.code in _UNREAD or (d.source, d.span) not in unread]
 
 
 def _for_target(value: dict[str, Any], target: TargetName | None) -> dict[str, Any]:
