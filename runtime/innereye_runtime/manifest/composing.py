@@ -162,12 +162,12 @@ class _Composer:
             )
             raise _UnreadableError
         if name not in self.anchors:
-            known = ", ".join(f"*{anchor}" for anchor in self.anchors) or "there are none"
+            known = ", ".join(f"*{anchor}" for anchor in self.anchors)
             self.report(
                 "E018",
                 span,
                 f"'*{clip(name)}' names nothing above",
-                f"anchors so far: {clip(known)}; or put the text in quotes",
+                "put the text in quotes" + (f", or use what is named above: {clip(known)}" if known else ""),
             )
             return Node("scalar", f"*{name}", span)
         target = self.anchors[name]

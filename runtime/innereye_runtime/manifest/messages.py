@@ -26,6 +26,9 @@ _OTHER_WORDS = {
     "output": "outputs",
 }
 """What people coming from other tools write."""
+_NO_GPU = "write none to use no GPU"
+_BULLETS = "-\N{BULLET}\N{EN DASH}\N{EM DASH} "
+"""What starts an item elsewhere; in YAML it is '-' and a space."""
 _FREE = {"container": "args", "trainer": "arguments"}
 """Where a mapping has a free part, for what its closed part does not know."""
 
@@ -131,7 +134,7 @@ def _empty(document: Document, departure: Departure) -> tuple[str, str]:
     if written == "~":
         return message, 'a lone ~ is null in YAML; for the home folder write "~" in quotes'
     if isinstance(departure.path[-1], int):
-        return message, "write a value, or delete the '-'"
+        return message, "write a value, or delete the item"
     needed = departure.path in (("container",), ("container", "class"))
     return message, f"write a value{example(departure)}" + ("" if needed else ", or delete the key")
 
@@ -173,7 +176,7 @@ def _wrong_type(document: Document, departure: Departure) -> tuple[str, str]:
             return message, f"write {noun(departure)}{example(departure)}"
         return message, f'write "{quote(node.text)}" in quotes'
     if kind == "array" and is_text:
-        return message, f"write [{quote(text)}], or one '- item' a line"
+        return message, f"write [{quote(text.lstrip(_BULLETS))}], or one '- item' a line"
     if kind == "object" and is_text and ":" in value:
         return message, "put a space after the ':', and the keys in lines below or in braces"
     return message, f"write {noun(departure)}{example(departure)}"
@@ -247,13 +250,15 @@ def _out_of_bounds(departure: Departure) -> tuple[str, str]:
     limit, shown = departure.schema[keyword], quote(as_yaml(departure.value))
     match keyword:
         case "minLength" | "minItems":
+            if departure.path == ("compute", "gpus"):
+                return f"'{name}' is empty", _NO_GPU
             if departure.path[:2] == ("compute", "azureml"):
                 return f"'{name}' is empty, and target azureml needs it", f"write {noun(departure)}{example(departure)}"
             return f"'{name}' is empty", f"write {noun(departure)}{example(departure)}, or delete the key"
         case "maxLength":
             return f"'{name}' has {len(departure.value)} characters; {limit} are allowed", "write a shorter one"
         case "minimum":
-            hint = "write none to use no GPU" if departure.path[-1] == "gpus" else f"write {limit} or more"
+            hint = f"write {limit} or more" if departure.path[-1] != "gpus" else _NO_GPU
             return f"'{name}' is {shown}, and has to be at least {limit}", hint
         case "maximum":
             return f"'{name}' is {shown}, and can be at most {limit}", f"write {limit} or less"
