@@ -26,6 +26,7 @@ _OTHER_WORDS = {
     "output": "outputs",
 }
 """What people coming from other tools write."""
+_NO_BREAK = "\N{NO-BREAK SPACE}"
 _NO_GPU = "write none to use no GPU"
 _BULLETS = "-\N{BULLET}\N{EN DASH}\N{EM DASH} "
 """What starts an item elsewhere; in YAML it is '-' and a space."""
@@ -66,7 +67,7 @@ def _tell(document: Document, span: Span, departure: Departure, misspelt: Mappin
         case "type" | "anyOf":
             code, (message, hint) = "E101", _wrong_type(document, departure)
         case "const" | "enum":
-            code, (message, hint) = "E102", _no_choice(departure)
+            code, (message, hint) = "E102", _no_choice(document, departure)
         case "pattern" | "propertyNames":
             code, (message, hint) = "E106", _wrong_form(departure)
         case "uniqueItems":
@@ -89,6 +90,8 @@ def _unknown(document: Document, departure: Departure, misspelt: Mapping[Path, s
     *parent, key = departure.path
     key = str(key)
     message = f"unknown key '{quote(key)}'"
+    if _NO_BREAK in key:
+        return message, "a no-break space stands in it, which YAML takes for a letter; write a space"
     if name := misspelt.get(departure.path):
         return f"{message}, and the required key '{name}' is missing", f"did you mean '{name}'?"
     here = list(departure.schema["properties"])
@@ -209,13 +212,13 @@ def _number_hint(text: str, plain: bool, departure: Departure) -> str:
     return f"write {noun(departure)}{example(departure)}"
 
 
-def _no_choice(departure: Departure) -> tuple[str, str]:
+def _no_choice(document: Document, departure: Departure) -> tuple[str, str]:
     choices = departure.schema.get("enum") or [departure.schema["const"]]
     value = departure.value
-    shown = quote(value) if isinstance(value, str) else quote(as_yaml(value))
     if departure.path == ("schema",):
-        return f"'schema' is {shown}, and this program reads version 1", "write 'schema: 1'"
-    message = f"'{dotted(departure.path)}' can't be '{shown}'"
+        written = quote(document.written(departure.path)) or "empty"
+        return f"'schema' is {written}, and this program reads version 1", "write 'schema: 1'"
+    message = f"'{dotted(departure.path)}' can't be '{quote(str(value))}'"
     guess = near(value, map(str, choices)) if isinstance(value, str) else None
     listed = f"choose one of {', '.join(map(str, choices))}"
     return message, f"did you mean '{guess}'? {listed[0].upper()}{listed[1:]}" if guess else listed

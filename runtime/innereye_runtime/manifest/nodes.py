@@ -105,6 +105,13 @@ def accepts(key: Node, keys: Mapping[str, Node], report: Reporter) -> bool:
             "the key before ':' is missing" if not key.text else f"the key {key.text} is null, not text",
             f'write a key, or "{key.text}" in quotes' if key.text else "write a key, or delete the line",
         )
+    elif not isinstance(key.value, str) and _is_alone(key.span, report.lines):
+        report(
+            "E008",
+            key.span,
+            f"{clip(key.text)} stands alone behind a ','",
+            "write a number with a decimal point, or a list in brackets, such as [0, 3]",
+        )
     elif not isinstance(key.value, str):
         what = "a boolean" if isinstance(key.value, bool) else "a number"
         report(
@@ -124,6 +131,13 @@ def accepts(key: Node, keys: Mapping[str, Node], report: Reporter) -> bool:
     else:
         return True
     return False
+
+
+def _is_alone(span: Span, lines: tuple[str, ...]) -> bool:
+    """Whether the key at `span` is the rest of a value that a ',' has cut, as in `{l_rate: 0,01}`."""
+    line = lines[span.end_line - 1]
+    before, after = line[: span.column - 1].rstrip(), line[span.end_column - 1 :].lstrip()
+    return before.endswith(",") and after.startswith((",", "}"))
 
 
 def refuse_tag(tag: str, span: Span, report: Reporter, message: str = "") -> None:
