@@ -7,7 +7,11 @@ from dataclasses import dataclass
 from typing import Self
 
 _MEMORY = {"": 1, "b": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30, "t": 1 << 40}
-_DURATION = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}
+_DURATION = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+_MOST_BYTES = (1 << 63) - 1
+"""What an engine can be asked for."""
+_MOST_SECONDS = 36_500 * 86_400
+"""A hundred years: a timer takes no more than three times that."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -19,10 +23,10 @@ class Memory:
         """The size that `text` names: a number and b, k, m, g or t (powers of 1024, as Docker counts), any case.
 
         Raises:
-            ValueError: `text` is no size, or not a positive one.
+            ValueError: `text` is no size, nothing, or 8 EiB and more.
         """
         match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([bkmgt]?)(?:i?b)?", text.strip().lower())
-        if match is None or (size := round(float(match[1]) * _MEMORY[match[2]])) <= 0:
+        if match is None or not 0 < (size := round(float(match[1]) * _MEMORY[match[2]])) <= _MOST_BYTES:
             raise ValueError(f"'{text}' is not a size; write a number and a unit, as in 512m or 2g")
         return cls(size)
 
@@ -42,12 +46,12 @@ class Duration:
         """The time that `text` names, as one or more numbers with d, h, m or s: `2h`, `1h30m`, `45s`.
 
         Raises:
-            ValueError: `text` is no time, or not a positive one.
+            ValueError: `text` is no time, nothing, or more than a hundred years.
         """
         compact = re.sub(r"\s+", "", text.lower())
         parts = re.findall(r"(\d+(?:\.\d+)?)([dhms])", compact)
         seconds = round(sum(float(number) * _DURATION[unit] for number, unit in parts))
-        if "".join(number + unit for number, unit in parts) != compact or seconds <= 0:
+        if "".join(number + unit for number, unit in parts) != compact or not 0 < seconds <= _MOST_SECONDS:
             raise ValueError(f"'{text}' is not a time; write numbers and units, as in 2h, 1h30m or 45s")
         return cls(seconds)
 
