@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from innereye_runtime.cli.main import COMMANDS, main
+from innereye_runtime.targets.azureml.settings import VARIABLES
 
 HERE = Path(__file__).parent
 CASES = sorted((HERE / "golden").glob("*.txt"))
@@ -21,12 +22,14 @@ CASES = sorted((HERE / "golden").glob("*.txt"))
 
 @pytest.fixture
 def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A copy of project/, which is the working directory; no colour is asked for."""
+    """A copy of project/, the working directory; no colour is asked for, and of Azure one variable is set."""
     root = tmp_path / "project"
     shutil.copytree(HERE / "project", root, ignore=shutil.ignore_patterns("__pycache__"))
     monkeypatch.chdir(root)
-    for name in ("FORCE_COLOR", "NO_COLOR"):
+    of_azure = [name for names in VARIABLES.values() for name in names]
+    for name in ("FORCE_COLOR", "NO_COLOR", "INNEREYE_AZUREML_IMAGE", *of_azure):
         monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("AZURE_RESOURCE_GROUP", "imaging-rg")
     return root
 
 

@@ -16,6 +16,7 @@ from innereye_runtime.cli.run import NO_RUN, outcome
 from innereye_runtime.data.outputs import write_outputs
 from innereye_runtime.job.paths import RunPaths
 from innereye_runtime.job.record import RunRecord
+from innereye_runtime.manifest.schema import schema_text
 
 MANIFEST = """\
 schema: 1
@@ -141,6 +142,11 @@ def test_a_run_that_failed_is_resumed_in_its_folder(project: Project) -> None:
     assert (failed.exit_code, resumed.exit_code) == (1, 0)
     assert Path(resumed.stdout.splitlines()[-1]) == folder
     assert [attempt["state"] for attempt in record["attempts"]] == ["failed", "completed"]
+
+
+def test_the_schema_of_manifests_is_the_file_that_they_are_checked_with(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["schema"]) == 0
+    assert capsys.readouterr().out == schema_text()
 
 
 def test_the_schema_of_a_container_has_its_own_parameters_and_those_of_its_bases(

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from innereye_runtime.cli import terminal
+from innereye_runtime.cli.main import main
 from innereye_runtime.errors import DataError, ExitCode, OutputError, PreflightError
 
 PROJECT = Path(__file__).with_name("project")
@@ -59,6 +60,18 @@ def test_on_a_terminal_diagnostics_have_colour() -> None:
     assert done.returncode == ExitCode.USAGE
     assert "\33[" in shown
     assert "E104" in shown
+
+
+def test_on_a_terminal_a_default_is_dim_and_what_was_set_is_not(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(PROJECT)
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    assert main(["explain", "tiny.yaml"]) == ExitCode.DONE
+    rows = [line for line in capsys.readouterr().out.splitlines() if line.startswith(("  ", "\33[2m  "))]
+    assert {line.startswith("\33[2m") for line in rows if "default" in line} == {True}
+    assert {line.startswith("\33[2m") for line in rows if "default" not in line} == {False}
 
 
 @pytest.mark.parametrize(
