@@ -160,7 +160,7 @@ TABLE = (
         "",
         "problem",
         "there is text after the end of the manifest",
-        "delete it, or look above it for a bracket or a quote that should not be there",
+        "delete it, or look above it for a bracket or a quote too many, or a key without its ':'",
     ),
     Rule(
         "content after document end",
@@ -244,7 +244,7 @@ def _second_colon(span: Span, lines: tuple[str, ...], source: str) -> Diagnostic
 
 def _tabs(lines: tuple[str, ...], broken: int) -> list[Span]:
     """Every tab that indents, when one does in line `broken` (counted from 0) or the one before it."""
-    found = {n: match.end() for n, line in enumerate(lines) if (match := _TAB.match(line)) and line.strip()}
+    found = {n: match.end() for n, line in enumerate(lines) if (match := _TAB.match(line))}
     if not any(line in found for line in (broken - 1, broken)):
         return []
     return [Span(n + 1, column, n + 1, column + 1) for n, column in list(found.items())[: MOST + 1]]
