@@ -83,7 +83,7 @@ def scalar(event: Any, span: Span, report: Reporter) -> Node:
         no_limit = "" if isnan(value) else "leave the key out to have no limit, or "
         report("E017", span, f"{clip(text)} is {what}", f"{no_limit}write a finite number")
         value = 0.0
-    if plain and isinstance(value, str) and like_yaml_1_1(text) == "date":
+    if plain and like_yaml_1_1(text) == "date":
         hint = f'write "{text}" in quotes, so that every YAML reader takes it for text'
         report("W001", span, f"{clip(text)} is read as text here, and as a date by YAML 1.1", hint, severity="warning")
     return Node("scalar", value, span, plain, text)

@@ -146,7 +146,7 @@ def _trainer_arguments(document: Document, value: Mapping[str, Any]) -> Iterator
             yield document.diagnostic("E210", span, f"the Trainer's '{name}' is set by the runtime", hint=OWNED[name])
             continue
         for at, node in document.walk((*path, name)):
-            if node.plain and isinstance(node.value, str) and like_yaml_1_1(node.text) == "boolean":
+            if node.plain and like_yaml_1_1(node.text) == "boolean":
                 message = f"{node.text} is text in YAML 1.2, not a boolean"
                 hint = f'write true or false, or "{node.text}" in quotes if text is meant'
                 yield document.diagnostic("W002", document.span(at), message, hint=hint, severity="warning")
