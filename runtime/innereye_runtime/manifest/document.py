@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from innereye_runtime.manifest.diagnostics import Diagnostic, Severity, Span
@@ -43,6 +43,8 @@ class Document:
     """The manifest as the user named it."""
     lines: tuple[str, ...]
     root: Node
+    private: Span | None = None
+    """The lines of it are never shown: secrets stand there with their values, and many read the log of a CI."""
 
     @property
     def value(self) -> Any:
@@ -104,8 +106,15 @@ class Document:
     def diagnostic(
         self, code: str, span: Span, message: str, *, hint: str = "", severity: Severity = "error"
     ) -> Diagnostic:
-        """A problem of this document, with the lines of text that `span` covers."""
-        return problem(self.source, self.lines, code, span, message, hint=hint, severity=severity)
+        """A problem of this document, with the lines of text that `span` covers where they are not private."""
+        return self.veiled(problem(self.source, self.lines, code, span, message, hint=hint, severity=severity))
+
+    def veiled(self, diagnostic: Diagnostic) -> Diagnostic:
+        """`diagnostic` without its lines where they are private."""
+        span, private = diagnostic.span, self.private
+        if private is None or span.end_line < private.line or private.end_line < span.line:
+            return diagnostic
+        return replace(diagnostic, lines=())
 
 
 def problem(

@@ -13,7 +13,7 @@ from innereye_runtime.manifest.diagnostics import MOST, Diagnostic
 from innereye_runtime.manifest.document import Document
 from innereye_runtime.manifest.model import Container, Manifest, TargetName
 from innereye_runtime.manifest.schema import departures, manifest_schema
-from innereye_runtime.manifest.words import near, quote
+from innereye_runtime.manifest.words import has_value, near, quote
 
 _UNREAD = ("E017", "E018")
 """Codes of a value for which another one stands in, so that reading can go on."""
@@ -66,6 +66,10 @@ def parse(text: bytes, *, path: Path | None, source: str, target: TargetName | N
     document, found = reading.read(text, source)
     if document is None:
         return Loaded(manifest=None, document=None, diagnostics=in_order(found))
+    secrets = document.value.get("secrets")
+    if any(map(has_value, secrets if isinstance(secrets, list) else [secrets])):
+        document = replace(document, private=document.span(("secrets",)))
+        found = [document.veiled(diagnostic) for diagnostic in found]
     value = _for_target(document.value, target)
     if wrong := departures(value):
         from innereye_runtime.manifest import messages  # needed only for a mistake

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any
 
 from innereye_runtime.manifest.diagnostics import MOST, Diagnostic, Span
@@ -13,7 +12,7 @@ from innereye_runtime.manifest.lookups import as_class, as_yaml, example, homes,
 from innereye_runtime.manifest.nodes import describe
 from innereye_runtime.manifest.scalars import like_yaml_1_1
 from innereye_runtime.manifest.schema import Departure, second_of_two
-from innereye_runtime.manifest.words import clip, near, quote
+from innereye_runtime.manifest.words import clip, has_value, near, quote
 
 _OTHER_WORDS = {
     "model": "container",
@@ -30,6 +29,7 @@ _NO_BREAK = "\N{NO-BREAK SPACE}"
 _NO_GPU = "write none to use no GPU"
 _BULLETS = "-\N{BULLET}\N{EN DASH}\N{EM DASH} "
 """What starts an item elsewhere; in YAML it is '-' and a space."""
+_TRUTH = {**dict.fromkeys(("yes", "y", "on", "1"), "true"), **dict.fromkeys(("no", "n", "off", "0"), "false")}
 _FREE = {"container": "args", "trainer": "arguments"}
 """Where a mapping has a free part, for what its closed part does not know."""
 
@@ -39,6 +39,7 @@ def diagnostics(document: Document, found: list[Departure]) -> list[Diagnostic]:
     unknown = [departure for departure in found if departure.keyword == "unknown"]
     missing = [d for d in found if d.keyword == "required" and not document.node(_parent(document, d.path)).partial]
     rest = [departure for departure in found if departure.keyword not in ("unknown", "required")]
+    rest = [departure for departure in rest if departure.keyword != "uniqueItems" or not _is_secret(departure)]
     misspelt: dict[Path, str] = {}
     for departure in missing:
         name = str(departure.path[-1])
@@ -49,7 +50,7 @@ def diagnostics(document: Document, found: list[Departure]) -> list[Diagnostic]:
     replaced = {(*path[:-1], name) for path, name in misspelt.items()}
     told = [
         *((document.span(d.path, key=True), d) for d in unknown),
-        *((_key_of_parent(document, d.path), d) for d in missing if d.path not in replaced),
+        *((document.span(d.path[:-1], key=True), d) for d in missing if d.path not in replaced),
         *((_place(document, d), d) for d in rest),
     ]
     told.sort(key=lambda place: place[0])
@@ -78,12 +79,22 @@ def _tell(document: Document, span: Span, departure: Departure, misspelt: Mappin
     if (alias := document.alias_in(departure.path)) and alias != departure.path:
         line = document.span(alias).line
         message += f" (as part of '{dotted(alias)}', where line {line} uses it again)"
-    told = document.diagnostic(code, span, message, hint=hint)
-    return replace(told, lines=()) if _is_secret(departure) else told  # a value must not get into the log of a CI
+    return document.diagnostic(code, span, message, hint=hint)
 
 
 def _is_secret(departure: Departure) -> bool:
-    return departure.path[:1] == ("secrets",) and departure.keyword == "pattern" and "=" in departure.value
+    value = departure.value
+    if departure.keyword == "uniqueItems":
+        value = value[second_of_two(value) or 0]
+    return departure.path[:1] == ("secrets",) and has_value(value)
+
+
+def _secret(value: str) -> tuple[str, str]:
+    name = quote(value.partition("=")[0].strip())
+    return (
+        f"the value of '{name}' can't stand in a manifest",
+        f"write {name} in the list; the caller's environment has the value",
+    )
 
 
 def _unknown(document: Document, departure: Departure, misspelt: Mapping[Path, str]) -> tuple[str, str]:
@@ -115,12 +126,8 @@ def _unknown(document: Document, departure: Departure, misspelt: Mapping[Path, s
 def _missing(document: Document, departure: Departure) -> tuple[str, str]:
     *parent, key = departure.path
     schema = departure.schema.get("properties", {}).get(key, {})
-    examples = schema.get("examples") or schema_at(departure.path).get("examples", [])
-    hint = (
-        f"add '{key}: {as_yaml(examples[0])}'" + (", or your own" if key != "schema" else "")
-        if examples
-        else f"add '{key}:'"
-    )
+    examples = schema.get("examples") or schema_at(departure.path)["examples"]
+    hint = f"add '{key}: {as_yaml(examples[0])}'" + (", or your own" if key != "schema" else "")
     if "compute" not in document.value and parent == ["compute"]:
         return (
             f"the key '{key}' is missing in 'compute', which target azureml needs",
@@ -148,6 +155,8 @@ def _wrong_type(document: Document, departure: Departure) -> tuple[str, str]:
     shown = "" if isinstance(value, (dict, list)) else f"{quote(text)} is "
     message = f"'{dotted(departure.path)}' has to be {noun(departure)}, and {shown or 'this is '}{describe(value)}"
     is_text = isinstance(value, str)
+    if is_text and _is_secret(departure):
+        return _secret(value)
     if departure.keyword == "anyOf":
         return message, _gpus_hint(node.text, value)
     if kind == "integer" and isinstance(value, float):
@@ -156,20 +165,10 @@ def _wrong_type(document: Document, departure: Departure) -> tuple[str, str]:
             value
         ) < 1e15 else f"write a whole number{example(departure)}"
     if kind in ("integer", "number") and is_text:
-        return message, _number_hint(node.text, node.plain, departure)
+        return message, _number_hint(node.text, departure)
     if kind == "boolean":
-        truth = {
-            "yes": "true",
-            "y": "true",
-            "on": "true",
-            "1": "true",
-            "no": "false",
-            "n": "false",
-            "off": "false",
-            "0": "false",
-        }
-        meant = truth.get(node.text.lower(), node.text.lower())
-        if is_text and node.plain and like_yaml_1_1(node.text) == "boolean":
+        meant = _TRUTH.get(node.text.lower(), node.text.lower())
+        if node.plain and like_yaml_1_1(node.text) == "boolean":
             message += " in YAML 1.2"
         return message, f"write {meant}" if meant in ("true", "false") else "write true or false"
     if kind == "string" and isinstance(value, (bool, int, float)):
@@ -187,7 +186,7 @@ def _wrong_type(document: Document, departure: Departure) -> tuple[str, str]:
 
 def _gpus_hint(text: str, value: Any) -> str:
     """`compute.gpus` is the one key with several types."""
-    if isinstance(value, str) and text.strip().isdigit():
+    if text.strip().isdigit():
         return f"write {text.strip()} without quotes"
     if isinstance(value, float) and value.is_integer() and value >= 1:
         return f"write {int(value)}"
@@ -201,13 +200,13 @@ def _unit_hint(text: str, departure: Departure) -> str:
     return f"write {', '.join(text + unit for unit in units[:-1])} or {text}{units[-1]}"
 
 
-def _number_hint(text: str, plain: bool, departure: Departure) -> str:
+def _number_hint(text: str, departure: Departure) -> str:
     match like_yaml_1_1(text):
         case "number" if "_" in text:
             return f"write {text.replace('_', '')}: YAML 1.2 has no '_' in numbers"
         case "date":
             return "a date can't stand here; write " + noun(departure) + example(departure)
-    if not plain and text.strip().isdigit():
+    if text.strip().isdigit():
         return f"write {text.strip()} without quotes"
     return f"write {noun(departure)}{example(departure)}"
 
@@ -227,11 +226,7 @@ def _no_choice(document: Document, departure: Departure) -> tuple[str, str]:
 def _wrong_form(departure: Departure) -> tuple[str, str]:
     value = str(departure.value)
     if _is_secret(departure):
-        name = quote(value.partition("=")[0].strip())
-        return (
-            f"the value of '{name}' can't stand in a manifest",
-            f"write {name}; the caller's environment has the value",
-        )
+        return _secret(value)
     message = f"'{quote(value)}' is not {departure.schema['title']}"
     if departure.path[-1] == "class" and re.search(departure.schema["pattern"], guess := as_class(value)):
         return message, f"write {quote(guess)}"
@@ -263,9 +258,7 @@ def _out_of_bounds(departure: Departure) -> tuple[str, str]:
         case "minimum":
             hint = f"write {limit} or more" if departure.path[-1] != "gpus" else _NO_GPU
             return f"'{name}' is {shown}, and has to be at least {limit}", hint
-        case "maximum":
-            return f"'{name}' is {shown}, and can be at most {limit}", f"write {limit} or less"
-    return f"'{name}' is {shown}, and has to be more than {limit}", f"write a number above {limit}{example(departure)}"
+    return f"'{name}' is {shown}, and can be at most {limit}", f"write {limit} or less"
 
 
 def _place(document: Document, departure: Departure) -> Span:
@@ -283,11 +276,3 @@ def _parent(document: Document, path: Path) -> Path:
             continue
         return path[:length]
     return ()
-
-
-def _key_of_parent(document: Document, path: Path) -> Span:
-    parent = path[:-1]
-    if parent and isinstance(parent[-1], int):
-        span = document.span(parent)
-        return Span(span.line, span.column, span.line, span.column + 1)
-    return document.span(parent, key=True)

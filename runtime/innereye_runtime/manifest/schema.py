@@ -174,7 +174,6 @@ _SIMPLE: Mapping[str, Callable[[Any, Any], bool]] = {
     "maxLength": _on(str, lambda value, limit: len(value) <= limit),
     "minimum": _on(_NUMBER, lambda value, limit: value >= limit),
     "maximum": _on(_NUMBER, lambda value, limit: value <= limit),
-    "exclusiveMinimum": _on(_NUMBER, lambda value, limit: value > limit),
     "minItems": _on(list, lambda value, limit: len(value) >= limit),
     "uniqueItems": _on(list, lambda value, wanted: second_of_two(value) is None),
 }

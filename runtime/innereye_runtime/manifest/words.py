@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Any
 
 _LONGEST = 60
 
@@ -15,6 +16,11 @@ def clip(text: str) -> str:
 def quote(text: str) -> str:
     """`text` cut short, with characters that a terminal would act on, or not show, as escapes."""
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in clip(text))
+
+
+def has_value(secret: Any) -> bool:
+    """Whether the value stands beside a secret's name: `NAME=value` or `{NAME: value}`."""
+    return isinstance(secret, dict) or "=" in str(secret)
 
 
 def near(word: str, options: Iterable[str]) -> str | None:
