@@ -28,6 +28,7 @@ FORMATS: tuple[tuple[str, Format], ...] = (
     ("wide_and_combining_characters", "github"),
     ("empty", "sarif"),
     ("alias_recursion", "json"),
+    ("text_of_several_lines_for_a_name", "json"),
 )
 
 

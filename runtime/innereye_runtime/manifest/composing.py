@@ -102,9 +102,8 @@ class _Composer:
                 "E004", Span(1, 1, 1, len(self.lines[0]) + 1), "the document is empty", "write 'schema: 1' first"
             )
         else:
-            what = {"sequence": "a list"}.get(root.kind) or describe(root.value)
             span = replace(root.span, end_line=root.span.line, end_column=root.span.column + 1)
-            message = f"a manifest is a mapping, 'key: value', and this is {what}"
+            message = f"a manifest is a mapping, 'key: value', and this is {describe(root.value)}"
             self.report("E005", span if root.kind == "sequence" else root.span, message, "start with 'schema: 1'")
         return None
 

@@ -252,7 +252,8 @@ def _out_of_bounds(departure: Departure) -> tuple[str, str]:
                 return f"'{name}' is empty", _NO_GPU
             if departure.path[:2] == ("compute", "azureml"):
                 return f"'{name}' is empty, and target azureml needs it", f"write {noun(departure)}{example(departure)}"
-            return f"'{name}' is empty", f"write {noun(departure)}{example(departure)}, or delete the key"
+            what = "item" if isinstance(departure.path[-1], int) else "key"
+            return f"'{name}' is empty", f"write {noun(departure)}{example(departure)}, or delete the {what}"
         case "maxLength":
             return f"'{name}' has {len(departure.value)} characters; {limit} are allowed", "write a shorter one"
         case "minimum":

@@ -70,12 +70,8 @@ def scalar(event: Any, span: Span, report: Reporter) -> Node:
             "write a shorter number, or put the text in quotes",
         )
         value = 0
-    if (
-        tag is not None
-        and tag in _TYPES
-        and not (isinstance(value, _TYPES[tag]) and isinstance(value, bool) == (tag == CORE + "bool"))
-    ):
-        refuse_tag(tag, span, report, f"'{quote(text)}' is not what the tag says")
+    if tag in _TYPES and not (isinstance(value, _TYPES[tag]) and isinstance(value, bool) == (tag == CORE + "bool")):
+        refuse_tag(str(tag), span, report, f"'{quote(text)}' is not what the tag says")
     elif tag not in (None, "!") and tag not in _TYPES:
         refuse_tag(str(tag), span, report)
     if isinstance(value, float) and not isfinite(value):
@@ -155,10 +151,8 @@ def _without_blank_lines(span: Span, lines: tuple[str, ...]) -> Span:
 
 
 def describe(value: Any) -> str:
-    """What a value is, in a reader's words."""
+    """What a value that is not null is, in a reader's words."""
     match value:
-        case None:
-            return "empty"
         case bool():
             return "a boolean"
         case int() | float():
@@ -182,7 +176,7 @@ def collection(
     nodes = children.values()
     if end is None:  # a block ends where its last value ends; the parser would say: where the next token starts
         last = max((node.span for node in (*nodes, *keys.values())), key=lambda s: (s.line, s.column), default=span)
-        first = min((node.span for node in keys.values()), default=span) if keys else span
+        first = min((node.span for node in keys.values()), default=span)
         span, end = Span(first.line, first.column, 0, 0), (last.end_line, last.end_column)
     return Node(
         kind,
