@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -119,16 +120,95 @@ def test_a_folder_that_is_not_there_is_told_too(folder: Path, monkeypatch: pytes
     assert raised.value.hint.startswith("the folder 'nowhere' is not there either")
 
 
-def test_a_name_that_no_file_can_have_is_no_traceback(folder: Path) -> None:
-    with pytest.raises(UsageError):
-        load(folder / "a\0b")
-    with pytest.raises(UsageError):
-        load(folder / ("x" * 300))
-    with pytest.raises(UsageError):
-        load(folder / "hello.yaml" / "m.yaml")
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [("a\0b", "null byte"), ("x" * 300, "File name too long"), ("hello.yaml/m.yaml", "Not a directory")],
+    ids=["a null byte", "a long name", "below a file"],
+)
+def test_a_name_that_no_file_can_have_is_no_traceback(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, name: str, reason: str
+) -> None:
+    monkeypatch.chdir(folder)
+    with pytest.raises(UsageError, match=reason):
+        load(Path(name))
+
+
+@pytest.mark.parametrize(("name", "what"), [("train.py", "Python"), ("train.ipynb", "a notebook")])
+def test_a_program_is_no_manifest(folder: Path, monkeypatch: pytest.MonkeyPatch, name: str, what: str) -> None:
+    monkeypatch.chdir(folder)
+    with pytest.raises(UsageError, match="there is no manifest"):
+        load(Path(name))
+    Path(name).write_text("print()")
+    with pytest.raises(UsageError) as raised:
+        load(Path(name))
+    assert str(raised.value) == f"'{name}' is {what}, not a manifest"
+    assert raised.value.hint.endswith("names the class in it: container: {class: package.module:ClassName}")
+
+
+def test_a_misspelt_name_is_compared_with_manifests_before_other_files(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(folder)
+    Path("lungs.yml").touch()
+    with pytest.raises(UsageError) as raised:
+        load(Path("lung.yml"))
+    assert raised.value.hint == "did you mean 'lungs.yml'?"
+    for number in range(5):
+        Path(f"m{number}.yaml").touch()
+    with pytest.raises(UsageError) as raised:
+        load(folder)
+    assert raised.value.hint == "manifests there: hello.yaml, lungs.yml, m0.yaml, m1.yaml, m2.yaml"
 
 
 def test_a_file_above_the_limit_is_not_read_to_its_end(folder: Path) -> None:
     (folder / "big.yaml").write_bytes(b"#" * (300 * 1024))
     found = load(folder / "big.yaml").diagnostics
     assert [diagnostic.code for diagnostic in found] == ["E002"]
+
+
+def in_brackets(depth: int) -> str:
+    """A manifest whose deepest value is at level `depth`; its top is level 1, a value in `args` level 4."""
+    return "schema: 1\ncontainer: {class: A, args: {a: " + "[" * (depth - 4) + "1" + "]" * (depth - 4) + "}}\n"
+
+
+def in_lines(depth: int) -> str:
+    keys = ["a"] * (depth - 3)
+    lines = "".join("  " * (level + 2) + f"{key}:\n" for level, key in enumerate(keys[:-1]))
+    return "schema: 1\ncontainer:\n  class: A\n  args:\n" + lines + "  " * (depth - 2) + "a: 1\n"
+
+
+def with_nodes(count: int) -> str:
+    """A manifest of `count` keys and values, mappings and lists among them."""
+    return "schema: 1\ncontainer: {class: A, args: {a: [" + "1," * (count - 11) + "]}}\n"
+
+
+def as_long_as(size: int) -> str:
+    return VALID + "#" * (size - len(VALID) - 1) + "\n"
+
+
+def of_lines(count: int) -> str:
+    return VALID + "\n" * (count - 3)
+
+
+@pytest.mark.parametrize(
+    ("make", "most", "code"),
+    [
+        (in_brackets, 64, "E015"),
+        (in_lines, 64, "E015"),
+        (with_nodes, 20_000, "E014"),
+        (as_long_as, 256 * 1024, "E002"),
+        (of_lines, 20_000, "E002"),
+    ],
+)
+def test_a_limit_is_the_last_that_is_allowed(make: Callable[[int], str], most: int, code: str) -> None:
+    assert parse(make(most).encode(), path=None, source="m").diagnostics == ()
+    (diagnostic,) = parse(make(most + 1).encode(), path=None, source="m").diagnostics
+    assert diagnostic.code == code
+    assert diagnostic.hint
+
+
+def test_an_alias_is_as_deep_as_what_it_names() -> None:
+    text = "schema: 1\ncontainer: {class: A, args: {a: &a [[[[1]]]], b: " + "[" * 56 + "*a" + "]" * 56 + "}}\n"
+    assert parse(text.encode(), path=None, source="m").diagnostics == ()
+    (diagnostic,) = parse(text.replace("*a", "[*a]").encode(), path=None, source="m").diagnostics
+    assert diagnostic.code == "E015"

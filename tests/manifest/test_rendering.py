@@ -45,6 +45,21 @@ def test_the_caret_stands_below_what_is_meant(line: str, column: int, carets: st
     assert render([shown], "text").splitlines()[2] == f"   | {carets}"
 
 
+def test_a_character_without_width_is_shown_and_one_that_acts_is_replaced() -> None:
+    shown = Diagnostic(code="E1", message="m", span=Span(1, 6, 1, 7), source="m", lines=("a\u200d\u0301\x07: x",))
+    assert render([shown], "text").splitlines()[1:] == [" 1 | a\u200d\u0301\ufffd: x", "   |    ^"]
+
+
+def test_what_a_terminal_would_act_on_is_an_escape_in_a_message() -> None:
+    shown = Diagnostic(code="E1", message="a\x1b[2Jé", span=Span(1, 1, 1, 1), source="m\n.yaml", hint="\u202e")
+    assert render([shown], "text") == "m\\n.yaml:1:1: error[E1]: a\\x1b[2Jé\n  hint: \\u202e\n"
+
+
+def test_github_shows_a_problem_of_the_command_line_at_no_file() -> None:
+    shown = Diagnostic(code="E401", message="m", span=Span(1, 1, 1, 4), source="<command line>", lines=("--x",))
+    assert render([shown], "github") == "::error title=E401::m\n"
+
+
 def test_a_span_of_several_lines_shows_its_first() -> None:
     shown = Diagnostic(code="E1", message="m", span=Span(1, 3, 2, 2), source="m", lines=("a: [1,", "2]"))
     assert render([shown], "text").splitlines()[1:] == [" 1 | a: [1,", "   |   ^^^^"]
