@@ -11,7 +11,6 @@ from innereye_runtime.manifest.schema import Departure, manifest_schema
 
 _NOUNS = {
     "object": "a mapping",
-    "array": "a list",
     "string": "text",
     "boolean": "true or false",
     "integer": "a whole number",
