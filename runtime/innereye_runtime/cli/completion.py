@@ -173,7 +173,7 @@ def _paths(current: str, *, folders_only: bool) -> Iterator[tuple[str, str]]:
     folder, _, name = current.rpartition("/")
     prefix = f"{folder}/" if "/" in current else ""
     try:
-        entries = sorted(Path(prefix or ".").expanduser().iterdir())
+        entries = sorted(Path(prefix).expanduser().iterdir())
     except OSError:
         return
     for entry in entries:
