@@ -113,7 +113,7 @@ class Parser(argparse.ArgumentParser):
         for before, word, after in zip(["", *words], words, [*words[1:], ""], strict=False):
             if _name(word) in self._option_string_actions or self.choices_of(before) is not None:
                 continue
-            if self._awaits_value(before) and not word.startswith("-") and not _is_path(word):
+            if self._awaits_value(before) and not _is_option(word) and not _is_path(word):
                 value = after if word == "=" else word.removeprefix("=")
                 hint = self.near(before) or f"a value is joined to its name: {_name(before)}={value}"
                 self.error(f"unexpected argument '{word}'", hint=hint)
@@ -197,6 +197,11 @@ def table(rows: Sequence[tuple[str, str]]) -> str:
 
 def _name(option: str) -> str:
     return option.partition("=")[0]
+
+
+def _is_option(word: str) -> bool:
+    """Whether `word` begins as an option does; a negative number does not."""
+    return word.startswith("-") and re.match(r"-\.?\d", word) is None
 
 
 def _is_path(word: str) -> bool:
