@@ -190,7 +190,7 @@ def _gpus_hint(text: str, value: Any) -> str:
         return f"write {text.strip()} without quotes"
     if isinstance(value, float) and value.is_integer() and value >= 1:
         return f"write {int(value)}"
-    if isinstance(value, str) and (guess := near(text, ("none", "all"))):
+    if isinstance(value, str) and (guess := near(text, ("none", "all"))) and guess[0] == text[0].lower():
         return f"did you mean {guess}?"
     return "write none, all, a number such as 2, or ids such as [0, 3]"
 

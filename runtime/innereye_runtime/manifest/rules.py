@@ -35,6 +35,7 @@ OWNED: Mapping[str, str] = {
 """Arguments of Lightning's Trainer that a manifest can't set, and what to do instead."""
 
 _SMALLEST_MEMORY = 64 << 20
+_URL = re.compile(r"[A-Za-z][\w+.-]*://")
 _VARIABLE = re.compile(r"\$\{?[A-Za-z_]\w*\}?|%[A-Za-z_]\w*%")
 
 
@@ -62,6 +63,11 @@ def _datasets(document: Document, value: Mapping[str, Any], target: Any) -> Iter
             "E201", document.span((later,), key=True), message, hint="keep 'dataset' for one, or 'datasets' for several"
         )
     for path, dataset in _each_dataset(value):
+        local = dataset.get("local")
+        if isinstance(local, str) and _URL.match(local):
+            message = f"'{quote(local)}' is a URL, and 'local' is a folder of this machine"
+            hint = "write it as 'id'" if local.startswith("azure://") else "write the path of the folder"
+            yield document.diagnostic("E213", document.span((*path, "local")), message, hint=hint)
         if document.node(path).partial:
             continue
         span = document.span(path, key=isinstance(path[-1], str))

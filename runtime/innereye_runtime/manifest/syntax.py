@@ -92,6 +92,13 @@ TABLE = (
         "delete it",
     ),
     Rule(
+        "expected <block end>, but found ','",
+        "",
+        "problem",
+        "this ',' stands outside of brackets, and separates nothing",
+        "delete it; lines need no ',' between them",
+    ),
+    Rule(
         "expected <block end>, but found '-'",
         "",
         "problem",
