@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from innereye_runtime.manifest.codes import TITLES
+from innereye_runtime.manifest.codes import TITLES, help_text, title
 from innereye_runtime.manifest.diagnostics import Diagnostic
 from innereye_runtime.manifest.loading import Loaded, parse
 from innereye_runtime.manifest.rendering import Format, render
@@ -93,6 +93,12 @@ def test_a_good_manifest_means_what_the_golden_file_says(path: Path, regenerate:
 def test_every_code_is_met_by_a_golden_file() -> None:
     met = {diagnostic.code for path in BAD for diagnostic in load(path).diagnostics}
     assert met == set(TITLES)
+
+
+def test_every_code_has_the_title_and_the_help_that_the_golden_file_says(regenerate: bool) -> None:
+    codes = [*TITLES, *(f"E{floor}{number:02}" for floor in (3, 4) for number in range(10))]
+    text = "".join(f"{code} {title(code)}. {help_text(code)}\n" for code in codes)
+    compare(text, GOLDEN / "formats" / "codes.txt", regenerate)
 
 
 def test_colour_changes_nothing_but_colour() -> None:

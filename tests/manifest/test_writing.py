@@ -77,6 +77,22 @@ def test_lists_of_mappings_and_deep_values_read_back() -> None:
     assert loaded.container == manifest.container
 
 
+def test_values_of_each_kind_are_written_as_a_person_would() -> None:
+    value = {"yes": True, "no": False, "none": None, "pairs": [[{"a": 1, "b": "x y"}, {}], [1.5, -2]], "empty": [{}]}
+    assert dump(with_args(value=value)).partition("    value:\n")[2].partition("compute:")[0] == (
+        '      "yes": true\n'
+        '      "no": false\n'
+        "      none: null\n"
+        '      pairs: [[{a: 1, b: "x y"}, {}], [1.5, -2]]\n'
+        "      empty: [{}]\n"
+    )
+
+
+def test_a_long_text_is_in_quotes() -> None:
+    assert f"x: {'a' * 199}\n" in dump(with_args(x="a" * 199))
+    assert f'x: "{"a" * 200}"\n' in dump(with_args(x="a" * 200))
+
+
 def test_several_datasets_are_a_list() -> None:
     datasets = (Dataset(id="a", local=Path("/a")), Dataset(id="b", local=Path("/b"), mode="download"))
     written = dump(replace(SMALLEST, datasets=datasets))
