@@ -125,9 +125,8 @@ def _unknown(document: Document, departure: Departure, misspelt: Mapping[Path, s
 
 def _missing(document: Document, departure: Departure) -> tuple[str, str]:
     *parent, key = departure.path
-    schema = departure.schema.get("properties", {}).get(key, {})
-    examples = schema.get("examples") or schema_at(departure.path)["examples"]
-    hint = f"add '{key}: {as_yaml(examples[0])}'" + (", or your own" if key != "schema" else "")
+    written = as_yaml(schema_at(departure.path)["examples"][0])
+    hint = f"add '{key}: {written}'" + (", or your own" if key != "schema" else "")
     if "compute" not in document.value and parent == ["compute"]:
         return (
             f"the key '{key}' is missing in 'compute', which target azureml needs",
