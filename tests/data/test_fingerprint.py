@@ -4,6 +4,7 @@ import os
 import shutil
 import threading
 import time
+from collections.abc import Callable
 from hashlib import sha256
 from pathlib import Path
 
@@ -241,3 +242,18 @@ def test_progress_tells_of_every_file_and_byte(dataset: Path, remembered: bool) 
     told: list[tuple[int, int]] = []
     found = fingerprint(dataset, progress=Recorded(told))
     assert (sum(files for files, _ in told), sum(size for _, size in told)) == (found.files, found.bytes)
+
+
+def test_on_a_full_disk_nothing_is_remembered_and_nothing_left_behind(
+    dataset: Path, small_disk: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    disk = small_disk("1m")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(disk))
+    settle(dataset)
+    first = fingerprint(dataset)
+    (kept,) = (disk / "innereye-runtime" / "fingerprints").iterdir()
+    with pytest.raises(OSError, match="No space"):
+        (disk / "fills.bin").write_bytes(bytes(2 << 20))
+    (dataset / "empty.csv").unlink()
+    assert fingerprint(dataset) != first
+    assert list(kept.parent.iterdir()) == [kept]

@@ -90,7 +90,8 @@ def remember(
             file.write(json.dumps(header) + "\n" + json.dumps(entries) + "\n")
         temporary.replace(path)
     except OSError:
-        return
+        with suppress(OSError):
+            temporary.unlink()
 
 
 @contextmanager
