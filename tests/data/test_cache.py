@@ -18,7 +18,9 @@ from tests.data.counted import Counted, obtain
 from innereye_runtime.data import cache as module
 from innereye_runtime.data import journal
 from innereye_runtime.data.cache import Cache
+from innereye_runtime.data.download import download
 from innereye_runtime.data.fingerprint import fingerprint
+from innereye_runtime.data.hashing import BLOCK
 from innereye_runtime.data.lock import Lock
 from innereye_runtime.data.places import cache_limit
 from innereye_runtime.data.progress import Quiet
@@ -285,3 +287,27 @@ def test_the_marker_says_where_the_dataset_is_from(dataset: Path) -> None:
     assert marker["sha256"] == copy.fingerprint.sha256
     (entry,) = Cache().entries()
     assert entry.describe()["source"] == str(dataset)
+
+
+def test_what_the_journal_says_of_a_file_that_went_away_is_not_believed_later(tmp_path: Path) -> None:
+    """Killed after the whole download, but before it was the dataset; and once more, while it is fetched again."""
+    root = tmp_path / "large"
+    root.mkdir()
+    (root / "file").write_bytes(os.urandom(3 * BLOCK))
+    source = Counted(root)
+    (item,) = source.list()
+    part = tmp_path / "place" / "part"
+    whole = download(source, [item], part, Quiet())
+    shutil.rmtree(part)
+    part.mkdir()
+
+    class Killed(Counted):
+        def read(self, item: Item, start: int, length: int) -> Buffer:
+            if start:
+                raise KeyboardInterrupt
+            return super().read(item, start, length)
+
+    with pytest.raises(KeyboardInterrupt):
+        download(Killed(root), [item], part, Quiet())
+    assert download(source, [item], part, Quiet()) == whole
+    assert (part / "file").read_bytes() == (root / "file").read_bytes()

@@ -16,7 +16,7 @@ from innereye_runtime.data.copy_worker import LARGEST, READ_ONLY
 from innereye_runtime.data.copying import WORKERS as COPIERS
 from innereye_runtime.data.copying import Copiers
 from innereye_runtime.data.hashing import BLOCK, blocks_of, content_digest, parallel
-from innereye_runtime.data.journal import Journal
+from innereye_runtime.data.journal import STRUCK_OUT, Journal
 from innereye_runtime.data.progress import Progress, amount
 from innereye_runtime.data.source import FolderSource, Item, Source
 from innereye_runtime.errors import DataError, InnerEyeError, PreflightError
@@ -86,7 +86,9 @@ class _Download:
         return {item.name: content_digest(blocks[item.name] if item.size else ()) for item in items}
 
     def _still_there(self, items: Sequence[Item]) -> dict[tuple[str, int], bytes]:
-        """What of the journal is true: the file is there and as long as it was made."""
+        """What of the journal is true: the file is there and as long as it was made. The rest is struck out, lest it
+        look true once the file is as long again.
+        """
         if not self._journal.done:
             shutil.rmtree(self._folder)
             self._folder.mkdir()
@@ -98,6 +100,7 @@ class _Download:
                     there.add(item.name)
             except OSError:
                 continue
+        self._journal.add((*key, STRUCK_OUT) for key in self._journal.done if key[0] not in there)
         return {key: digest for key, digest in self._journal.done.items() if key[0] in there}
 
     def _make_folders(self, items: Sequence[Item]) -> None:

@@ -24,6 +24,10 @@ def boot_id() -> str:
         return ""
 
 
+STRUCK_OUT = b""
+"""In the place of a digest: the block is not there any more."""
+
+
 class Journal:
     """The digests of blocks by file name and block number; open for more."""
 
@@ -73,4 +77,4 @@ def _read(path: Path) -> dict[tuple[str, int], bytes]:
             done[json.loads(name), int(block)] = bytes.fromhex(digest)
         except ValueError:  # torn by a kill
             continue
-    return done
+    return {key: digest for key, digest in done.items() if digest != STRUCK_OUT}
