@@ -127,3 +127,19 @@ def wait_for(condition: Callable[[], bool]) -> None:
     while not condition():
         assert time.monotonic() < deadline
         time.sleep(0.002)
+
+
+def test_a_worker_that_outlives_its_killed_parent_is_no_error(source: Counted, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It copies on, for a moment, while the next process empties the folder."""
+    part = Cache().root / version_of(source, source.list()) / "part"
+    (part / "3").mkdir(parents=True)
+    rmdir = os.rmdir
+
+    def late(path: str, **named: int) -> None:
+        monkeypatch.undo()
+        (part / "3" / "3.bin").write_bytes(b"eno")
+        rmdir(path, **named)
+
+    monkeypatch.setattr(os, "rmdir", late)
+    found = obtain(source)
+    assert found.fingerprint == fingerprint(source.root) == fingerprint(found.path)

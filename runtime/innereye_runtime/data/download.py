@@ -90,8 +90,9 @@ class _Download:
         look true once the file is as long again.
         """
         if not self._journal.done:
-            shutil.rmtree(self._folder)
-            self._folder.mkdir()
+            # Not all may go: a worker whose parent was killed finishes what it is at. What is left is fetched anew too.
+            shutil.rmtree(self._folder, ignore_errors=True)
+            self._folder.mkdir(exist_ok=True)
             return {}
         there = set()
         for item in items:
