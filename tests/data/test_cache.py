@@ -16,6 +16,7 @@ import pytest
 from tests.data.counted import Counted, obtain
 
 from innereye_runtime.data import cache as module
+from innereye_runtime.data import fingerprint as fingerprints
 from innereye_runtime.data import journal
 from innereye_runtime.data.cache import Cache
 from innereye_runtime.data.download import download
@@ -25,6 +26,7 @@ from innereye_runtime.data.lock import Lock
 from innereye_runtime.data.places import cache_limit
 from innereye_runtime.data.progress import Quiet
 from innereye_runtime.data.source import Buffer, ChangedError, FolderSource, Item
+from innereye_runtime.data.tree import TreeFile
 from innereye_runtime.errors import PreflightError, UsageError
 
 
@@ -287,6 +289,27 @@ def test_the_marker_says_where_the_dataset_is_from(dataset: Path) -> None:
     assert marker["sha256"] == copy.fingerprint.sha256
     (entry,) = Cache().entries()
     assert entry.describe()["source"] == str(dataset)
+
+
+def test_a_cache_behind_a_link_is_read_once_too(dataset: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`~/.cache` is often one, to a larger disk."""
+    (tmp_path / "disk").mkdir()
+    (tmp_path / "link").symlink_to("disk")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "link"))
+    read: list[str] = []
+    part = fingerprints._read_part
+
+    def counted(root: Path, file: TreeFile, first: int) -> bytes:
+        read.append(file.name)
+        return part(root, file, first)
+
+    monkeypatch.setattr(fingerprints, "_read_part", counted)
+    obtain(FolderSource(dataset))
+    obtain(FolderSource(dataset))
+    assert read == []
+    monkeypatch.setattr(module, "boot_id", lambda: "another boot")
+    obtain(FolderSource(dataset))
+    assert sorted(read) == ["empty.csv", "scans/one.nii", "scans/two.nii"]
 
 
 def test_what_the_journal_says_of_a_file_that_went_away_is_not_believed_later(tmp_path: Path) -> None:

@@ -78,7 +78,8 @@ class Copy:
 
 class Cache:
     def __init__(self, root: Path | None = None, *, limit: int | None = None) -> None:
-        self.root = root or cache_home() / "datasets"
+        # With no link in it: what is remembered of its files (`stat_cache`) goes by the path of their folder.
+        self.root = (root or cache_home() / "datasets").resolve()
         self._limit = limit
 
     def obtain(self, source: Source, items: Sequence[Item], progress: Progress) -> Copy:
