@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tests.data.counted import Counted, obtain
@@ -334,3 +335,57 @@ def test_what_the_journal_says_of_a_file_that_went_away_is_not_believed_later(tm
         download(Killed(root), [item], part, Quiet())
     assert download(source, [item], part, Quiet()) == whole
     assert (part / "file").read_bytes() == (root / "file").read_bytes()
+
+
+def test_another_process_may_finish_while_the_cache_is_looked_at(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    part = Cache().root / "version" / "part"
+    for name in "abc":
+        (part / name).mkdir(parents=True)
+        (part / name / "file").write_bytes(b"content")
+    scandir = os.scandir
+
+    def renamed_meanwhile(path: Any = ".") -> Any:
+        found = scandir(path)
+        if isinstance(path, str | Path) and Path(path) == part:
+            part.rename(part.with_name("data"))
+        return found
+
+    monkeypatch.setattr(os, "scandir", renamed_meanwhile)
+    (entry,) = Cache().entries()
+    assert entry.fingerprint is None
+    assert not part.exists()
+
+
+def test_after_a_boot_a_full_disk_costs_no_dataset(
+    dataset: Path, small_disk: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    disk = small_disk("2m")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(disk))
+    source = Counted(dataset)
+    first = obtain(source)
+    source.reads.clear()
+    monkeypatch.setattr(module, "boot_id", lambda: "another boot")
+    with pytest.raises(OSError, match="No space"):
+        (disk / "fills.bin").write_bytes(bytes(3 << 20))
+    assert obtain(source).fingerprint == first.fingerprint
+    assert source.reads == []
+
+
+def test_another_process_may_find_the_same_damage(dataset: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    copy = obtain(FolderSource(dataset))
+    (copy.path / "empty.csv").unlink()
+    marker = copy.path.parent / "complete.json"
+    monkeypatch.setattr(module.log, "info", lambda *said: marker.unlink(missing_ok=True))  # it is a little faster
+    assert obtain(FolderSource(dataset)).fingerprint == copy.fingerprint
+
+
+def test_a_disk_that_is_full_before_the_cache_is_there_is_an_error(
+    dataset: Path, small_disk: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    disk = small_disk("1m,nr_inodes=2")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(disk))
+    (disk / "the last file").touch()
+    with pytest.raises(PreflightError, match="disk full"):
+        obtain(FolderSource(dataset))

@@ -18,6 +18,7 @@ import os
 import shutil
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -28,7 +29,7 @@ from innereye_runtime.data.download import disk_error, download
 from innereye_runtime.data.fingerprint import Fingerprint, combine, fingerprint
 from innereye_runtime.data.journal import boot_id
 from innereye_runtime.data.lock import Lock
-from innereye_runtime.data.places import cache_home, cache_limit
+from innereye_runtime.data.places import cache_home, cache_limit, existing
 from innereye_runtime.data.progress import Progress, amount
 from innereye_runtime.data.source import Item, Source, version_of
 from innereye_runtime.data.tree import walk
@@ -126,7 +127,7 @@ class Cache:
     def room(self) -> int:
         """How many bytes a new dataset may have: within the limit, and with what could be deleted for it."""
         deletable = sum(entry.size for entry in self.entries())
-        return min(self.limit, shutil.disk_usage(_existing(self.root)).free + deletable)
+        return min(self.limit, shutil.disk_usage(existing(self.root)).free + deletable)
 
     @property
     def limit(self) -> int:
@@ -173,7 +174,7 @@ class Cache:
             PreflightError: they would not.
         """
         need = _need(items)
-        free = shutil.disk_usage(_existing(self.root)).free + sum(entry.size for entry in self.entries())
+        free = shutil.disk_usage(existing(self.root)).free + sum(entry.size for entry in self.entries())
         self._require(source, need, kept=0, free=free)
 
     def _make_room(self, source: Source, items: Sequence[Item], place: Path) -> None:
@@ -187,13 +188,13 @@ class Cache:
         need = _need(items) - sum(entry.size for entry in entries if entry.path == place)
         kept = sum(entry.size for entry in others)
         unused = self._delete(reversed(others))
-        while kept + need > self.limit or need > shutil.disk_usage(_existing(self.root)).free:
+        while kept + need > self.limit or need > shutil.disk_usage(existing(self.root)).free:
             gone = next(unused, None)
             if gone is None:
                 break
             log.info("deleted from the cache, to make room: %s (%s)", gone.source, amount(gone.size))
             kept -= gone.size
-        self._require(source, need, kept=kept, free=shutil.disk_usage(_existing(self.root)).free)
+        self._require(source, need, kept=kept, free=shutil.disk_usage(existing(self.root)).free)
 
     def _require(self, source: Source, need: int, *, kept: int, free: int) -> None:
         if kept + need > self.limit:
@@ -236,19 +237,20 @@ def _whole(place: Path) -> Fingerprint | None:
             stat_cache.forget(place / "data")
         if fingerprint(place / "data") == promised:
             if not sure:
-                _write_marker(place, promised, marker["source"], verified=True)
+                with suppress(OSError):  # on a full disk; it is read once more the next time
+                    _write_marker(place, promised, marker["source"], verified=True)
             return promised
     except (OSError, ValueError, KeyError, TypeError, DataError):
         pass
     if (place / _MARKER).exists():
         log.info("%s is not what it was when it was fetched: it is fetched again", place / "data")
-        (place / _MARKER).unlink()
+        (place / _MARKER).unlink(missing_ok=True)  # another process may see the same
     return None
 
 
 def _write_marker(place: Path, found: Fingerprint, source: str, *, verified: bool) -> None:
     marker: Mapping[str, Any] = {"source": source, **_result(found), "boot": boot_id(), "verified": verified}
-    temporary = place / f".{_MARKER}"
+    temporary = place / f".{_MARKER}.{os.getpid()}"
     temporary.write_text(json.dumps(marker), encoding="utf-8")
     temporary.replace(place / _MARKER)
 
@@ -271,12 +273,15 @@ def _describe(place: Path) -> Entry:
         used = (place / _MARKER).stat().st_mtime
     except (OSError, ValueError, KeyError, TypeError):
         pass
-    if found is not None:
-        size = found.bytes + _FILE_OVERHEAD * found.files
-    else:
-        size = sum(path.stat().st_blocks * 512 for path in place.rglob("*") if path.is_file())
+    size = _on_disk(place) if found is None else found.bytes + _FILE_OVERHEAD * found.files
     return Entry(version=place.name, source=source, fingerprint=found, size=size, used=used, path=place)
 
 
-def _existing(path: Path) -> Path:
-    return next(place for place in (path, *path.parents) if place.exists())
+def _on_disk(place: Path) -> int:
+    """The bytes of the files below `place`, to which another process may add, and which it may take away."""
+    total = 0
+    for folder, _, names in os.walk(place):
+        for name in names:
+            with suppress(OSError):
+                total += os.lstat(f"{folder}/{name}").st_blocks * 512
+    return total

@@ -17,6 +17,7 @@ from innereye_runtime.data.copying import WORKERS as COPIERS
 from innereye_runtime.data.copying import Copiers
 from innereye_runtime.data.hashing import BLOCK, blocks_of, content_digest, parallel
 from innereye_runtime.data.journal import STRUCK_OUT, Journal
+from innereye_runtime.data.places import existing
 from innereye_runtime.data.progress import Progress, amount
 from innereye_runtime.data.source import FolderSource, Item, Source
 from innereye_runtime.errors import DataError, InnerEyeError, PreflightError
@@ -52,7 +53,7 @@ def download(source: Source, items: Sequence[Item], folder: Path, progress: Prog
 def disk_error(error: OSError, folder: Path, size: int) -> InnerEyeError:
     """What `error`, met while `size` bytes go to `folder`, means to the user."""
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        free = amount(shutil.disk_usage(folder).free)
+        free = amount(shutil.disk_usage(existing(folder)).free)
         return PreflightError(
             f"disk full: {amount(size)} go to {folder}, and {free} are free",
             hint="free some space and start again: what is there already is kept. "

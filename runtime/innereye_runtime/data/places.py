@@ -37,5 +37,9 @@ def cache_limit(folder: Path) -> int:
                 f"INNEREYE_CACHE_LIMIT: '{text}' is not a size", hint="write a number and a unit, as in 500g"
             )
         return int(float(match[1]) * 1024 ** " kmgt".index(match[2] or " "))
-    existing = next(place for place in (folder, *folder.parents) if place.exists())
-    return shutil.disk_usage(existing).total // 2
+    return shutil.disk_usage(existing(folder)).total // 2
+
+
+def existing(path: Path) -> Path:
+    """`path`, or the nearest folder above it that is there."""
+    return next(place for place in (path, *path.parents) if place.exists())
