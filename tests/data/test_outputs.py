@@ -161,8 +161,12 @@ def test_without_a_list_a_run_is_not_complete(run: Path) -> None:
         '{"schema": 1, "files": [{"path": "/etc/passwd", "size": 1, "sha256": ""}]}',
         '{"schema": 1, "files": [{"path": "a/../../b", "size": 1, "sha256": ""}]}',
         '{"schema": 1, "files": [{"path": "a", "size": 1}]}',
+        '{"schema": 1, "files": [{"path": "report.txt", "size": "1", "sha256": ""}]}',
+        '{"schema": 1, "files": [{"path": "report.txt", "size": null, "sha256": ""}]}',
+        "[" * 200_000,
         '{"schema": 1, "files": [{"path": "a", "link": ""}, {"path": "a", "link": ""}]}',
     ],
+    ids=lambda text: text[:100],
 )
 def test_a_list_that_cannot_be_trusted_is_a_problem(run: Path, text: str) -> None:
     (run / "outputs.json").write_text(text)

@@ -98,7 +98,7 @@ def verify(root: Path) -> tuple[str, ...]:
         entries = _listed(root)
     except FileNotFoundError:
         return (f"{show(root / NAME, '')} is not there: the run did not end well, or was not finished",)
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         return (f"{show(root / NAME, '')} can't be read: {error}",)
     there = set(_walk(root))
     problems = [f"{show(Path(name), '')} is not listed" for name in there - entries.keys()]
@@ -132,6 +132,8 @@ def _listed(root: Path) -> dict[str, dict[str, Any]]:
             )
         if entry.keys() not in ({"path", "size", "sha256"}, {"path", "link"}):
             raise ValueError(f"the entry of '{show(Path(path), '')}' has other keys than a file or a link")
+        if not isinstance(entry.get("size", 0), int):
+            raise ValueError(f"the size of '{show(Path(path), '')}' is no number")
         entries[entry["path"]] = entry
     return entries
 
