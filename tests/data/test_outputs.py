@@ -178,6 +178,13 @@ def test_what_is_expected_and_there_is_fine(run: Path) -> None:
     check_expected(run, ["report.txt", "checkpoints/*.ckpt", "**/best.*", "*.[lt]*"])
 
 
+def test_two_asterisks_in_a_name_are_as_one(run: Path) -> None:
+    """As in a shell, and in Python from 3.13 on."""
+    check_expected(run, ["re**.txt", "checkpoints/**.ckpt", "***"])
+    with pytest.raises(OutputError, match=r"'\*\*\.ckpt' matches no file"):
+        check_expected(run, ["**.ckpt"])
+
+
 def test_each_expected_output_that_is_missing_or_empty_is_named(run: Path) -> None:
     (run / "out.txt").symlink_to("/etc/passwd")
     with pytest.raises(OutputError) as raised:
