@@ -137,6 +137,19 @@ def test_a_mount_that_fails_is_downloaded_unless_strict(
     assert "it is downloaded" in caplog.text
 
 
+@pytest.mark.parametrize("folder", ["mounts", "fingerprints"])
+def test_a_cache_folder_that_cannot_be_written_is_no_traceback(
+    can_mount: None, cache_home: Path, container: Container, folder: str
+) -> None:
+    container.put(SMALL)
+    cache_home.mkdir(parents=True)
+    (cache_home / folder).touch()
+    (found,) = resolve([Dataset(id=container.url(), mode="mount")])
+    assert found.mode == ("download" if folder == "mounts" else "mount")
+    if folder == "mounts":
+        assert f"{cache_home / folder} can't be written: File exists" in found.reason
+
+
 def test_preflight_looks_at_the_room_and_fetches_nothing(
     container: Container, monkeypatch: pytest.MonkeyPatch, cache_home: Path
 ) -> None:

@@ -10,7 +10,7 @@ import json
 import logging
 import os
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Self
@@ -245,6 +245,7 @@ def _known(source: Source, items: Sequence[Item]) -> Fingerprint | None:
 def _know(source: Source, items: Sequence[Item], found: Fingerprint) -> None:
     path = cache_home() / "fingerprints" / f"{version_of(source, items)}.json"
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary.write_text(json.dumps({"sha256": found.sha256, "files": found.files, "bytes": found.bytes}))
-    temporary.replace(path)
+    with suppress(OSError):  # where the cache can't be written, the files are read again the next time
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary.write_text(json.dumps({"sha256": found.sha256, "files": found.files, "bytes": found.bytes}))
+        temporary.replace(path)

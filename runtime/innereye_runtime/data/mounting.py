@@ -79,8 +79,14 @@ def mount(source: BlobSource) -> Mount:
     if reason := unavailable():
         raise DataError(f"{source.url} can't be mounted: {reason}", hint="use mode: download")
     base = _place()
-    base.mkdir(parents=True, exist_ok=True)
-    folder = Path(tempfile.mkdtemp(dir=base))
+    try:
+        base.mkdir(parents=True, exist_ok=True)
+        folder = Path(tempfile.mkdtemp(dir=base))
+    except OSError as error:
+        raise DataError(
+            f"{source.url} can't be mounted: {error.filename} can't be written: {error.strerror}",
+            hint="set XDG_CACHE_HOME to a folder that you may write to",
+        ) from error
     path, log = folder / "data", folder / "rclone.log"
     path.mkdir()
     lock = os.open(folder / _LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
