@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -109,7 +110,9 @@ class ProcessHandle:
     def _close_record(self, exit_code: int, signum: int, *, asked: bool) -> None:
         """Writes into run.json what a child that was killed could not."""
         name = signal.Signals(signum).name
-        if asked:
+        if asked and signum != signal.SIGKILL:  # before it listens to signals, or after
+            self._tell(exit_code, f"stopped ({name})")
+        elif asked:
             self._tell(exit_code, f"did not end in time after it was asked to, and was killed ({name})")
         elif signum == signal.SIGKILL:
             self._tell(exit_code, f"killed ({name}): most likely out of memory; use a smaller batch or fewer workers")
@@ -119,6 +122,8 @@ class ProcessHandle:
     def _tell(self, exit_code: int, reason: str) -> None:
         if self._paths.run_json.exists():
             record = RunRecord.read(self._paths)
+            if len(record.attempts) <= self._attempts:  # it ended before it could write that it began
+                record.begin_attempt(socket.gethostname())
             record.end_attempt(state_of(exit_code), exit_code, reason)
             record.write(self._paths)
 
