@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import closing
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -289,7 +290,67 @@ def test_the_marker_says_where_the_dataset_is_from(dataset: Path) -> None:
     assert marker["source"] == str(dataset)
     assert marker["sha256"] == copy.fingerprint.sha256
     (entry,) = Cache().entries()
-    assert entry.describe()["source"] == str(dataset)
+    said = entry.describe()
+    assert said == {
+        "source": str(dataset),
+        "path": str(copy.path),
+        "sha256": copy.fingerprint.sha256,
+        "size": 6000 + 3 * 4096,
+        "used": said["used"],
+    }
+    assert abs(datetime.fromisoformat(said["used"]).timestamp() - time.time()) < 60
+
+
+def test_clear_keeps_what_was_used_lately(tmp_path: Path) -> None:
+    cache = Cache()
+    obtain(make(tmp_path / "new"), cache=cache)
+    marker = obtain(make(tmp_path / "old"), cache=cache).path.parent / "complete.json"
+    os.utime(marker, (time.time() - 7200, time.time() - 7200))
+    assert [Path(entry.source).name for entry in cache.clear(3600)] == ["old"]
+    assert [Path(entry.source).name for entry in cache.entries()] == ["new"]
+
+
+def test_what_is_unused_makes_room_on_a_full_disk(
+    tmp_path: Path, small_disk: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(small_disk("2m")))
+    cache = Cache(limit=10**9)
+    first = obtain(make(tmp_path / "first", 1_200_000), cache=cache)
+    second = obtain(make(tmp_path / "second", 1_200_000), cache=cache)
+    assert not first.path.exists()
+    assert second.path.exists()
+
+
+def test_what_was_fetched_is_shared_while_it_is_used(dataset: Path) -> None:
+    source = FolderSource(dataset)
+    first = Cache().obtain(source, source.list(), Quiet())
+    lock = Cache().root / "locks" / first.path.parent.name
+    Lock.shared(lock, waiting=lambda: pytest.fail("it is held alone")).release()
+    first.lock.release()
+    first.lock.release()  # a second time it does nothing
+    alone = Lock.alone(lock)
+    assert alone is not None
+    alone.release()
+
+
+def test_without_a_boot_id_nothing_of_an_earlier_try_is_believed(
+    dataset: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read = Path.read_text
+
+    def without_proc(path: Path, **named: Any) -> str:
+        if path.is_relative_to("/proc"):
+            raise FileNotFoundError(path)
+        return read(path, **named)
+
+    monkeypatch.setattr(Path, "read_text", without_proc)
+    assert journal.boot_id() == ""
+    for _ in range(2):
+        with closing(journal.Journal.open(tmp_path / "journal")) as opened:
+            assert opened.done == {}
+            opened.add([("a", 0, b"\1" * 32)])
+    assert obtain(FolderSource(dataset)).seconds > 0
+    assert obtain(FolderSource(dataset)).seconds == 0
 
 
 def test_a_cache_behind_a_link_is_read_once_too(dataset: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

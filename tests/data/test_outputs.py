@@ -222,6 +222,22 @@ def test_a_file_that_cannot_be_read_is_named_and_nothing_is_published(
     assert sorted(path.name for path in run.iterdir()) == ["checkpoints", "empty.log", "report.txt"]
 
 
+def test_a_listed_file_that_cannot_be_read_is_a_difference(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(path: Path) -> tuple[int, str]:
+        raise PermissionError(13, "Permission denied", str(path))
+
+    write_outputs(run)
+    monkeypatch.setattr(module, "file_sha256", refuse)
+    assert verify(run) == ("checkpoints/best.ckpt can't be read", "empty.log can't be read", "report.txt can't be read")
+
+
+def test_what_is_left_of_a_list_whose_writer_was_killed_is_no_output(run: Path) -> None:
+    (run / ".outputs.json.1").write_text("{")
+    write_outputs(run)
+    assert [file["path"] for file in listed(run)["files"]] == ["checkpoints/best.ckpt", "empty.log", "report.txt"]
+    assert verify(run) == ()
+
+
 def test_a_copy_verifies_and_a_half_copy_does_not(run: Path, tmp_path: Path) -> None:
     write_outputs(run)
     shutil.copytree(run, tmp_path / "copy")
