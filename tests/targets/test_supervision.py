@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import threading
 import time
 
 import pytest
@@ -27,7 +28,7 @@ class Job:
 
 
 def test_the_first_signal_stops_and_the_second_kills() -> None:
-    job, before = Job(), signal.getsignal(signal.SIGINT)
+    job, before, threads = Job(), signal.getsignal(signal.SIGINT), threading.enumerate()
     with supervised(job.stop, job.kill, max_duration=None) as request:
         assert not request.made
         os.kill(os.getpid(), signal.SIGINT)
@@ -35,6 +36,10 @@ def test_the_first_signal_stops_and_the_second_kills() -> None:
         assert job.asked == ["SIGINT"]
         os.kill(os.getpid(), signal.SIGTERM)
         assert job.asked == ["SIGINT", "kill"]
+        assert not request.timed_out
+    for timer in {*threading.enumerate()} - {*threads}:
+        assert isinstance(timer, threading.Timer)
+        assert timer.finished.is_set(), "it would kill a job that has ended"
     assert signal.getsignal(signal.SIGINT) is before
 
 
@@ -64,6 +69,7 @@ def test_the_longest_duration_stops_the_job_and_is_told_apart_from_a_signal() ->
     [
         ([143, 143, 143, 143], [True, True, True, False]),
         ([137, 135, 137], [True, True, False]),
+        ([139, 134], [True, True]),
         ([1], [False]),
         ([42], [False]),
         ([0], [False]),
@@ -79,8 +85,9 @@ def test_retries_are_counted_by_the_kind_of_failure(exit_codes: list[int], start
 
 
 def test_failures_of_the_users_code_are_retried_where_the_manifest_says_so() -> None:
-    budget = RetryBudget(Retries(user=1))
-    assert [budget.take(42), budget.take(1)] == [True, False]
+    budget = RetryBudget(Retries(user=2))
+    assert [budget.take(exit_code) for exit_code in (0, 2, 3, 4, 5, 6, 130)] == [False] * 7
+    assert [budget.take(42), budget.take(1), budget.take(1)] == [True, True, False]
 
 
 def test_secrets_come_from_the_environment() -> None:
