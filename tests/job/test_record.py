@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import jsonschema
@@ -10,7 +11,7 @@ import pytest
 
 from innereye_runtime.errors import UsageError
 from innereye_runtime.job.paths import RunPaths
-from innereye_runtime.job.record import RunRecord, state_of, write_json
+from innereye_runtime.job.record import RunRecord, keep_room, state_of, told_exit_code, write_json
 
 SCHEMA = json.loads((Path(__file__).parents[2] / "schema" / "run.schema.json").read_text())
 
@@ -53,6 +54,44 @@ def test_a_file_that_is_no_record_is_named(tmp_path: Path, content: str) -> None
     (tmp_path / "run.json").write_text(content)
     with pytest.raises(UsageError, match=r"run\.json can't be read"):
         RunRecord.read(RunPaths(tmp_path))
+
+
+def test_a_record_of_another_schema_is_named(tmp_path: Path) -> None:
+    paths = RunPaths(tmp_path)
+    record().write(paths)
+    paths.run_json.write_text(paths.run_json.read_text().replace('"schema": 1', '"schema": 2'))
+    with pytest.raises(UsageError, match=r"run\.json can't be read: its schema is not 1"):
+        RunRecord.read(paths)
+
+
+def test_a_next_attempt_opens_the_run_again_and_keeps_what_the_last_one_told() -> None:
+    run = record()
+    assert (run.state, run.begin_attempt("one").epoch) == ("running", 0)
+    run.end_attempt("failed", 1, "why")
+    assert run.begin_attempt("two") is run.attempt
+    assert (run.state, run.reason, run.exit_code) == ("running", "", None)
+    assert (run.attempts[0].state, run.attempts[0].reason) == ("failed", "why")
+
+
+def test_a_job_tells_its_end_in_its_own_attempt(tmp_path: Path) -> None:
+    paths = RunPaths(tmp_path)
+    assert told_exit_code(paths, earlier=0) is None
+    run = record()
+    run.begin_attempt("host")
+    run.end_attempt("failed", 42, "why")
+    run.write(paths)
+    assert told_exit_code(paths, earlier=0) == 42
+    assert told_exit_code(paths, earlier=1) is None, "that was another job"
+
+
+def test_a_full_disk_can_be_told_in_the_room_that_was_kept(tmp_path: Path, small_disk: Callable[[str], Path]) -> None:
+    path = small_disk("1m") / "run.json"
+    keep_room(path)
+    with pytest.raises(OSError, match="No space"):
+        (path.parent / "fills.bin").write_bytes(bytes(2 << 20))
+    write_json(path, {"reason": "disk full"})
+    assert json.loads(path.read_text()) == {"reason": "disk full"}
+    assert {found.name for found in path.parent.iterdir()} == {"run.json", "fills.bin"}
 
 
 def test_a_folder_without_a_record_is_named(tmp_path: Path) -> None:
