@@ -7,6 +7,7 @@ import shutil
 from collections import namedtuple
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -54,6 +55,56 @@ def test_a_gpu_that_is_not_there_is_an_error(tmp_path: Path, monkeypatch: pytest
     monkeypatch.setattr(gpu, "visible_gpus", lambda: 0)
     with pytest.raises(PreflightError, match="this machine has none"):
         require(subject(tmp_path, replace(SMALL, compute=Compute(gpus="all"))))
+
+
+@pytest.mark.parametrize(
+    ("script", "number"),
+    [
+        ("echo 'GPU 0: NVIDIA H100 (UUID: GPU-1)'; echo 'GPU 1: NVIDIA H100 (UUID: GPU-2)'", 2),
+        ("echo 'GPU 0: no longer there'; exit 9", 0),
+        (None, 0),
+    ],
+)
+def test_the_driver_says_how_many_gpus_there_are(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, script: str | None, number: int
+) -> None:
+    if script is not None:
+        (tmp_path / "nvidia-smi").write_text(f"#!/bin/sh\n{script}\n")
+        (tmp_path / "nvidia-smi").chmod(0o700)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert gpu.visible_gpus() == number
+
+
+def test_a_driver_that_does_not_answer_has_no_gpu(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "nvidia-smi").write_bytes(b"\x7fELF")  # for another processor
+    (tmp_path / "nvidia-smi").chmod(0o700)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert gpu.visible_gpus() == 0
+
+
+@pytest.mark.parametrize(
+    ("local", "runtimes", "status"),
+    [(True, {"nvidia": {}}, "ok"), (True, {"runc": {}}, "failed"), (True, None, "failed"), (False, {}, "skipped")],
+)
+def test_the_engine_has_gpus_where_it_has_the_runtime_for_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, local: bool, runtimes: Any, status: str
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setattr(gpu, "visible_gpus", lambda: 1)
+    found = subject(tmp_path, replace(SMALL, compute=Compute(gpus=1)), target="docker")
+    found.__dict__["client"] = SimpleNamespace(address=SimpleNamespace(is_local=local))
+    found.__dict__["info"] = {"Runtimes": runtimes}
+    finding = gpu.check(found)
+    assert finding.status == status
+    assert ("NVIDIA's runtime" in finding.message) == (status == "failed")
+
+
+def test_what_an_engine_would_say_is_skipped_where_none_answers(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DOCKER_HOST", f"unix://{tmp_path}/nowhere")
+    found = subject(tmp_path, replace(SMALL, compute=Compute(gpus=1)), target="docker")
+    assert [check.check(found).message for check in (gpu, image)] == ["needs the engine"] * 2
 
 
 @pytest.mark.parametrize(("free", "status"), [(10 << 20, "failed"), (1 << 30, "warning"), (100 << 30, "ok")])
