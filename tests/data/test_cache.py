@@ -394,7 +394,9 @@ def test_what_the_journal_says_of_a_file_that_went_away_is_not_believed_later(tm
 
     with pytest.raises(KeyboardInterrupt):
         download(Killed(root), [item], part, Quiet())
+    source.reads.clear()
     assert download(source, [item], part, Quiet()) == whole
+    assert len(source.reads) == 2, "the block that came before the kill is kept"
     assert (part / "file").read_bytes() == (root / "file").read_bytes()
 
 
