@@ -2,14 +2,15 @@
 to be.
 
 Lightning 2 refuses a model with `training_epoch_end`, `validation_epoch_end` or `test_epoch_end`, no longer calls
-`on_epoch_start`, `on_epoch_end` and `training_step_end`, and gives some hooks fewer arguments. Source: the 2.0 upgrade
-guide (https://lightning.ai/docs/pytorch/stable/upgrade/migration_guide.html).
+`training_step_end` and the hooks of `_WITHIN`, gives some hooks fewer arguments, and keeps what a callback returns from
+`on_save_checkpoint` no more. Source: the 2.0 upgrade guide
+(https://lightning.ai/docs/pytorch/stable/upgrade/migration_guide.html).
 """
 
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import pytorch_lightning as pl
@@ -19,6 +20,17 @@ from torch.utils._pytree import tree_map
 
 _STAGES = {"training": "train", "validation": "validation", "test": "test"}
 """The word in the names of steps and of what ends their epochs, and the word in the names of hooks."""
+
+_WITHIN = {
+    "on_epoch_start": (tuple(f"on_{word}_epoch_start" for word in _STAGES.values()), False),
+    "on_epoch_end": (tuple(f"on_{word}_epoch_end" for word in _STAGES.values()), True),
+    "on_pretrain_routine_start": (("on_fit_start",), True),
+    "on_pretrain_routine_end": (("on_fit_start",), True),
+    "on_batch_start": (("on_train_batch_start",), False),
+    "on_batch_end": (("on_train_batch_end",), True),
+}
+"""Hooks that Lightning 2 no longer calls: those of its own that come at the same moment, and whether they come first.
+"""
 
 _GONE: dict[str, Any] = {
     "dataloader_idx": 0,
@@ -30,8 +42,7 @@ _GONE: dict[str, Any] = {
 """Arguments that Lightning 2 no longer gives to the hooks below, and what they nearly always were."""
 
 _FEWER_ARGUMENTS = (
-    "on_train_batch_start",
-    "on_train_batch_end",
+    *(f"on_{word}_batch_{moment}" for word in _STAGES.values() for moment in ("start", "end")),
     "optimizer_step",
     "optimizer_zero_grad",
     "on_before_optimizer_step",
@@ -48,16 +59,16 @@ def adapt(model: pl.LightningModule) -> pl.LightningModule:
     members: dict[str, Any] = {}
     for stage, hook in _STAGES.items():
         members |= _epoch_end(own, stage, hook)
-    members |= _epoch_hooks(own, members)
     members |= _old_signatures(own)
-    _become(model, members)
+    _become(model, _with_old_hooks(own, members, arguments=0))
     return model
 
 
 def adapt_callback(callback: Callback) -> Callback:
     """The same for a callback."""
     own = type(callback)
-    _become(callback, _epoch_hooks(own, {}) | _old_signatures(own))
+    members = _old_signatures(own) | _old_state(own)
+    _become(callback, _with_old_hooks(own, members, arguments=2))
     return callback
 
 
@@ -83,6 +94,8 @@ def _epoch_end(own: type, stage: str, hook: str) -> dict[str, Any]:
 
     def step_and_keep(self: Any, *arguments: Any, **named: Any) -> Any:
         output = step(self, *arguments, **named)
+        if not _is_in(stage, self):  # a step of another stage shares the work of this one
+            return output
         if callable(step_ended):
             output = step_ended(self, output)
         if output is not None:
@@ -106,23 +119,33 @@ def _epoch_end(own: type, stage: str, hook: str) -> dict[str, Any]:
     return {f"{stage}_epoch_end": None, f"{stage}_step": step_and_keep, f"on_{hook}_epoch_end": end_epoch}
 
 
-def _epoch_hooks(own: type, members: dict[str, Any]) -> dict[str, Any]:
-    """`on_epoch_start` and `on_epoch_end`: called around every epoch, of whatever stage."""
-    found: dict[str, Any] = {}
-    for moment in ("start", "end"):
-        old: Hook | None = getattr(own, f"on_epoch_{moment}", None)
-        if not callable(old):
+def _is_in(stage: str, model: pl.LightningModule) -> bool:
+    trainer = model.trainer
+    now = {"training": trainer.training, "validation": trainer.validating or trainer.sanity_checking}
+    return now.get(stage, trainer.testing)
+
+
+def _with_old_hooks(own: type, members: dict[str, Any], *, arguments: int) -> dict[str, Any]:
+    """`members`, with the hooks of `_WITHIN` that the class has called beside those of today. They get the first
+    `arguments` ones."""
+    found = dict(members)
+    for name, (hooks, last) in _WITHIN.items():
+        old: Hook | None = getattr(own, name, None)
+        if old is None or not callable(old):
             continue
-        for hook in _STAGES.values():
-            name = f"on_{hook}_epoch_{moment}"
-            found[name] = _both(members.get(name, getattr(own, name)), old, first=moment == "end")
+        for hook in hooks:
+            found[hook] = _both(found.get(hook, getattr(own, hook)), old, arguments, last=last)
     return found
 
 
-def _both(hook: Hook, old: Hook, *, first: bool) -> Hook:
-    def call(self: Any, *arguments: Any) -> None:
-        for each in (hook, old) if first else (old, hook):
-            each(self, *arguments)
+def _both(hook: Hook, old: Hook, count: int, *, last: bool) -> Hook:
+    def call(self: Any, *arguments: Any) -> Any:
+        if not last:
+            old(self, *arguments[:count])
+        result = hook(self, *arguments)
+        if last:
+            old(self, *arguments[:count])
+        return result
 
     return call
 
@@ -132,20 +155,62 @@ def _old_signatures(own: type) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for name in _FEWER_ARGUMENTS:
         hook: Hook | None = getattr(own, name, None)
-        parameters = inspect.signature(hook).parameters if hook is not None else {}
-        if hook is not None and any(
-            gone in parameters and parameters[gone].default is inspect.Parameter.empty for gone in _GONE
-        ):
+        if hook is not None and _asks_for_more(inspect.signature(hook).parameters.values()):
             found[name] = _with_gone_arguments(hook)
     return found
 
 
+def _asks_for_more(parameters: Iterable[inspect.Parameter]) -> bool:
+    """Whether a hook can't be called without what is gone: it has no default, or other arguments come after it."""
+    gone = False
+    for parameter in parameters:
+        if parameter.name not in _GONE:
+            if gone and parameter.kind is not inspect.Parameter.VAR_KEYWORD:
+                return True
+        elif parameter.default is inspect.Parameter.empty:
+            return True
+        else:
+            gone = True
+    return False
+
+
 def _with_gone_arguments(hook: Hook) -> Hook:
-    names = list(inspect.signature(hook).parameters)[1:]
+    kinds = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+    parameters = list(inspect.signature(hook).parameters.values())[1:]
+    names = [parameter.name for parameter in parameters if parameter.kind in kinds]
 
     def call(self: Any, *arguments: Any, **named: Any) -> Any:
-        given = iter(arguments)
-        filled = {name: _GONE[name] if name in _GONE else next(given) for name in names if name not in named}
-        return hook(self, **(named | filled))
+        given = list(arguments)
+        filled: dict[str, Any] = {}
+        for name in names:
+            if name in named:
+                continue
+            if name in _GONE and not (name == "dataloader_idx" and given):  # of several loaders, it is given today too
+                filled[name] = _GONE[name]
+            elif given:
+                filled[name] = given.pop(0)
+        if given:  # for *args
+            return hook(self, *filled.values(), *given, **named)
+        return hook(self, **filled, **named)
 
     return call
+
+
+def _old_state(own: type[Callback]) -> dict[str, Any]:
+    """`on_save_checkpoint`, which returned the callback's state, and `on_load_checkpoint`, which was given it back."""
+    save: Hook = own.on_save_checkpoint
+    load: Hook = own.on_load_checkpoint
+    if "callback_state" not in inspect.signature(load).parameters:
+        return {}
+
+    def save_state(self: Any, trainer: pl.Trainer, pl_module: pl.LightningModule, checkpoint: dict[str, Any]) -> None:
+        state = save(self, trainer, pl_module, checkpoint)
+        if state is not None:
+            checkpoint["callbacks"][self.state_key] = state
+
+    def load_state(self: Any, trainer: pl.Trainer, pl_module: pl.LightningModule, checkpoint: dict[str, Any]) -> None:
+        state = checkpoint["callbacks"].get(self.state_key)
+        if state is not None:
+            load(self, trainer, pl_module, state)
+
+    return {"on_save_checkpoint": save_state, "on_load_checkpoint": load_state}
