@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -159,3 +161,21 @@ def test_metrics_of_lightning_1_are_found(write: Any, needs: Any) -> None:
 
     mine = load(find("Mine", ["mine"], [folder]), [folder])
     assert sys.modules[mine.__module__].MeanAbsoluteError is torchmetrics.MeanAbsoluteError
+
+
+def test_a_module_for_lightning_1_is_loaded_where_lightning_is_not_yet(
+    tmp_path: Path, needs: Callable[..., None]
+) -> None:
+    needs("torch")
+    (tmp_path / "old.py").write_text(
+        "from pytorch_lightning.utilities.seed import seed_everything\n"
+        "from pytorch_lightning.utilities.types import EPOCH_OUTPUT\n"
+        "import pytorch_lightning as pl\n"
+        "class Old(pl.metrics.Metric): ...\n"
+    )
+    code = (
+        "import sys; from pathlib import Path; from innereye_runtime.containers.discovery import find, load; "
+        "places = [Path(sys.argv[1])]; print(load(find('old:Old', [], places), places).__name__)"
+    )
+    done = subprocess.run([sys.executable, "-c", code, str(tmp_path)], capture_output=True, text=True, check=False)
+    assert (done.stdout, done.stderr) == ("Old\n", "")

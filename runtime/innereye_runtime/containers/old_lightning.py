@@ -8,8 +8,9 @@ from collections.abc import Sequence
 from importlib import import_module
 from importlib.abc import Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec
+from importlib.util import find_spec
 from types import ModuleType
-from typing import Final
+from typing import Any, Final
 
 MOVED: Final = {
     "pytorch_lightning.metrics": "torchmetrics",
@@ -42,7 +43,9 @@ def install() -> None:
     """Lets the old names be imported from here on. Idempotent."""
     if not any(isinstance(finder, _MovedModules) for finder in sys.meta_path):
         sys.meta_path.append(_MovedModules())
-    if "pytorch_lightning" in sys.modules:
+    if find_spec("pytorch_lightning") is not None:
         import_module("pytorch_lightning.metrics.functional")  # so that `pl.metrics` is there after `import ... as pl`
         seed = import_module("pytorch_lightning.utilities.seed")
         vars(seed).setdefault("seed_everything", import_module("pytorch_lightning").seed_everything)
+        types = import_module("pytorch_lightning.utilities.types")
+        vars(types).setdefault("EPOCH_OUTPUT", list[Any])  # only annotations name it

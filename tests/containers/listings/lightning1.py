@@ -9,6 +9,7 @@ from pytorch_lightning.callbacks.base import Callback
 from pytorch_lightning.core.lightning import LightningModule
 from pytorch_lightning.utilities.distributed import rank_zero_only
 from pytorch_lightning.utilities.seed import seed_everything
+from pytorch_lightning.utilities.types import EPOCH_OUTPUT
 from torch.utils.data import DataLoader, TensorDataset
 
 from InnerEye.ML.lightning_container import LightningContainer
@@ -65,7 +66,7 @@ class Classifier(LightningModule):
     def test_step(self, batch: Any, batch_idx: int) -> torch.Tensor:
         return (self(batch[0]).argmax(1) == batch[1]).float().mean()
 
-    def test_epoch_end(self, outputs: List[torch.Tensor]) -> None:  # noqa: UP006
+    def test_epoch_end(self, outputs: EPOCH_OUTPUT) -> None:
         self.log("test/accuracy", torch.stack(outputs).mean())
 
     def optimizer_step(
