@@ -5,15 +5,19 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
+from datetime import date
 from pathlib import Path
 from typing import Any
 
+import param
 import pytest
 
 import innereye_runtime.examples
+from innereye_runtime.containers.arguments.overrides import values_of
 from innereye_runtime.containers.discovery import find, load
 from innereye_runtime.containers.parameters.imported import parameters_of
 from innereye_runtime.containers.parameters.parameter import UNKNOWN
+from innereye_runtime.containers.source.declarations import KINDS
 from innereye_runtime.containers.source.parameters import ClassSource, read
 
 HERE = Path(__file__).parent
@@ -235,6 +239,38 @@ def test_a_type_of_parameter_that_converts_by_itself_takes_anything(write: Any) 
     found = source_of(folder).parameters
     assert (found["a"].kind, found["b"].kind) == ("any", "integer")
     assert found == parameters_of(load(find("mine:Mine", [], [folder]), [folder]))
+
+
+RARE = """\
+from datetime import date, datetime
+import param
+class Mine(param.Parameterized):
+    colour = param.Color("#ff0000")
+    hook = param.Action(None)
+    raw = param.Bytes()
+    table = param.DataFrame(None)
+    hooks = param.HookList([])
+    file = param.FileSelector(path="*.nothing")
+    files = param.MultiFileSelector(path="*.nothing")
+    span = param.Range((0, 1), (0, 10))
+    dates = param.DateRange(None)
+    days = param.CalendarDateRange(None)
+    folder = param.Foldername(None, ["."])
+    kind = param.Selector(["a", "b"], "b")
+"""
+
+
+def test_every_type_of_parameter_is_known(write: Any) -> None:
+    folder = write("mine.py", RARE)
+    found = source_of(folder).parameters
+    imported = parameters_of(load(find("mine:Mine", [], [folder]), [folder]))
+    assert found == imported
+    values = values_of(found, ["--colour=#00ff00", "--days=2026-11-24,2026-11-25", "--kind=a", "--span=0,2"])
+    assert values["days"] == (date(2026, 11, 24), date(2026, 11, 25))
+    kinds = {
+        name for name, value in vars(param).items() if isinstance(value, type) and issubclass(value, param.Parameter)
+    }
+    assert kinds - {"SelectorBase"} <= KINDS.keys()
 
 
 def test_relative_imports_are_followed(write: Any) -> None:

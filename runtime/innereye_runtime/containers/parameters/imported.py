@@ -48,7 +48,11 @@ def parameters_of(config: type | param.Parameterized) -> Mapping[str, Parameter]
 
 
 def python_value(parameter: param.Parameter[Any], value: Any) -> Any:
-    """What is assigned to `parameter` for a checked `value`: the enum's member for its value, a new list for a list."""
+    """What is assigned to `parameter` for a checked `value`: the enum's member for its value, a new list for a list,
+    and a float where `param` takes no whole number for one."""
+    if float in (getattr(parameter, "class_", None), getattr(parameter, "item_type", None)):
+        items = [float(item) for item in (value if isinstance(value, list) else [value]) if item is not None]
+        return items if isinstance(value, list) else items[0] if items else None
     enum = _enum(getattr(parameter, "class_", None)) or _enum(getattr(parameter, "item_type", None))
     if enum is not None and not isinstance(value, list):
         return value if value is None or isinstance(value, enum) else enum(value)
@@ -100,6 +104,8 @@ def _type(parameter: param.Parameter[Any]) -> tuple[Kind, Kind, tuple[Any, ...]]
             return "list", "path", ()
         case PathParameter() | param.Path():
             return "path", "any", ()
+        case param.FileSelector() | param.MultiFileSelector():
+            return "any", "any", ()
         case param.ListSelector():
             return "list", "any", tuple(parameter.objects)
         case param.Selector() if parameter.objects:
@@ -127,6 +133,8 @@ def _converts(cls: type) -> bool:
 def _tuple_item(parameter: param.Tuple[Any]) -> Kind:
     if isinstance(parameter, IntTuple):
         return "integer"
+    if isinstance(parameter, param.DateRange | param.CalendarDateRange):
+        return "date"
     return "number" if isinstance(parameter, param.NumericTuple) else "any"
 
 

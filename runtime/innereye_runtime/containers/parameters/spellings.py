@@ -11,6 +11,11 @@ POSITIONAL: Final[dict[str, tuple[str, ...]]] = {
     "Number": ("default", "bounds", "softbounds", "inclusive_bounds"),
     "Integer": ("default", "bounds", "softbounds", "inclusive_bounds"),
     "Magnitude": ("default", "softbounds"),
+    "Selector": ("objects", "default"),
+    **dict.fromkeys(("Path", "Filename", "Foldername"), ("default", "search_paths")),
+    **dict.fromkeys(
+        ("Range", "DateRange", "CalendarDateRange"), ("default", "bounds", "softbounds", "inclusive_bounds")
+    ),
     "Tuple": ("default", "length"),
     "NumericTuple": ("default", "length"),
     "List": ("default", "class_", "instantiate", "bounds"),

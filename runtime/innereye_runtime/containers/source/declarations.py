@@ -30,11 +30,16 @@ KINDS: Final[dict[str, Kind]] = {
     "NumericTuple": "tuple",
     "XYCoordinates": "tuple",
     "Range": "tuple",
+    "DateRange": "tuple",
+    "CalendarDateRange": "tuple",
     "Dict": "dict",
     "Date": "date",
     "CalendarDate": "date",
     "ClassSelector": "any",
     "Callable": "any",
+    **dict.fromkeys(("Action", "Array", "Bytes", "Color", "Composite", "DataFrame", "Dynamic", "Series"), "any"),
+    **dict.fromkeys(("FileSelector", "MultiFileSelector"), "any"),
+    "HookList": "list",
     "PathParameter": "path",
     "PathList": "list",
     "IntTuple": "tuple",
@@ -50,6 +55,8 @@ DEFAULTS: Final[dict[str, Any]] = {
     "Magnitude": 1.0,
     "String": "",
     "List": [],
+    "HookList": [],
+    "Bytes": b"",
     "PathList": [],
     "Tuple": (0, 0),
     "NumericTuple": (0, 0),
@@ -149,7 +156,8 @@ class Declarations:
         allow_none = values.get("allow_None", False)
         constant = values.get("constant", False) is not False or values.get("readonly", False) is not False
         doc = values.get("doc", inherited.doc if inherited is not None else "")
-        length = values.get("length", len(default) if isinstance(default, tuple) else None)
+        pair = 2 if kind.endswith("Range") else None
+        length = values.get("length", len(default) if isinstance(default, tuple) else pair)
         return Parameter(
             name=name,
             kind=base_kind,
@@ -186,7 +194,9 @@ class Declarations:
                 return "integer", ()
             case "NumericTuple" | "XYCoordinates" | "Range":
                 return "number", ()
-            case "List":
+            case "DateRange" | "CalendarDateRange":
+                return "date", ()
+            case "List" | "HookList":
                 return self._class(module, nodes.get("item_type"))
             case "Selector" | "ObjectSelector" | "ListSelector":
                 objects = plain(values.get("objects", []))
