@@ -42,6 +42,8 @@ MANIFEST_PROBLEMS = {
     "_secret: 3": ("E302", 5, 12, "it is private in Mine", ""),
     "version: 3": ("E302", 5, 12, "it is constant in Mine", ""),
     "layers: true": ("E303", 13, 17, "must be a whole number, not true", ""),
+    'layers: "3"': ("E303", 13, 16, "must be a whole number, not '3'", "write 3 without quotes"),
+    'layers: "3.5"': ("E303", 13, 18, "must be a whole number, not '3.5'", ""),
     "layers: 3.0": ("E303", 13, 16, "must be a whole number, not 3", "write 3"),
     'l_rate: "1e-2"': ("E303", 13, 19, "must be a number, not '1e-2'", "write 1e-2 without quotes"),
     "model_id: 5": ("E303", 15, 16, "must be text, not 5", 'write "5", in quotes'),
@@ -181,6 +183,19 @@ def test_a_value_that_only_the_class_refuses_is_named() -> None:
     found = check(loose, overrides=[Override.parse("--num_epochs=many")])
     with pytest.raises(UsageError, match="does not take num_epochs='many'"):
         apply(container, found)
+
+
+def test_a_whole_number_is_given_as_a_float_where_param_takes_no_other() -> None:
+    class Mine(LightningContainer):
+        weights = param.List([0.5], class_=float)
+        share = param.ClassSelector(class_=float, default=0.5, allow_None=True)
+
+    container = Mine()
+    apply(container, check(parameters_of(container), overrides=[Override.parse("--weights=1,2.5")]))
+    apply(container, check(parameters_of(container), loaded=manifest("share: 1")))
+    assert [type(value) for value in (*container.weights, container.share)] == [float] * 3
+    apply(container, check(parameters_of(container), loaded=manifest("share: null")))
+    assert (container.weights, container.share) == ([1.0, 2.5], None)
 
 
 def test_only_what_is_given_is_set() -> None:

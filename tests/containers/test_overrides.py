@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from datetime import date
+from datetime import date, datetime
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from innereye_runtime.containers.arguments.overrides import Override, parse, values_of
+from innereye_runtime.containers.arguments.values import ValueProblemError
 from innereye_runtime.containers.parameters.parameter import Parameter
 
 WORDS = st.text(st.characters(exclude_characters=",", categories=("L", "N", "P", "S")), min_size=1)
@@ -124,6 +125,24 @@ def test_an_empty_list_an_unset_path_and_json() -> None:
     assert parse(Parameter(name="p", kind="path", optional=True), "") is None
     assert parse(Parameter(name="p", kind="dict"), '{"a": [1]}') == {"a": [1]}
     assert parse(Parameter(name="p", kind="date"), "2026-11-24") == date(2026, 11, 24)
+
+
+def test_a_day_is_its_first_moment_where_the_bounds_are_moments() -> None:
+    moments = Parameter(name="p", kind="date", bounds=(datetime(2019, 1, 1), datetime(2025, 1, 1)))
+    assert parse(moments, "2021-02-03") == datetime(2021, 2, 3)
+    assert parse(moments, "2021-02-03T10:11") == datetime(2021, 2, 3, 10, 11)
+    with pytest.raises(ValueProblemError, match="at least 2019-01-01"):
+        parse(moments, "2018-02-03")
+    days = Parameter(name="p", kind="date", bounds=(date(2019, 1, 1), None))
+    assert parse(days, "2021-02-03") == date(2021, 2, 3)
+    with pytest.raises(ValueProblemError, match="p must be a date as 2019-01-01 is, not 2021-02-03 10:11:00"):
+        parse(days, "2021-02-03T10:11")
+
+
+def test_what_is_no_whole_number_is_not_told_to_be_written_without_quotes() -> None:
+    with pytest.raises(ValueProblemError) as error:
+        parse(Parameter(name="p", kind="integer"), "1.5")
+    assert error.value.hint == ""
 
 
 @pytest.mark.parametrize("word", ["l_rate=1", "-l_rate=1", "--", "--=3", "--1a=3", "manifest.yaml"])

@@ -53,6 +53,8 @@ def accept(parameter: Parameter, value: Any) -> Any:
     if parameter.kind in ("list", "tuple"):
         return _accept_items(parameter, value)
     accepted = _accept_one(parameter, parameter.kind, value)
+    if isinstance(accepted, date) and any(isinstance(bound, datetime) for bound in parameter.bounds):
+        accepted = _moment(accepted)
     if parameter.kind in ("integer", "number", "date"):
         _check_bounds(parameter, accepted, parameter.name)
     return accepted
@@ -100,6 +102,11 @@ def _accept_items(parameter: Parameter, value: Any) -> Any:
         wanted = f"at least {low:g}" if high is None else f"at most {high:g}" if not low else f"{low:g} to {high:g}"
         raise ValueProblemError(f"{parameter.name} must have {wanted} items, not {len(items)}", LENGTH)
     return items
+
+
+def _moment(day: date) -> datetime:
+    """The first moment of a day, since Python compares no day with a moment."""
+    return day if isinstance(day, datetime) else datetime(day.year, day.month, day.day)
 
 
 def _count(number: int) -> str:
@@ -192,8 +199,12 @@ def _no_choice(parameter: Parameter, value: Any, name: str) -> Any:
 
 def _check_bounds(parameter: Parameter, value: Any, name: str) -> None:
     (low, high), (with_low, with_high) = parameter.bounds, parameter.inclusive
-    too_low = low is not None and (value < low or (value == low and not with_low))
-    too_high = high is not None and (value > high or (value == high and not with_high))
+    try:
+        too_low = low is not None and (value < low or (value == low and not with_low))
+        too_high = high is not None and (value > high or (value == high and not with_high))
+    except TypeError:  # a moment where days are wanted, or one with a time zone
+        example = low if low is not None else high
+        raise ValueProblemError(f"{name} must be a date as {shown(example)} is, not {shown(value)}", TYPE) from None
     if too_low or too_high:
         parts = [f"{'at least' if with_low else 'more than'} {shown(low)}"] if low is not None else []
         parts += [f"{'at most' if with_high else 'less than'} {shown(high)}"] if high is not None else []
@@ -205,7 +216,9 @@ def _hint(kind: Kind, value: Any) -> str:
         return f"write {value.lower()} without quotes" if value.lower() in ("true", "false") else "write true or false"
     if kind == "integer" and isinstance(value, float) and value.is_integer():
         return f"write {int(value)}"
-    if kind in ("integer", "number") and isinstance(value, str) and _is_number(value):
+    if isinstance(value, str) and (
+        value.lstrip("+-").isdecimal() if kind == "integer" else kind == "number" and _is_number(value)
+    ):
         return f"write {value} without quotes"
     if kind == "string" and not isinstance(value, dict | list):
         return f'write "{value}", in quotes'
