@@ -7,11 +7,12 @@ from typing import Any
 
 import pytest
 import torch
+from pytorch_lightning.callbacks import Callback
 from tests.training.harness import train
 from tests.training.models import Model, NoisyData
 
 from innereye_runtime import InnerEyeInference, LightningContainer, ModelExecutionMode
-from innereye_runtime.errors import UsageError
+from innereye_runtime.errors import DataError, UsageError
 from innereye_runtime.training.evaluation import evaluate
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # Lightning's remarks on workers and logging intervals
@@ -115,3 +116,83 @@ def test_training_goes_on_from_given_weights_or_from_a_whole_state(tmp_path: Pat
     assert train(longer, tmp_path / "longer").trainer.global_step == 15
     with pytest.raises(UsageError, match="2 checkpoints are given to start training from"):
         train(Container(local_weights_path=[last, last]), tmp_path / "several")
+
+
+class Threshold(Model):
+    """Keeps the epoch beside its weights, and saves it with them."""
+
+    threshold = -1
+
+    def on_validation_epoch_end(self) -> None:
+        self.threshold = self.current_epoch
+        self.log("val/distance", float(abs(self.current_epoch - 1)))
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        checkpoint["threshold"] = self.threshold
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        self.threshold = checkpoint["threshold"]
+
+    def test_step(self, batch: Any, batch_idx: int) -> None:
+        self.log("test/threshold", float(self.threshold))
+
+
+class Kept(NoisyData):
+    epochs = 0
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"epochs": 3}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        self.epochs = state_dict["epochs"]
+
+
+class Counter(Callback):
+    epochs = 0
+
+    def on_train_epoch_end(self, trainer: Any, pl_module: Any) -> None:
+        self.epochs += 1
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"epochs": self.epochs}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        self.epochs = state_dict["epochs"]
+
+
+class Keeping(LightningContainer):
+    def __init__(self) -> None:
+        super().__init__(num_epochs=3, checkpoint_monitor="val/distance")
+        self.counter = Counter()
+
+    def create_model(self) -> Any:
+        return Threshold()
+
+    def get_data_module(self) -> Any:
+        return Kept()
+
+    def get_callbacks(self) -> list[Callback]:
+        return [self.counter]
+
+
+def test_what_a_model_saves_beside_its_weights_is_evaluated_with_them(tmp_path: Path) -> None:
+    for attempt in (1, 2):  # the second one finds training complete
+        container = Keeping()
+        trained = train(container, tmp_path)
+        assert container.model.threshold == 2, f"attempt {attempt}"
+        assert container.counter.epochs == 3
+        best = tmp_path / "checkpoints" / "best.ckpt"
+        metrics = evaluate(container, trained.data, trained.trainer, [best], seed=1, smoke=False)
+        assert metrics == {"test/threshold": 1.0}
+    assert isinstance(trained.data, Kept)
+    assert trained.data.epochs == 3
+
+
+def test_a_file_that_is_no_checkpoint_is_told(tmp_path: Path) -> None:
+    bare, text = tmp_path / "bare.pt", tmp_path / "text.ckpt"
+    torch.save(Model().state_dict(), bare)
+    text.write_text("no weights")
+    for path, message in ((bare, "no checkpoint of Lightning: it has no 'state_dict'"), (text, "is no checkpoint: ")):
+        with pytest.raises(DataError, match=message) as error:
+            train(Container(local_weights_path=[path]), tmp_path / path.stem)
+        assert "torch.save" in error.value.hint

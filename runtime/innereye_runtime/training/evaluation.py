@@ -18,7 +18,7 @@ from innereye_runtime.errors import UsageError
 from innereye_runtime.training.metrics import split_metrics
 from innereye_runtime.training.seeding import seed_phase
 from innereye_runtime.training.trainer import SMOKE_BATCHES
-from innereye_runtime.training.weights import read_checkpoint
+from innereye_runtime.training.weights import read_weights, take_up
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -60,7 +60,7 @@ def evaluate(
             hint="name one checkpoint: an ensemble needs aggregate_ensemble_model_outputs",
         )
     if checkpoints:
-        model.load_state_dict(read_checkpoint(checkpoints[0])["state_dict"])
+        take_up(model, read_weights(checkpoints[0]))
     if own_inference and not trainer.is_global_zero:
         return {}
     if data is not getattr(trainer, "datamodule", None):
@@ -121,7 +121,7 @@ def _splits(container: LightningContainer, ensemble: bool) -> tuple[tuple[ModelE
 
 def _member(container: LightningContainer, checkpoint: Path) -> pl.LightningModule:
     model = container.create_model()
-    model.load_state_dict(read_checkpoint(checkpoint)["state_dict"])
+    take_up(model, read_weights(checkpoint))
     return model
 
 

@@ -24,13 +24,14 @@ import pytorch_lightning as pl
 import torch
 from pytorch_lightning.callbacks import Callback
 from pytorch_lightning.loops.loop import _Loop
+from pytorch_lightning.trainer import call
 from torch.utils._pytree import tree_leaves
 
 from innereye_runtime.job.paths import RunPaths
 from innereye_runtime.training import carried
 from innereye_runtime.training.metrics import split_metrics
 from innereye_runtime.training.seeding import seed_phase
-from innereye_runtime.training.weights import read_checkpoint
+from innereye_runtime.training.weights import read_checkpoint, take_up
 
 log = logging.getLogger("innereye_runtime")
 
@@ -177,11 +178,17 @@ def newest_checkpoint(paths: RunPaths) -> Resumption | None:
 
 
 def take_up_finished(
-    resumption: Resumption, trainer: pl.Trainer, model: pl.LightningModule, data: pl.LightningDataModule
+    resumption: Resumption, trainer: pl.Trainer, model: pl.LightningModule, data: pl.LightningDataModule | None
 ) -> None:
-    """Makes model, data and trainer what they were when training came to its end: evaluation goes on from there."""
+    """Makes model, data, callbacks and trainer what they were when training came to its end: evaluation goes on from
+    there."""
     content = read_checkpoint(resumption.path)
-    model.load_state_dict(content["state_dict"])
+    take_up(model, content)
+    if data is not None and type(data).__qualname__ in content:
+        data.load_state_dict(content[type(data).__qualname__])
+    trainer.strategy.connect(model)
+    call._call_callbacks_on_load_checkpoint(trainer, content)
+    call._call_callbacks_load_state_dict(trainer, content)
     carried.restore(resumption.progress.carried, {"data": data, "model": model})
     # What evaluation logs stands at the epoch and the step at which training ended.
     trainer.fit_loop.load_state_dict(content["loops"]["fit_loop"])

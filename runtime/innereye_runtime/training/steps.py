@@ -46,7 +46,7 @@ from innereye_runtime.training.starting_weights import starting_weights
 from innereye_runtime.training.tracking import azureml_logger
 from innereye_runtime.training.trainer import gpu_hardware, make_loggers, make_trainer, quieten_lightning
 from innereye_runtime.training.unused import tell_unused
-from innereye_runtime.training.weights import read_checkpoint, weights_sha256
+from innereye_runtime.training.weights import read_checkpoint, read_weights, weights_sha256
 
 log = logging.getLogger("innereye_runtime")
 
@@ -162,7 +162,7 @@ def train(run: Run, container: LightningContainer, terminal: IO[str] | None) -> 
         )
     whole_state = resumed is not None or container.resume_training
     if start and not whole_state:
-        model.load_state_dict(read_checkpoint(start[0])["state_dict"])
+        model.load_state_dict(read_weights(start[0])["state_dict"])
     checkpoint = str(start[0]) if start and whole_state else None
     with recorded_load(paths.logs / "load.csv", container.monitoring_interval_seconds):
         trainer.fit(model, datamodule=data, ckpt_path=checkpoint, weights_only=False)

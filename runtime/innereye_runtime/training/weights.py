@@ -5,7 +5,14 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, Final
+
+from innereye_runtime.errors import DataError
+
+if TYPE_CHECKING:
+    import pytorch_lightning as pl
+
+_NO_CHECKPOINT: Final = "weights alone become one by torch.save({'state_dict': model.state_dict()}, FILE)"
 
 
 def weights_sha256(state_dict: Mapping[str, Any]) -> str:
@@ -28,6 +35,27 @@ def weights_sha256(state_dict: Mapping[str, Any]) -> str:
         flat = tensor.detach().cpu().contiguous().reshape(-1)
         digest.update(flat.view(torch.uint8).numpy().data)
     return digest.hexdigest()
+
+
+def take_up(model: pl.LightningModule, content: dict[str, Any]) -> None:
+    """Makes `model` what it was when the checkpoint `content` was saved: its weights, and what it keeps beside them."""
+    model.on_load_checkpoint(content)
+    model.load_state_dict(content["state_dict"])
+
+
+def read_weights(path: Path) -> dict[str, Any]:
+    """The content of a checkpoint that the user names.
+
+    Raises:
+        DataError: it is none.
+    """
+    try:
+        content = read_checkpoint(path)
+    except Exception as error:  # whatever torch.load makes of it
+        raise DataError(f"{path} is no checkpoint: {str(error).partition(chr(10))[0]}", hint=_NO_CHECKPOINT) from error
+    if not isinstance(content, dict) or "state_dict" not in content:
+        raise DataError(f"{path} is no checkpoint of Lightning: it has no 'state_dict'", hint=_NO_CHECKPOINT)
+    return content
 
 
 def read_checkpoint(path: Path) -> dict[str, Any]:
