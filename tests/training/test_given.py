@@ -13,7 +13,14 @@ import torch
 from innereye_runtime.containers.container import LightningContainer
 from innereye_runtime.containers.discovery import Location
 from innereye_runtime.errors import DataError, InnerEyeError
-from innereye_runtime.training.given import SomeBatches, container_class, data_of, model_of
+from innereye_runtime.training.given import (
+    SomeBatches,
+    callbacks_of,
+    container_class,
+    data_of,
+    model_of,
+    trainer_arguments_of,
+)
 
 PLACE = Location("mine", "Mine", Path("/project/mine.py"), 3)
 
@@ -51,6 +58,46 @@ def test_a_model_that_is_none_is_told(model: Any, message: str, hint: str) -> No
         model_of(container(model))
     assert message in str(info.value)
     assert hint in info.value.hint
+
+
+def giving(callbacks: Any = None, arguments: Any = None) -> LightningContainer:
+    class Mine(LightningContainer):
+        def get_callbacks(self) -> Any:
+            return callbacks
+
+        def get_trainer_arguments(self) -> Any:
+            return arguments
+
+    return Mine()
+
+
+@pytest.mark.parametrize(
+    ("given", "message", "hint"),
+    [
+        ([pl.Callback], "Mine.get_callbacks() returned the class Callback, not a Callback", "return Callback(...)"),
+        ({"early": pl.Callback()}, "Mine.get_callbacks() returned a str, not a Callback", "pytorch_lightning.Callback"),
+        (3, "Mine.get_callbacks() returned a int, not a Callback", "pytorch_lightning.Callback"),
+    ],
+)
+def test_a_callback_that_is_none_is_told(given: Any, message: str, hint: str) -> None:
+    with pytest.raises(InnerEyeError) as info:
+        callbacks_of(giving(given))
+    assert str(info.value) == message
+    assert hint in info.value.hint
+
+
+def test_callbacks_may_be_none_one_or_several() -> None:
+    one = pl.Callback()
+    assert [callbacks_of(giving(given)) for given in (None, one, (one, one))] == [[], [one], [one, one]]
+    assert trainer_arguments_of(giving(arguments=None)) == {"callbacks": []}
+    assert trainer_arguments_of(giving(arguments={"callbacks": one, "a": 1})) == {"callbacks": [one], "a": 1}
+
+
+def test_trainer_arguments_that_are_none_are_told() -> None:
+    with pytest.raises(InnerEyeError, match=r"Mine.get_trainer_arguments\(\) returned a list, not a dict"):
+        trainer_arguments_of(giving(arguments=[1]))
+    with pytest.raises(InnerEyeError, match=r"Mine.get_trainer_arguments\(\) returned a str, not a Callback"):
+        trainer_arguments_of(giving(arguments={"callbacks": ["x"]}))
 
 
 def test_a_model_of_the_other_lightning_is_told() -> None:

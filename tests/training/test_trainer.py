@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import logging
 from pathlib import Path
 from typing import Any
@@ -9,10 +10,19 @@ from typing import Any
 import pytest
 from pytorch_lightning.callbacks import Callback, ModelCheckpoint
 from tests.training.harness import train
+from tests.training.models import Model
 from tests.training.test_carried import Container
 
 from innereye_runtime.errors import UsageError
 from innereye_runtime.training.trainer_arguments import container_arguments, known_arguments
+
+
+class ByStep(Model):
+    def training_step(self, batch: Any, batch_idx: int) -> Any:
+        loss = super().training_step(batch, batch_idx)
+        self.log("train/by_step", loss)
+        return loss
+
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # Lightning's remarks on workers and logging intervals
 
@@ -49,12 +59,22 @@ def test_arguments_of_lightning_1_are_taken_as_todays(
         ("resume_from_checkpoint", "x.ckpt", "src_checkpoint"),
         ("auto_lr_find", True, "LearningRateFinder"),
         ("stochastic_weight_avg", True, "StochasticWeightAveraging"),
+        ("multiple_trainloader_mode", "min_size", "CombinedLoader"),
     ],
 )
 def test_what_comes_another_way_today_is_told_with_the_way(name: str, value: Any, remedy: str) -> None:
     with pytest.raises(UsageError, match=f"Mine: '{name}' is a Trainer argument of Lightning 1") as error:
         container_arguments({name: value}, "Mine")
     assert remedy in error.value.hint
+
+
+def test_gradients_accumulated_by_epoch_are_logged_in_every_epoch(tmp_path: Path) -> None:
+    by_epoch = {"accumulate_grad_batches": {1: 3}, "callbacks": Callback()}
+    container = Container(arguments=by_epoch, model=ByStep)
+    container.pl_log_every_n_steps = 50
+    assert train(container, tmp_path).trainer.global_step == 5 + 2 + 2  # of 5 batches
+    rows = list(csv.DictReader((tmp_path / "metrics.csv").open()))
+    assert [row["epoch"] for row in rows if row["train/by_step"]] == ["0", "1", "2"]
 
 
 def test_an_unknown_argument_is_told_with_the_near_match() -> None:

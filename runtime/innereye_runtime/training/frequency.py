@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import pytorch_lightning as pl
 from pytorch_lightning.callbacks import Callback
@@ -13,8 +14,17 @@ class OnceAnEpoch(Callback):
     `pl_log_every_n_steps`: a small dataset's training loss would be missing from metrics.csv and from the curves.
     """
 
-    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+    _asked_for: int | None = None
+
+    def on_train_batch_start(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, batch: Any, batch_idx: int
+    ) -> None:
+        # An epoch's number of steps is known now: callbacks may have changed how many batches make a step.
+        if batch_idx > 0:
+            return
+        if self._asked_for is None:
+            self._asked_for = trainer.log_every_n_steps  # type: ignore[attr-defined]
         batches = trainer.num_training_batches
-        if math.isfinite(batches) and batches > 0:
+        if math.isfinite(batches):
             steps = math.ceil(batches / trainer.accumulate_grad_batches)
-            trainer.log_every_n_steps = min(trainer.log_every_n_steps, steps)  # type: ignore[attr-defined]
+            trainer.log_every_n_steps = min(self._asked_for, steps)  # type: ignore[attr-defined]

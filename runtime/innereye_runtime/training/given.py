@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from inspect import signature
-from typing import cast
+from typing import Any, cast
 
 import pytorch_lightning as pl
 from pytorch_lightning.callbacks import Callback
@@ -66,6 +67,39 @@ def data_of(container: LightningContainer, model: pl.LightningModule) -> pl.Ligh
     if isinstance(data, pl.LightningDataModule) or (data is None and own_loaders):
         return cast(pl.LightningDataModule, data)  # None: Lightning asks the model itself
     raise _wrong(container, "get_data_module", data, "a LightningDataModule", "wrap the data in one")
+
+
+def callbacks_of(container: LightningContainer) -> list[Callback]:
+    """The callbacks that the container gives.
+
+    Raises:
+        InnerEyeError: one of them is none.
+    """
+    given: object = container.get_callbacks()
+    return _callbacks(container, "get_callbacks", given)
+
+
+def trainer_arguments_of(container: LightningContainer) -> dict[str, Any]:
+    """The trainer arguments that the container gives; `callbacks` is a list.
+
+    Raises:
+        InnerEyeError: they are no dict, or one of the callbacks is none.
+    """
+    given: object = container.get_trainer_arguments()
+    if given is not None and not isinstance(given, Mapping):
+        hint = "name each argument, as in return {'gradient_clip_val': 1}"
+        raise _wrong(container, "get_trainer_arguments", given, "a dict", hint)
+    arguments = dict(given or {})
+    return arguments | {"callbacks": _callbacks(container, "get_trainer_arguments", arguments.get("callbacks"))}
+
+
+def _callbacks(container: LightningContainer, method: str, given: object) -> list[Callback]:
+    callbacks: list[Callback] = []
+    for each in () if given is None else given if isinstance(given, Iterable) else (given,):
+        if not isinstance(each, Callback):
+            raise _wrong(container, method, each, "a Callback", "derive it from pytorch_lightning.Callback")
+        callbacks.append(each)
+    return callbacks
 
 
 class SomeBatches(Callback):

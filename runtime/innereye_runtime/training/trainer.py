@@ -15,6 +15,7 @@ from pytorch_lightning.loggers.logger import Logger
 from innereye_runtime.errors import PreflightError
 from innereye_runtime.job.paths import RunPaths
 from innereye_runtime.manifest.model import Gpus
+from innereye_runtime.training.given import callbacks_of, trainer_arguments_of
 from innereye_runtime.training.lightning1 import adapt_callback
 from innereye_runtime.training.metrics import MetricsTable
 from innereye_runtime.training.trainer_arguments import container_arguments, known_arguments
@@ -105,9 +106,10 @@ def make_trainer(
     if gpus != "none" and container.max_num_gpus > 0 and isinstance(arguments["devices"], int):
         arguments["devices"] = min(arguments["devices"], container.max_num_gpus)
     where = f"{type(container).__name__}.get_trainer_arguments()"
-    own = container_arguments(container.get_trainer_arguments() or {}, where)
+    own = container_arguments(trainer_arguments_of(container), where)
     given = known_arguments(manifest_arguments, "the manifest's trainer.arguments")
-    callbacks = [*callbacks, *_callbacks(container.get_callbacks()), *_callbacks(own.pop("callbacks", None))]
+    given_callbacks = [*callbacks_of(container), *own.pop("callbacks")]
+    callbacks = [*callbacks, *(adapt_callback(each) for each in given_callbacks)]
     _keep_apart(callbacks, paths)
     if epochs_given:
         own.pop("max_epochs", None)
@@ -141,12 +143,6 @@ def _keep_apart(callbacks: Sequence[Callback], paths: RunPaths) -> None:
                 callback.CHECKPOINT_NAME_LAST = f"{type(callback).__name__}-last"
                 if callback.filename in (paths.best_checkpoint.stem, paths.last_checkpoint.stem):
                     callback.filename = f"{type(callback).__name__}-{callback.filename}"
-
-
-def _callbacks(value: Any) -> list[Callback]:
-    if value is None:
-        return []
-    return [adapt_callback(each) for each in ([value] if isinstance(value, Callback) else value)]
 
 
 def gpu_hardware() -> list[dict[str, Any]]:

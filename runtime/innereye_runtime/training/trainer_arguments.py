@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 import pytorch_lightning as pl
+from pytorch_lightning.callbacks import GradientAccumulationScheduler
 
 from innereye_runtime.errors import UsageError
 from innereye_runtime.manifest.rules import OWNED
@@ -46,6 +47,7 @@ _REFUSED: Final[dict[str, str]] = {
     "auto_lr_find": "return a LearningRateFinder from get_callbacks",
     "auto_scale_batch_size": "return a BatchSizeFinder from get_callbacks",
     "stochastic_weight_avg": "return a StochasticWeightAveraging from get_callbacks",
+    "multiple_trainloader_mode": "return a CombinedLoader from train_dataloader",
     "truncated_bptt_steps": "split the sequence in training_step, with automatic_optimization = False",
 }
 """Arguments of Lightning 1 whose effect comes another way today; without a value they are left out."""
@@ -61,12 +63,15 @@ def container_arguments(arguments: Mapping[str, Any], where: str) -> dict[str, A
     for name, value in arguments.items():
         if name in _LEFT_OUT or (name == "accelerator" and value in _STRATEGIES):
             log.info("%s: '%s' is left out; %s", where, name, _LEFT_OUT.get(name, _COMPUTE))
+        elif name == "accumulate_grad_batches" and isinstance(value, Mapping):
+            log.info("%s: '%s' by epoch is taken as a GradientAccumulationScheduler", where, name)
+            result["callbacks"] = [*arguments.get("callbacks", ()), GradientAccumulationScheduler(dict(value))]
         elif name in _TODAY:
             today, convert = _TODAY[name]
             log.info("%s: '%s' is a Trainer argument of Lightning 1; taken as '%s'", where, name, today)
             result[today] = convert(value)
         elif name not in _REFUSED:
-            result[name] = value
+            result.setdefault(name, value)
         elif value:
             message = f"{where}: '{name}' is a Trainer argument of Lightning 1, which today's has not"
             raise UsageError(message, hint=_REFUSED[name])
