@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 import sys
@@ -12,7 +13,7 @@ import os, subprocess, sys
 from pathlib import Path
 from innereye_runtime.training.console import recorded_console
 with recorded_console(Path(sys.argv[1])):
-    print("by python")
+    print("by python", flush=True)
     print("to stderr", file=sys.stderr)
     os.write(1, b"by descriptor: \\xff\\xc3\\r50%\\r100%\\n")
     subprocess.run(["sh", "-c", "echo by a child; echo its stderr >&2"])
@@ -53,3 +54,17 @@ def test_a_child_that_lives_on_does_not_hold_the_run_up(tmp_path: Path) -> None:
         assert process.stdout is not None
         assert process.stdout.read().endswith(b"afterwards\n")
         assert process.wait(10) == 0
+
+
+def test_a_reader_that_has_gone_stops_neither_the_run_nor_its_log(tmp_path: Path) -> None:
+    log = tmp_path / "console.log"
+    reader, writer = os.pipe()
+    os.close(reader)
+    script = SCRIPT.replace("flush=True)", "flush=True)\n    time.sleep(0.5)")
+    script = "import time\n" + script.replace('print("afterwards")', "")
+    command = [sys.executable, "-c", script]
+    done = subprocess.run([*command, str(log), "end"], stdout=writer, stderr=subprocess.PIPE, timeout=60)
+    os.close(writer)
+    assert b"BrokenPipe" not in done.stderr, done.stderr
+    assert done.returncode == 0
+    assert sorted(log.read_bytes().splitlines()) == sorted((STDOUT + STDERR).splitlines())

@@ -7,7 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 _DRAIN_SECONDS = 5
@@ -19,16 +19,21 @@ def recorded_console(log: Path) -> Iterator[None]:
 
     The copying is done by two `tee` processes, so what was printed up to a crash or a hard kill of this one is kept
     too. They ignore SIGINT (`-i`) and live in a process group of their own: they end when the last writer has closed.
+    Where nobody reads what was printed any more (`| head`), the log goes on.
     """
     log.parent.mkdir(parents=True, exist_ok=True)
-    sys.stdout.flush()
-    sys.stderr.flush()
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(BrokenPipeError):  # what could not be written stays in the buffer, and goes to the log
+            stream.flush()
     saved = {descriptor: os.dup(descriptor) for descriptor in (1, 2)}
     copiers = []
     for descriptor, original in saved.items():
         read_end, write_end = os.pipe()
         command = ["tee", "-i", "-a", str(log)]
-        copiers.append(subprocess.Popen(command, stdin=read_end, stdout=original, process_group=0))
+        # SIGPIPE stays ignored, as Python has it: a `tee` that it ends would take the log with it.
+        copiers.append(
+            subprocess.Popen(command, stdin=read_end, stdout=original, process_group=0, restore_signals=False)
+        )
         os.close(read_end)
         os.dup2(write_end, descriptor)
         os.close(write_end)
