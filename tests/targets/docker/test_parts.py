@@ -6,6 +6,8 @@ import os
 import signal
 import subprocess
 import sys
+import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -16,6 +18,7 @@ from innereye_runtime.job.paths import RunPaths
 from innereye_runtime.job.provenance import Code
 from innereye_runtime.job.record import RunRecord
 from innereye_runtime.manifest.units import Memory
+from innereye_runtime.targets.docker import output
 from innereye_runtime.targets.docker.client import RefusedError
 from innereye_runtime.targets.docker.end import End, close_record, end_of
 from innereye_runtime.targets.docker.engine import own_error
@@ -127,6 +130,45 @@ def test_output_is_copied_byte_for_byte_and_a_reader_that_has_gone_stops_nothing
     assert len(taken) == len(pieces)
     for descriptor in (out, err, writer):
         os.close(descriptor)
+
+
+def test_a_slow_reader_gets_all_of_the_output(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(output, "_QUIET_SECONDS", 0.5)
+    reader, writer = os.pipe()
+    os.set_blocking(writer, False)  # as another program that shares it may have left it
+    size = 300_000
+    taken: list[bytes] = []
+
+    def read() -> None:
+        time.sleep(1.5)  # longer than an engine that is quiet is listened to
+        while sum(map(len, taken)) < size:
+            taken.append(os.read(reader, 1 << 16))
+
+    thread = threading.Thread(target=read)
+    thread.start()
+    OutputCopy([(bytes(size // 10), None)] * 10, stdout=writer, stderr=2).finish()
+    os.close(writer)
+    thread.join(timeout=10)
+    assert sum(map(len, taken)) == size
+    os.close(reader)
+
+
+def test_a_reader_that_takes_nothing_holds_nobody_who_asked_for_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(output, "_QUIET_SECONDS", 0.5)
+    reader, writer = os.pipe()
+    OutputCopy([(bytes(1 << 20), None)], stdout=writer, stderr=2).finish(lambda: True)
+    os.close(reader)  # which ends the thread
+    time.sleep(0.1)
+    os.close(writer)
+
+
+def test_a_full_disk_below_the_output_stops_nothing() -> None:
+    full = os.open("/dev/full", os.O_WRONLY)
+    taken = []
+    pieces = [(b"one", None), (b"two", None)]
+    OutputCopy((taken.append(piece) or piece for piece in pieces), stdout=full, stderr=2).finish()
+    assert len(taken) == len(pieces)
+    os.close(full)
 
 
 def test_a_launcher_is_known_from_a_later_process_with_its_number() -> None:

@@ -3,40 +3,60 @@
 from __future__ import annotations
 
 import os
+import select
 import threading
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 
 from innereye_runtime.targets.docker.client import Chunk
+
+_STEP_SECONDS = 0.2
+_QUIET_SECONDS = 10
+"""How long an engine that sends nothing more of a container that has ended is listened to."""
 
 
 class OutputCopy:
     """A thread that writes standard output and standard error to two descriptors until the container closes them."""
 
     def __init__(self, chunks: Iterable[Chunk], *, stdout: int, stderr: int) -> None:
+        self._is_writing = False
         self._thread = threading.Thread(target=self._copy, args=(chunks, (stdout, stderr)), daemon=True)
         self._thread.start()
 
-    def finish(self) -> None:
-        """Waits for the last bytes of a container that has ended."""
-        self._thread.join(timeout=10)
+    def finish(self, hurried: Callable[[], bool] = lambda: False) -> None:
+        """Waits for the last bytes of a container that has ended, and for a slow reader to take them, unless `hurried`
+        says that somebody asked for the end.
+        """
+        quiet = 0.0
+        while quiet < _QUIET_SECONDS:
+            self._thread.join(_STEP_SECONDS)
+            if not self._thread.is_alive():
+                return
+            quiet = 0.0 if self._is_writing and not hurried() else quiet + _STEP_SECONDS
 
-    @staticmethod
-    def _copy(chunks: Iterable[Chunk], descriptors: tuple[int, int]) -> None:
+    def _copy(self, chunks: Iterable[Chunk], descriptors: tuple[int, int]) -> None:
         open_ones = set(descriptors)
         with suppress(ConnectionError):  # the engine is gone, which the wait for the container's end tells
             for chunk in chunks:
+                self._is_writing = True
                 for data, descriptor in zip(chunk, descriptors, strict=True):
                     if data and descriptor in open_ones and not write_all(descriptor, data):
                         open_ones.discard(descriptor)
+                self._is_writing = False
 
 
 def write_all(descriptor: int, data: bytes) -> bool:
-    """True when all of `data` was written; False where nobody reads any more (`| head`): no reason to stop a job."""
+    """True when all of `data` was written; False where nobody takes any more (`| head`, a full disk): no reason to stop
+    a job.
+    """
     view = memoryview(data)
     while view:
         try:
             view = view[os.write(descriptor, view) :]
-        except BrokenPipeError:
+        except BlockingIOError:  # another process that has it too does not want to wait for it; this one has to
+            room = select.poll()
+            room.register(descriptor, select.POLLOUT)
+            room.poll()
+        except OSError:
             return False
     return True

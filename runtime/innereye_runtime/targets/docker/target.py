@@ -203,7 +203,7 @@ class Container:
             if asked.signum is not None:
                 self.signal(asked.signum)
             self._client.post(f"{self._place}/wait", timeout=None)
-            output.finish()
+            output.finish(lambda: asked.made)
         finally:
             ended.set()
         state: dict[str, Any] = self._client.get(f"{self._place}/json")["State"]
