@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -77,6 +79,50 @@ def test_the_last_line_is_the_run_folder_and_the_users_exit_code_is_passed_throu
     done = project.run("tiny.yaml", "--misbehaviour=exit")
     assert done.exit_code == 42
     assert json.loads((Path(done.stdout.splitlines()[-1]) / "run.json").read_text())["exit_code"] == 42
+
+
+@pytest.mark.parametrize(
+    ("redirection", "unbuffered"),
+    [
+        ("> >(exit)", ""),
+        ("> >(exit)", "1"),
+        ("2> >(exit)", ""),
+        (">&-", ""),
+        ("<&- 2>&-", ""),
+        ("> /dev/full", ""),
+    ],
+)
+def test_the_exit_code_is_the_users_wherever_the_output_goes(
+    project: Project, needs: Callable[..., None], redirection: str, unbuffered: str
+) -> None:
+    needs("bash")
+    words = " ".join(project.command("tiny.yaml", "--misbehaviour=exit"))
+    done = subprocess.run(
+        ["bash", "-c", f"{words} {redirection}"],
+        cwd=project.root,
+        capture_output=True,
+        text=True,
+        env={**os.environ, "PYTHONUNBUFFERED": unbuffered},
+        timeout=120,
+    )
+    assert done.returncode == 42, done.stderr
+    assert "Errno" not in done.stderr
+    if "full" in redirection:
+        (told,) = [line for line in done.stderr.splitlines() if "innereye" not in line and "can't be written" in line]
+        assert str(project.root / "outputs") in told
+
+
+def test_a_full_disk_below_standard_output_is_told(project: Project, needs: Callable[..., None]) -> None:
+    needs("bash")
+    words = " ".join(project.command("--version"))
+    done = subprocess.run(
+        ["bash", "-c", f"{words} > /dev/full"],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "PYTHONUNBUFFERED": ""},
+    )
+    assert done.returncode == 3
+    assert done.stderr == "error: standard output can't be written: No space left on device\n"
 
 
 def test_verify(run: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from innereye_runtime.cli.job import JobArguments, job_parser, resolved_job
 from innereye_runtime.cli.parser import Parser
-from innereye_runtime.cli.terminal import guarded, show_diagnostics, shown_log
+from innereye_runtime.cli.terminal import answer, guarded, show_diagnostics, shown_log
 from innereye_runtime.errors import InnerEyeError
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ def run(argv: Sequence[str]) -> int:
         return start(job, as_json=arguments.json)
     except InnerEyeError as error:
         if arguments.json:
-            print(json.dumps({**NO_RUN, "state": "failed", "exit_code": int(error.exit_code)}))
+            answer(json.dumps({**NO_RUN, "state": "failed", "exit_code": int(error.exit_code)}))
         raise
 
 
@@ -71,7 +71,7 @@ def start(job: Job, *, as_json: bool = False) -> int:
     with shown_log():  # a dataset may have to be fetched first
         handle = target.submit(target.plan(job), stdout=2 if as_json else 1)
     exit_code = handle.wait()
-    print(json.dumps(outcome(handle.run, exit_code)) if as_json else handle.run)
+    answer(json.dumps(outcome(handle.run, exit_code)) if as_json else handle.run)
     return exit_code
 
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, TextIO
 
-from innereye_runtime.errors import ExitCode, InnerEyeError, ManifestError
+from innereye_runtime.errors import ExitCode, InnerEyeError, ManifestError, PreflightError
 
 if TYPE_CHECKING:
     from innereye_runtime.manifest.diagnostics import Diagnostic
@@ -17,19 +17,63 @@ BOLD, RED, YELLOW, CYAN, DIM, RESET = "\33[1m", "\33[1;31m", "\33[1;33m", "\33[3
 
 
 def guarded(action: Callable[[], int]) -> int:
-    """The exit code of `action`. Its errors are shown on standard error; one that is not ours is a bug, and passes."""
+    """The exit code of `action`. Its errors are shown on standard error; one that is not ours is a bug, and passes.
+
+    A reader of either stream who has gone (`| head`) changes nothing of it.
+    """
+    _open_standard_streams()
     try:
         code = action()
-        sys.stdout.flush()
     except InnerEyeError as error:
-        return show_error(error)
+        code = show_error(error)
     except KeyboardInterrupt:
-        return ExitCode.INTERRUPTED
+        code = ExitCode.INTERRUPTED
     except BrokenPipeError:
-        # The reader (`| head`) has gone; without this, the interpreter complains when it flushes at its end.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _discard(sys.stdout)
         return ExitCode.DONE
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        _discard(sys.stdout)
+    except OSError as error:
+        _discard(sys.stdout)
+        return code or show_error(PreflightError(_unwritable(error)))
     return code
+
+
+def answer(text: str) -> None:
+    """Writes the result of a job to standard output. Where that can't be written any more the job is done all the same,
+    so nothing is raised: a reader who has gone is left alone, and a full disk is told.
+    """
+    try:
+        print(text, flush=True)
+    except BrokenPipeError:
+        _discard(sys.stdout)
+    except OSError as error:
+        _discard(sys.stdout)
+        say(f"{paint('error:', RED, sys.stderr)} {_unwritable(error)}; it would have been: {text}")
+
+
+def _unwritable(error: OSError) -> str:
+    return f"standard output can't be written: {error.strerror}"
+
+
+def _open_standard_streams() -> None:
+    """Opens /dev/null for each standard stream that is closed (`>&-`): the next file or socket would get its number,
+    and all that is printed.
+    """
+    for descriptor, name, mode in ((0, "stdin", "r"), (1, "stdout", "w"), (2, "stderr", "w")):
+        try:
+            os.fstat(descriptor)
+        except OSError:
+            os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)  # gets the lowest number that is free
+        if getattr(sys, name) is None:
+            setattr(sys, name, os.fdopen(descriptor, mode, closefd=False))
+
+
+def _discard(stream: TextIO) -> None:
+    """Lets what is still to come go nowhere; without this, the interpreter complains when it flushes at its end."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 def colourful(stream: TextIO, environ: Mapping[str, str] | None = None) -> bool:
@@ -62,7 +106,7 @@ def show_diagnostics(diagnostics: Sequence[Diagnostic]) -> None:
     if diagnostics:
         from innereye_runtime.manifest.rendering import render
 
-        sys.stderr.write(render(diagnostics, "text", colour=colourful(sys.stderr)).rstrip("\n") + "\n")
+        say(render(diagnostics, "text", colour=colourful(sys.stderr)).rstrip("\n"))
 
 
 @contextmanager
@@ -80,5 +124,8 @@ def shown_log() -> Iterator[None]:
 
 
 def say(text: str) -> None:
-    """Writes a line to standard error, where everything goes that is no result."""
-    print(text, file=sys.stderr, flush=True)
+    """Writes a line to standard error, where everything goes that is no result. Nobody has to be there to read it."""
+    try:
+        print(text, file=sys.stderr, flush=True)
+    except OSError:
+        _discard(sys.stderr)
