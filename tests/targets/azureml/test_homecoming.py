@@ -4,7 +4,12 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import re
+import subprocess
+import sys
+import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, cast
 
@@ -12,9 +17,10 @@ import pytest
 from tests.data.store import Azurite
 
 from innereye_runtime.data.outputs import verify, write_outputs
-from innereye_runtime.errors import ExitCode, OutputError
+from innereye_runtime.errors import ExitCode, OutputError, PreflightError, UsageError
 from innereye_runtime.job.paths import RunPaths
 from innereye_runtime.job.record import RunRecord
+from innereye_runtime.targets.azureml import homecoming
 from innereye_runtime.targets.azureml.homecoming import Place, bring_home, send_out
 from innereye_runtime.targets.azureml.outcome import exit_code_of
 from innereye_runtime.targets.azureml.session import Session
@@ -119,3 +125,80 @@ def test_a_complete_job_without_its_list_of_files_is_not_complete(session: Sessi
     with pytest.raises(OutputError, match=r"has no outputs\.json"):
         exit_code_of("Completed", tmp_path / "home")
     assert exit_code_of("Canceled", tmp_path / "home") == ExitCode.STOPPED
+
+
+def test_what_is_in_the_way_is_named(session: Session, run: Path, tmp_path: Path) -> None:
+    send_out(session, run, PLACE)
+    for name, is_folder in (("run.json", True), ("checkpoints", False)):
+        home = tmp_path / f"home with {name}"
+        home.mkdir()
+        (home / name).mkdir() if is_folder else (home / name).touch()
+        with pytest.raises(UsageError, match=re.escape(str(home / name))) as raised:
+            bring_home(session, PLACE, home)
+        assert "--to" in raised.value.hint
+    (tmp_path / "file").touch()
+    with pytest.raises(UsageError, match="file/home"):
+        bring_home(session, PLACE, tmp_path / "file" / "home")
+
+
+def test_a_disk_that_fills_on_the_way_home_is_told_and_what_came_stays(
+    session: Session, run: Path, small_disk: Callable[[str], Path]
+) -> None:
+    (run / "large").write_bytes(bytes(1 << 20))
+    write_outputs(run)
+    send_out(session, run, PLACE)
+    home = small_disk("256k") / "home"
+    with pytest.raises(PreflightError, match="disk full"):
+        bring_home(session, PLACE, home)
+    assert sorted(str(path.relative_to(home)) for path in home.rglob("*") if path.is_file()) == [
+        "checkpoints/best.ckpt",
+        "run.json",
+    ]
+
+
+def test_two_who_bring_one_folder_home_take_turns(
+    session: Session, run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    send_out(session, run, PLACE)
+    steps: list[str] = []
+    listed, verified = homecoming._list, homecoming.verify
+
+    def slow_list(*words: Any) -> Any:
+        steps.append("begins")
+        time.sleep(0.3)
+        return listed(*words)
+
+    def noted_verify(folder: Path) -> Any:
+        steps.append("ends")
+        return verified(folder)
+
+    monkeypatch.setattr(homecoming, "_list", slow_list)
+    monkeypatch.setattr(homecoming, "verify", noted_verify)
+    with ThreadPoolExecutor(2) as pool:
+        brought = list(pool.map(lambda _: bring_home(session, PLACE, tmp_path / "home"), range(2)))
+    assert brought == [3, 3]
+    assert steps == ["begins", "ends"] * 2
+
+
+OTHER_KINDS = """
+from azure.ai.ml.entities import AzureDataLakeGen2Datastore, AzureFileDatastore
+from innereye_runtime.errors import PreflightError
+from innereye_runtime.targets.azureml.session import Session
+
+for store in (
+    AzureFileDatastore(name="files", account_name="store", file_share_name="share"),
+    AzureDataLakeGen2Datastore(name="lake", account_name="store", filesystem="share"),
+):
+    try:
+        Session("subscription", "group", "workspace")._open(store)
+    except PreflightError as error:
+        print(error)
+"""
+
+
+def test_a_datastore_of_another_kind_is_told(needs: Callable[..., None]) -> None:
+    needs("azure")
+    done = subprocess.run([sys.executable, "-W", "ignore", "-c", OTHER_KINDS], capture_output=True, text=True)
+    assert done.stdout.splitlines() == [
+        f"datastore {name} is no container of blobs, which a run folder needs" for name in ("files", "lake")
+    ], done.stderr

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import contextlib
+import errno
+import fcntl
 import hashlib
 import json
+import os
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from innereye_runtime.data.outputs import verify
-from innereye_runtime.errors import OutputError
+from innereye_runtime.errors import OutputError, PreflightError, UsageError
 from innereye_runtime.job.paths import RunPaths
 from innereye_runtime.targets.azureml.session import Session
 
@@ -65,12 +68,50 @@ def bring_home(session: Session, place: Place, folder: Path) -> int:
     """The number of files that are now in `folder` as they are at `place`; those that were there already are not
     fetched.
 
-    outputs.json comes last, so that a folder that has it is whole.
+    outputs.json comes last, so that a folder that has it is whole. Who brings the same folder at the same time waits.
 
     Raises:
         OutputError: a file can't be brought, or is not what outputs.json says.
-        PreflightError: the datastore can't be reached.
+        PreflightError: the datastore can't be reached, or the disk is full here.
+        UsageError: something of this machine is in the way of a file.
     """
+    try:
+        with _alone(folder):
+            return _bring_home(session, place, folder)
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise PreflightError(
+                f"disk full: the run folder {folder} can't be brought here",
+                hint="free some space and download it again: the files that are here already stay",
+            ) from error
+        if error.filename is None:
+            raise
+        raise UsageError(
+            f"the run folder {folder} can't be brought here: {error.filename2 or error.filename}: {error.strerror}",
+            hint="move away what is there, or name another folder with innereye-run download --to",
+        ) from error
+
+
+@contextlib.contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """While it is open, this process is the only one of this machine that brings `folder` here. It is there for that;
+    one that was not and stays empty goes again.
+    """
+    is_new = not folder.exists()
+    folder.mkdir(parents=True, exist_ok=True)
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        with contextlib.suppress(OSError):  # a file system that has no such locks
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        if is_new:
+            with contextlib.suppress(OSError):  # not empty
+                folder.rmdir()
+        os.close(descriptor)
+
+
+def _bring_home(session: Session, place: Place, folder: Path) -> int:
     listed = RunPaths(folder).outputs_json
     blobs = _list(session, place, folder)
     last = [blob for blob in blobs if blob.target == listed]

@@ -125,6 +125,11 @@ class Session:
     def _open(self, store: Any) -> ContainerClient:
         from azure.storage.blob import ContainerClient, ExponentialRetry
 
+        if getattr(store, "container_name", None) is None:
+            raise PreflightError(
+                f"datastore {store.name} is no container of blobs, which a run folder needs",
+                hint="name one in compute.azureml.datastore, or leave that out for workspaceblobstore",
+            )
         account = f"{store.protocol}://{store.account_name}.blob.{store.endpoint}"
         secret = getattr(store.credentials, "account_key", None) or getattr(store.credentials, "sas_token", None)
         return ContainerClient(
