@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from innereye_runtime.cli.parser import Parser
-from innereye_runtime.errors import ExitCode, InnerEyeError, UsageError
+from innereye_runtime.errors import ExitCode, InnerEyeError, PreflightError, UsageError
 from innereye_runtime.targets.azureml.address import is_address
 
 
@@ -36,8 +36,15 @@ def parser() -> Parser:
 
 def run(argv: Sequence[str]) -> int:
     arguments, _ = parser().read(argv, Arguments())
-    if is_address(arguments.run):
-        return _of_job(arguments)
+    try:
+        return _of_job(arguments) if is_address(arguments.run) else _of_run(arguments)
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        raise PreflightError(f"the log can't be shown: {error.strerror or error}") from error
+
+
+def _of_run(arguments: Arguments) -> int:
     kept = Path(arguments.run) / "logs" / "console.log"
     try:
         _from_container(arguments)
@@ -77,10 +84,10 @@ def _from_container(arguments: Arguments) -> None:
 
 
 def _write(stdout: bytes | None, stderr: bytes | None, *, as_json: bool) -> None:
-    from innereye_runtime.targets.docker.output import write_all
+    from innereye_runtime.targets.writing import write_all
 
     for data, descriptor, stream in ((stdout, 1, "stdout"), (stderr, 2, "stderr")):
         if data and as_json:
             print(json.dumps({"stream": stream, "text": data.decode(errors="replace")}), flush=True)
-        elif data and not write_all(descriptor, data):
-            raise BrokenPipeError
+        elif data:
+            write_all(descriptor, data)

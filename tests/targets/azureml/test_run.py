@@ -152,6 +152,29 @@ def test_who_stops_following_is_told_how_to_go_on(project: Project, cloud_for: C
         assert [call for call in cloud.calls if "listSecrets" in call.request.path] == []
 
 
+def test_a_job_is_followed_to_its_end_where_nobody_reads_what_is_told(project: Project, cloud: Any) -> None:
+    environment = {**os.environ, **cloud.environment()}
+    reader, writer = os.pipe()
+    os.close(reader)
+    command = project.command("--target", "azureml", "tiny.yaml", *SLOW)
+    with subprocess.Popen(
+        command, cwd=project.root, env=environment, text=True, stdout=subprocess.PIPE, stderr=writer
+    ) as follower:
+        assert follower.stdout
+        assert next(line for line in follower.stdout if line.startswith("epoch 1 "))
+        listed = json.loads(project.run("ps", "--target", "azureml", "--json", environment=environment).stdout)
+        (address,) = [one["address"] for one in listed if one["address"].endswith(newest(cloud).name)]
+        # Who only looks at the log ends with the one who reads it.
+        logs = subprocess.run(project.command("logs", "-f", address), env=environment, stdout=writer, timeout=60)
+        assert logs.returncode == 0
+        assert not newest(cloud).is_over
+        os.close(writer)
+        project.run("stop", address, environment=environment)
+        result = ended(follower)
+    assert result.exit_code == 143
+    assert result.record["state"] == "stopped"
+
+
 def preempt_after(child: subprocess.Popen[str], cloud: Any, epoch: int) -> None:
     """Takes the newest job's machine away once its log says that an epoch is done."""
     assert child.stdout

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import threading
 import time
@@ -27,9 +26,11 @@ class DetachedError(Exception):
         self.signum = signum
 
 
-def follow(session: Session, job: str, log: LogReader, *, stdout: int, tell: Callable[[str], None]) -> str:
-    """The state that the job ended in. What is new in its `log` goes to the descriptor `stdout`; `tell` gets a line for
-    each state before it runs.
+def follow(
+    session: Session, job: str, log: LogReader, *, write: Callable[[bytes], None], tell: Callable[[str], None]
+) -> str:
+    """The state that the job ended in. What is new in its `log` goes to `write`; `tell` gets a line for each state
+    before it runs.
 
     Raises:
         DetachedError: SIGINT or SIGTERM came.
@@ -46,7 +47,7 @@ def follow(session: Session, job: str, log: LogReader, *, stdout: int, tell: Cal
                     tell(f"{job}: {status}")
                 # The log is read after the state: of a job that is over, this reads the whole of it.
                 for piece in log.read():
-                    write_all(stdout, piece)
+                    write(piece)
                 answered = time.monotonic()
             except UnreachableError:
                 if time.monotonic() - answered > PATIENCE_SECONDS:
@@ -85,13 +86,3 @@ def _interruptible() -> Iterator[_Interruption]:
     finally:
         for signum, handler in previous.items():
             signal.signal(signum, handler)
-
-
-def write_all(descriptor: int, data: bytes) -> None:
-    """Writes all of `data`; a reader that has gone is no reason to stop following."""
-    view = memoryview(data)
-    try:
-        while view:
-            view = view[os.write(descriptor, view) :]
-    except BrokenPipeError:
-        return

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
 from innereye_runtime.errors import OutputError, UsageError
 from innereye_runtime.targets.azureml.address import Address
-from innereye_runtime.targets.azureml.following import follow, write_all
+from innereye_runtime.targets.azureml.following import follow
 from innereye_runtime.targets.azureml.history import failure_of
 from innereye_runtime.targets.azureml.homecoming import Place, bring_home, is_empty
 from innereye_runtime.targets.azureml.logs import LogReader
@@ -18,6 +19,7 @@ from innereye_runtime.targets.azureml.plan import OUTPUT
 from innereye_runtime.targets.azureml.session import OVER, Session, state_of
 from innereye_runtime.targets.azureml.submission import RUN_TAG
 from innereye_runtime.targets.azureml.target import cancel, tell
+from innereye_runtime.targets.writing import write_all
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,11 +92,12 @@ def print_log(session: Session, address: Address, *, goes_on: bool, stdout: int)
 
     Raises:
         DetachedError: SIGINT or SIGTERM came while it went on.
+        OSError: nobody reads there any more, or it can't be written.
         PreflightError: there is no such job, or the service can't be asked.
     """
     log = LogReader(session, address.job)
     if goes_on:
-        follow(session, address.job, log, stdout=stdout, tell=tell)
+        follow(session, address.job, log, write=partial(write_all, stdout), tell=tell)
         return
     session.job(address.job)
     for piece in log.read():

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -23,6 +24,7 @@ from innereye_runtime.targets.azureml.session import Session
 from innereye_runtime.targets.azureml.snapshot import Snapshot, take_snapshot
 from innereye_runtime.targets.azureml.submission import new_submission, submit
 from innereye_runtime.targets.supervision import RetryBudget, secret_values
+from innereye_runtime.targets.writing import write_all
 
 if TYPE_CHECKING:
     from azure.ai.ml import MLClient
@@ -96,7 +98,7 @@ class AzureMLHandle:
         log = LogReader(self._session, self._address.job)
         while True:
             try:
-                return follow(self._session, self._address.job, log, stdout=self._stdout, tell=tell)
+                return follow(self._session, self._address.job, log, write=self._print, tell=tell)
             except DetachedError as detached:
                 if detached.signum != signal.SIGINT or not (os.isatty(0) and os.isatty(2)):
                     raise
@@ -106,6 +108,10 @@ class AzureMLHandle:
                         tell(f"{self._address.job}: asked to save a checkpoint and end")
                     case "d":
                         raise
+
+    def _print(self, piece: bytes) -> None:
+        with suppress(OSError):  # nobody takes it any more (`| head`): the job goes on, and its folder has to come home
+            write_all(self._stdout, piece)
 
     def _submit(self) -> Address:
         values = secret_values(self._plan.secrets, os.environ)
@@ -170,9 +176,9 @@ def cancel(session: Session, job: str, *, waits: bool = True) -> None:
 
 
 def tell(text: str) -> None:
-    """Writes a line about the job, which is none of its own log, to standard error."""
-    sys.stderr.write(f"{text}\n")
-    sys.stderr.flush()
+    """Writes a line about the job, which is none of its own log, to standard error, where somebody reads it."""
+    with suppress(OSError):
+        write_all(2, f"{text}\n".encode(errors="backslashreplace"))
 
 
 def _ask(question: str) -> str:

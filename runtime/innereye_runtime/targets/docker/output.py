@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import os
-import select
 import threading
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 
 from innereye_runtime.targets.docker.client import Chunk
+from innereye_runtime.targets.writing import write_all
 
 _STEP_SECONDS = 0.2
 _QUIET_SECONDS = 10
@@ -40,23 +39,9 @@ class OutputCopy:
             for chunk in chunks:
                 self._is_writing = True
                 for data, descriptor in zip(chunk, descriptors, strict=True):
-                    if data and descriptor in open_ones and not write_all(descriptor, data):
-                        open_ones.discard(descriptor)
+                    if data and descriptor in open_ones:
+                        try:
+                            write_all(descriptor, data)
+                        except OSError:  # nobody takes any more (`| head`, a full disk): no reason to stop a job
+                            open_ones.discard(descriptor)
                 self._is_writing = False
-
-
-def write_all(descriptor: int, data: bytes) -> bool:
-    """True when all of `data` was written; False where nobody takes any more (`| head`, a full disk): no reason to stop
-    a job.
-    """
-    view = memoryview(data)
-    while view:
-        try:
-            view = view[os.write(descriptor, view) :]
-        except BlockingIOError:  # another process that has it too does not want to wait for it; this one has to
-            room = select.poll()
-            room.register(descriptor, select.POLLOUT)
-            room.poll()
-        except OSError:
-            return False
-    return True

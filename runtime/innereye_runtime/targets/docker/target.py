@@ -8,7 +8,7 @@ import signal
 import socket
 import threading
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -24,12 +24,13 @@ from innereye_runtime.targets.docker.client import EngineClient, RefusedError
 from innereye_runtime.targets.docker.end import End, close_record, end_of
 from innereye_runtime.targets.docker.engine import create, digest_of, translated
 from innereye_runtime.targets.docker.launch import launch_file
-from innereye_runtime.targets.docker.output import OutputCopy, write_all
+from innereye_runtime.targets.docker.output import OutputCopy
 from innereye_runtime.targets.docker.processes import this_process
 from innereye_runtime.targets.docker.request import Caller, DockerPlan, container_name, plan_for
 from innereye_runtime.targets.doctor import require
 from innereye_runtime.targets.doctor.subject import Subject
 from innereye_runtime.targets.supervision import RetryBudget, StopRequest, secret_values, supervised
+from innereye_runtime.targets.writing import write_all
 
 if TYPE_CHECKING:
     from innereye_runtime.data.bringing import Brought
@@ -145,7 +146,9 @@ class DockerHandle:
         if told and end.exit_code > 128 and not asked.made:  # by another rank than the one that was killed
             end = End(exit_code=told, reason="")
         # The last lines of the job's output, which the job could not write.
-        write_all(2, close_record(self._paths, end, model=self._plan.model_name).encode())
+        told_late = close_record(self._paths, end, model=self._plan.model_name).encode()
+        with suppress(OSError):  # nobody reads it here; it stands in the folder
+            write_all(2, told_late)
         return end
 
     @contextmanager
