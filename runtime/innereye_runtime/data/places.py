@@ -12,13 +12,21 @@ from pathlib import Path
 from innereye_runtime.errors import UsageError
 
 
+def home() -> Path:
+    """The user's home folder; `/` for a user who has none, as a container engine has it too."""
+    try:
+        return Path.home()
+    except RuntimeError:  # no HOME, and no entry in the list of users
+        return Path("/")
+
+
 def cache_home() -> Path:
     """`innereye-runtime` in the user's cache folder; it need not exist.
 
     Source: XDG Base Directory Specification 0.8: `$XDG_CACHE_HOME`, where that is an absolute path, else `~/.cache`.
     """
     named = os.environ.get("XDG_CACHE_HOME", "")
-    base = Path(named) if named.startswith("/") else Path("~/.cache").expanduser()
+    base = Path(named) if named.startswith("/") else home() / ".cache"
     return base / "innereye-runtime"
 
 

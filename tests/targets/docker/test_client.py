@@ -123,6 +123,33 @@ def test_the_engine_is_where_the_docker_command_looks_for_it(tmp_path: Path) -> 
     assert Address.current({**home, "DOCKER_CONTEXT": "default"}) == Address(host=DEFAULT)
 
 
+@pytest.mark.parametrize(
+    "described", ['{"Name": "lab"}', '{"Endpoints": null}', '{"Endpoints": {"docker": {"Host": 5}}}']
+)
+def test_a_context_that_names_no_engine_is_told_with_its_file(described: str, tmp_path: Path) -> None:
+    meta = tmp_path / "contexts" / "meta" / hashlib.sha256(b"lab").hexdigest() / "meta.json"
+    meta.parent.mkdir(parents=True)
+    meta.write_text(described)
+    with pytest.raises(PreflightError, match=f"the context 'lab' names no engine in {meta}"):
+        Address.current({"DOCKER_CONFIG": str(tmp_path), "DOCKER_CONTEXT": "lab"})
+
+
+def test_a_user_without_a_home_folder_has_the_usual_engine(monkeypatch: pytest.MonkeyPatch) -> None:
+    def none() -> Path:
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.setattr(Path, "home", none)
+    assert Address.current({}) == Address(host=DEFAULT)
+    assert Address.current({"DOCKER_HOST": "tcp://a:1"}) == Address(host="tcp://a:1")
+
+
+@pytest.mark.parametrize("name", ["no..host", f"{'a' * 80}.there"])
+def test_a_host_that_can_have_no_such_name_is_told(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DOCKER_HOST", f"tcp://{name}:2375")
+    with pytest.raises(PreflightError, match="is no host's name"):
+        connect()
+
+
 @pytest.mark.parametrize("host", ["ssh://somebody@there", "npipe:////./pipe/docker", "tcp://there", "there:2375"])
 def test_an_address_that_means_nothing_here_is_told(host: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DOCKER_HOST", host)

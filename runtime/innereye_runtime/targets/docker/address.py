@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from innereye_runtime.data.places import home
 from innereye_runtime.errors import PreflightError
 
 DEFAULT = "unix:///var/run/docker.sock"
@@ -34,7 +35,7 @@ class Address:
         """
         host = environment.get("DOCKER_HOST", "")
         verify = environment.get("DOCKER_TLS_VERIFY", "")
-        settings = Path(environment.get("DOCKER_CONFIG") or Path.home() / ".docker")
+        settings = Path(environment.get("DOCKER_CONFIG") or home() / ".docker")
         if not host:
             context = environment.get("DOCKER_CONTEXT") or _read(settings / "config.json").get("currentContext")
             if context in (None, "", "default"):
@@ -51,9 +52,14 @@ class Address:
         import hashlib  # loads OpenSSL, which few have a context for
 
         folder = hashlib.sha256(name.encode()).hexdigest()
-        endpoint = _read(contexts / "meta" / folder / "meta.json").get("Endpoints", {}).get("docker", {})
-        if not endpoint.get("Host"):
+        file = contexts / "meta" / folder / "meta.json"
+        described = _read(file)
+        if not described:
             raise _wrong(f"there is no context '{name}'")
+        endpoints = described.get("Endpoints")
+        endpoint = endpoints.get("docker") if isinstance(endpoints, dict) else None
+        if not isinstance(endpoint, dict) or not isinstance(endpoint.get("Host"), str):
+            raise _wrong(f"the context '{name}' names no engine in {file}")
         certificates = contexts / "tls" / folder / "docker"
         return cls(
             host=endpoint["Host"],
@@ -85,7 +91,10 @@ class Address:
         name, _, port = place.strip("/").rpartition(":")
         if scheme not in ("tcp", "http") or not name or not port.isdecimal():
             raise _wrong(f"'{self.host}' is neither unix:///PATH nor tcp://HOST:PORT")
-        connection = socket.create_connection((name.strip("[]"), int(port)), timeout)
+        try:
+            connection = socket.create_connection((name.strip("[]"), int(port)), timeout)
+        except UnicodeError:
+            raise _wrong(f"'{name}' of '{self.host}' is no host's name") from None
         # A wait may take days; a network in between forgets a connection on which nothing is said.
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
         return self._encrypted(connection, name.strip("[]")) if self.certificates else connection
