@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -16,6 +17,7 @@ from innereye_runtime.errors import DataError, PreflightError, UsageError
 from innereye_runtime.job.resolve import Job, resolve
 from innereye_runtime.targets.azureml.plan import AzureMLPlan, plan_for
 from innereye_runtime.targets.azureml.settings import Setting
+from innereye_runtime.targets.azureml.submission import new_submission
 
 
 def job_of(project: Project, *overrides: str, manifest: str = MANIFEST, **more: Any) -> Job:
@@ -204,6 +206,13 @@ def test_a_manifest_outside_of_the_code_goes_along(project: Project, tmp_path_fa
     plan = plan_for(job, {})
     assert plan.command.endswith(" innereye-runtime-manifest.yaml")
     assert "class: Tiny" in plan.manifest_text
+
+
+@pytest.mark.parametrize("run", ["2026-11-24T101530Z_Tiny", "_best of all", ".hidden", "zwölf", "x" * 255])
+def test_the_name_of_a_job_is_one_that_azureml_takes(run: str) -> None:
+    submission = new_submission(run)
+    assert re.fullmatch(r"[a-z0-9][a-z0-9_-]{0,254}", submission.name)
+    assert submission.name.endswith(submission.token)
 
 
 def test_planning_imports_nothing_of_azure(project: Project) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from innereye_runtime.job.launch import PLACE
 from innereye_runtime.job.resolve import Job, resolve
 from innereye_runtime.manifest.units import Memory
 from innereye_runtime.targets.docker import TARGET
-from innereye_runtime.targets.docker.request import Bind, Caller, ContainerRequest, plan_for
+from innereye_runtime.targets.docker.request import Bind, Caller, ContainerRequest, container_name, plan_for
 
 CALLER = Caller(uid=1000, gid=1001, groups=(27, 998), memory=Memory.parse("10g"))
 
@@ -94,6 +95,12 @@ def test_an_attempt_fills_in_what_its_start_decides(project: Project) -> None:
         binds=(Bind(launch, target=PLACE), Bind(project.root), Bind(folder, read_only=False)),
         labels={**plan.request.labels, "innereye-runtime.run": "run"},
     )
+
+
+@pytest.mark.parametrize("folder", ["2026-11-24T101530Z_Tiny", "_best of all", ".hidden", "zwölf", "ärger", "-"])
+def test_the_name_of_a_container_is_one_that_the_engine_takes(folder: str) -> None:
+    name = container_name(folder, 1, 7)
+    assert re.fullmatch(r"[a-zA-Z0-9][a-zA-Z0-9_.-]+", name) and name.endswith("7-1")
 
 
 def test_equal_jobs_give_equal_plans(project: Project) -> None:

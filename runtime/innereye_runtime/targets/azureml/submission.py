@@ -44,8 +44,9 @@ class Submission:
 def new_submission(run: str) -> Submission:
     token = secrets.token_hex(4)
     # In lower case, as the SDK would make it in silence: what is asked for later is what was sent.
-    name = re.sub(r"[^a-z0-9_-]", "-", run.lower())
-    return Submission(name=f"{name}-{token}", run=run, token=token)
+    # It begins with a letter or a digit and has at most 255 characters, whatever a run folder is called by now.
+    name = re.sub(r"[^a-z0-9_-]", "-", run.lower())[:240]
+    return Submission(name=f"{name}-{token}".lstrip("_-"), run=run, token=token)
 
 
 def submit(

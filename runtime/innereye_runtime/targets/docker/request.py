@@ -175,7 +175,8 @@ def image_for(manifest: Manifest | None) -> str:
 
 def container_name(run: str, attempt: int, pid: int) -> str:
     """A name that `docker ps` shows; the process's id keeps runs of one second in different folders apart."""
-    return f"{re.sub(r'[^a-zA-Z0-9_.-]', '-', run)}-{pid}-{attempt}"
+    name = re.sub(r"[^a-zA-Z0-9_.-]", "-", run)
+    return f"{name}-{pid}-{attempt}".lstrip("_.-")  # the engine's names begin with a letter or a digit
 
 
 def _datasets(job: Job) -> tuple[Dataset, ...]:
