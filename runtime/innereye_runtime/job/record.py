@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+import socket
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -139,6 +140,20 @@ def told_exit_code(paths: RunPaths, *, earlier: int) -> int | None:
     if attempts_of(paths) <= earlier:
         return None
     return RunRecord.read(paths).exit_code
+
+
+def tell_end(paths: RunPaths, exit_code: int, reason: str, *, earlier: int) -> None:
+    """Writes how a job ended into run.json, where there is one.
+
+    `earlier`: the number of attempts before the job started; one that ended before it could write that it began gets
+    an attempt all the same.
+    """
+    if paths.run_json.exists():
+        record = RunRecord.read(paths)
+        if len(record.attempts) <= earlier:
+            record.begin_attempt(socket.gethostname())
+        record.end_attempt(state_of(exit_code), exit_code, reason)
+        record.write(paths)
 
 
 def utc_now() -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import socket
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -15,13 +14,13 @@ from pathlib import Path
 from typing import Any
 
 from innereye_runtime.data.datasets import preflight
-from innereye_runtime.errors import PreflightError
+from innereye_runtime.errors import ExitCode, PreflightError
 from innereye_runtime.job.handover import Handover
 from innereye_runtime.job.paths import RunPaths, create_run_folder
-from innereye_runtime.job.record import RunRecord, attempts_of, state_of, told_exit_code
+from innereye_runtime.job.record import attempts_of, tell_end, told_exit_code
 from innereye_runtime.job.resolve import Job
 from innereye_runtime.manifest.model import Manifest
-from innereye_runtime.targets.supervision import RetryBudget, secret_values, supervised
+from innereye_runtime.targets.supervision import RetryBudget, secret_values, supervised, timeout_reason
 
 _ENTRYPOINT = ("-P", "-m", "innereye_runtime.entrypoint")
 """-P: without it the working directory is searched first, and a random.py of the user's would be PyTorch's `random`."""
@@ -80,8 +79,8 @@ class ProcessHandle:
                         exit_code = told
                     else:
                         self._close_record(exit_code, -returned, asked=request.made)
-                if request.timed_out:
-                    self._tell(exit_code, f"stopped at the end of its max_duration of {compute.max_duration}")
+                if request.timed_out and exit_code != ExitCode.DONE:
+                    tell_end(self._paths, exit_code, timeout_reason(compute.max_duration), earlier=self._attempts)
                 if request.made or not budget.take(exit_code):
                     return exit_code
                 self._child = self._start()
@@ -111,21 +110,14 @@ class ProcessHandle:
         """Writes into run.json what a child that was killed could not."""
         name = signal.Signals(signum).name
         if asked and signum != signal.SIGKILL:  # before it listens to signals, or after
-            self._tell(exit_code, f"stopped ({name})")
+            reason = f"stopped ({name})"
         elif asked:
-            self._tell(exit_code, f"did not end in time after it was asked to, and was killed ({name})")
+            reason = f"did not end in time after it was asked to, and was killed ({name})"
         elif signum == signal.SIGKILL:
-            self._tell(exit_code, f"killed ({name}): most likely out of memory; use a smaller batch or fewer workers")
+            reason = f"killed ({name}): most likely out of memory; use a smaller batch or fewer workers"
         else:
-            self._tell(exit_code, f"crashed ({name})")
-
-    def _tell(self, exit_code: int, reason: str) -> None:
-        if self._paths.run_json.exists():
-            record = RunRecord.read(self._paths)
-            if len(record.attempts) <= self._attempts:  # it ended before it could write that it began
-                record.begin_attempt(socket.gethostname())
-            record.end_attempt(state_of(exit_code), exit_code, reason)
-            record.write(self._paths)
+            reason = f"crashed ({name})"
+        tell_end(self._paths, exit_code, reason, earlier=self._attempts)
 
 
 class ProcessTarget:

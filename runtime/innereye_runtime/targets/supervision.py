@@ -75,6 +75,10 @@ def supervised(
             signal.signal(signum, handler)
 
 
+def timeout_reason(max_duration: Duration | None) -> str:
+    return f"stopped at the end of its max_duration of {max_duration}"
+
+
 class RetryBudget:
     """How often a job may still be started again, by the kind of its failure."""
 

@@ -154,4 +154,32 @@ def test_a_job_ends_at_its_longest_time(engine: Engine, project: Project) -> Non
     result = project.run("--target", "docker", "long.yaml")
     assert result.exit_code == 143, result.stderr
     assert result.record["state"] == "stopped"
+    assert result.record["reason"] == "stopped at the end of its max_duration of 6s"
     assert engine.names() == []
+
+
+def test_a_container_that_was_killed_after_its_launcher_is_told_as_killed(
+    engine: Engine, project: Project, orphan: dict[str, Any]
+) -> None:
+    engine("kill", orphan["id"])
+    cleaned = json.loads(project.run("clean", "--json").stdout)
+    assert [(one["exit_code"], one["removed"]) for one in cleaned] == [(None, True)]
+    record = json.loads((Path(orphan["run_folder"]) / "run.json").read_text())
+    assert (record["state"], record["exit_code"], record["reason"]) == ("failed", 137, "killed from outside (SIGKILL)")
+
+
+def test_a_run_whose_container_is_still_at_work_is_not_resumed_beside_it(
+    engine: Engine, project: Project, orphan: dict[str, Any], tmp_path: Path
+) -> None:
+    link = tmp_path / "a link"
+    link.symlink_to(orphan["run_folder"])
+    for folder in (orphan["run_folder"], str(link)):
+        refused = project.run("resume", folder)
+        assert refused.exit_code == 2
+        assert f"container {orphan['name']} is at work in {folder}" in refused.stderr
+        assert f"innereye-run stop {folder}" in refused.stderr
+    stopped = project.run("stop", str(link))
+    assert stopped.stdout.endswith("ended with exit code 143, and was removed\n"), stopped.stderr
+    assert engine.names() == []
+    record = json.loads((Path(orphan["run_folder"]) / "run.json").read_text())
+    assert [attempt["state"] for attempt in record["attempts"]] == ["stopped"]

@@ -24,6 +24,8 @@ from innereye_runtime.targets.docker.processes import is_alive
 from innereye_runtime.targets.docker.request import LABEL
 from innereye_runtime.targets.supervision import GRACE_SECONDS
 
+_AT_WORK = ("running", "paused")
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobContainer:
@@ -61,16 +63,34 @@ def find(client: EngineClient, words: Sequence[str]) -> list[JobContainer]:
     """
     there, found = containers(client), []
     for word in words:
-        folder = str(Path(word).absolute())
-        named = [one for one in there if _is_named(one, word, folder)]
+        named = [one for one in there if _is_named(one, word)]
         if not named:
             raise UsageError(f"no container belongs to '{word}'", hint="innereye-run ps shows those that are there")
         found += [one for one in named if one not in found]
     return found
 
 
-def _is_named(container: JobContainer, word: str, folder: str) -> bool:
-    if word in (container.run, container.name) or folder == container.run_folder:
+def refuse_running(client: EngineClient, folder: Path) -> None:
+    """Nothing for a run that may go on.
+
+    Raises:
+        UsageError: a container is at work in its folder; a second one would write over what it writes.
+    """
+    for one in containers(client):
+        if one.state in _AT_WORK and _is_same(folder, one.run_folder):
+            raise UsageError(
+                f"the run goes on: container {one.name} is at work in {folder}",
+                hint=f"innereye-run logs -f {folder} shows it, innereye-run stop {folder} ends it",
+            )
+
+
+def _is_same(folder: Path, run_folder: str) -> bool:
+    """Whether two paths lead to one folder, by whatever links."""
+    return bool(run_folder) and os.path.realpath(folder) == os.path.realpath(run_folder)
+
+
+def _is_named(container: JobContainer, word: str) -> bool:
+    if word in (container.run, container.name) or _is_same(Path(word), container.run_folder):
         return True
     return len(word) >= 4 and (container.id.startswith(word) or word.startswith(container.id))
 
@@ -98,9 +118,9 @@ def end_all(client: EngineClient, those: Sequence[JobContainer]) -> list[Ended]:
     """Stops the containers, all at the same time, and removes those that have no launcher."""
     with ThreadPoolExecutor(max_workers=max(len(those), 1)) as threads:
         codes = list(threads.map(lambda container: stop(client, container), those))
-    for container in those:
+    for container, code in zip(those, codes, strict=True):
         if container.orphan:
-            remove(client, container)
+            remove(client, container, stopped=code is not None)
     remove_left_behind()
     mounting.remove_left_behind()
     return [
@@ -115,7 +135,7 @@ def stop(client: EngineClient, container: JobContainer) -> int | None:
     A launcher that is there is asked instead, as it would take the end of its container for a preemption and start it
     again; it also removes it. An orphan stays for `remove`. The exit code; None: it was not running.
     """
-    if container.state not in ("running", "paused"):
+    if container.state not in _AT_WORK:
         return None
     place = f"/containers/{container.id}"
     seconds = GRACE_SECONDS + 10
@@ -140,8 +160,8 @@ def _ask(launcher: str) -> bool:
     return True
 
 
-def remove(client: EngineClient, container: JobContainer) -> None:
-    """Removes a container that was left behind, and tells its end in run.json."""
+def remove(client: EngineClient, container: JobContainer, *, stopped: bool) -> None:
+    """Removes a container that was left behind, and tells its end in run.json: it was `stopped`, or ended by itself."""
     with translated():
         try:
             details = client.get(f"/containers/{container.id}/json")
@@ -155,7 +175,7 @@ def remove(client: EngineClient, container: JobContainer) -> None:
         details["State"],
         memory=Memory(host["Memory"] or 1),
         shared_memory=Memory(host["ShmSize"] or 1),
-        stopped_by=signal.SIGTERM,
+        stopped_by=signal.SIGTERM if stopped else None,
     )
     paths = RunPaths(Path(container.run_folder))
     if paths.root.is_dir() and container.state != "created":

@@ -14,13 +14,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from innereye_runtime.errors import InnerEyeError
+from innereye_runtime.errors import ExitCode, InnerEyeError
 from innereye_runtime.job import provenance
 from innereye_runtime.job.launch import Launch
 from innereye_runtime.job.paths import RunPaths, create_run_folder
-from innereye_runtime.job.record import attempts_of, told_exit_code
+from innereye_runtime.job.record import attempts_of, tell_end, told_exit_code
 from innereye_runtime.job.resolve import Job
 from innereye_runtime.targets.docker.client import EngineClient, RefusedError
+from innereye_runtime.targets.docker.containers import refuse_running
 from innereye_runtime.targets.docker.end import End, close_record, end_of
 from innereye_runtime.targets.docker.engine import create, digest_of, translated
 from innereye_runtime.targets.docker.launch import launch_file
@@ -29,7 +30,7 @@ from innereye_runtime.targets.docker.processes import this_process
 from innereye_runtime.targets.docker.request import Caller, DockerPlan, container_name, plan_for
 from innereye_runtime.targets.doctor import require
 from innereye_runtime.targets.doctor.subject import Subject
-from innereye_runtime.targets.supervision import RetryBudget, StopRequest, secret_values, supervised
+from innereye_runtime.targets.supervision import RetryBudget, StopRequest, secret_values, supervised, timeout_reason
 from innereye_runtime.targets.writing import write_all
 
 if TYPE_CHECKING:
@@ -61,6 +62,8 @@ class DockerTarget:
             outputs=plan.outputs_folder,
         )
         require(subject)
+        if plan.handover.run_folder is not None:
+            refuse_running(subject.client, plan.handover.run_folder)
         brought: tuple[Brought, ...] = ()
         if plan.datasets:  # what brings them takes a while to import, and is not needed without
             from innereye_runtime.data.datasets import bring_here
@@ -120,13 +123,16 @@ class DockerHandle:
         with supervised(self._stop, self._kill, max_duration=compute.max_duration) as request:
             while True:
                 end = self._run(attempt, request)
+                if request.timed_out and end.exit_code != ExitCode.DONE:
+                    reason = timeout_reason(compute.max_duration)
+                    tell_end(self._paths, end.exit_code, reason, earlier=self._attempts)
                 if request.made or not budget.take(end.exit_code):
                     return end.exit_code
                 attempt += 1
 
     def _run(self, attempt: int, asked: StopRequest) -> End:
         """One container from its creation to its removal, whatever happens between."""
-        earlier = attempts_of(self._paths)
+        self._attempts = attempts_of(self._paths)
         try:
             with self._created(attempt) as container:
                 self._container = container
@@ -142,7 +148,7 @@ class DockerHandle:
             shared_memory=self._plan.request.shared_memory,
             stopped_by=asked.signum,
         )
-        told = told_exit_code(self._paths, earlier=earlier)
+        told = told_exit_code(self._paths, earlier=self._attempts)
         if told and end.exit_code > 128 and not asked.made:  # by another rank than the one that was killed
             end = End(exit_code=told, reason="")
         # The last lines of the job's output, which the job could not write.
