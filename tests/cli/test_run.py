@@ -125,6 +125,16 @@ def test_a_full_disk_below_standard_output_is_told(project: Project, needs: Call
     assert done.stderr == "error: standard output can't be written: No space left on device\n"
 
 
+def test_a_dataset_of_a_user_who_is_not_here_is_a_path_that_is_not_there(
+    project: Project, capsys: pytest.CaptureFixture[str]
+) -> None:
+    manifest = project.write("tilde.yaml", f"{MANIFEST}dataset: {{local: ~no-such-user/data}}\n")
+    assert main(["validate", str(manifest)]) == 0
+    assert main([str(manifest)]) == 5
+    assert f"{project.root}/~no-such-user/data" in capsys.readouterr().err
+    assert main([str(project.root / "tiny.yaml"), "--local_dataset=~no-such-user/data"]) == 5
+
+
 def test_verify(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["verify", str(run)]) == 0
     assert capsys.readouterr().out == f"{run}: every file is as it was written\n"

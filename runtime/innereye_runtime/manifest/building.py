@@ -54,7 +54,15 @@ def absolute(text: str, folder: Path) -> Path:
     """The path that `text` names, `~` and `..` resolved by name only: links stay as they are."""
     import os.path
 
-    return Path(os.path.normpath(folder / Path(text).expanduser()))
+    return Path(os.path.normpath(folder / expanded(Path(text))))
+
+
+def expanded(path: Path) -> Path:
+    """The path with its `~` replaced; as it is where this machine knows no such user, and so has no such path."""
+    try:
+        return path.expanduser()
+    except RuntimeError:
+        return path
 
 
 def _written(value: Mapping[str, Any]) -> dict[str, Any]:

@@ -17,6 +17,7 @@ from innereye_runtime.containers.arguments.values import ValueProblemError, acce
 from innereye_runtime.containers.parameters import rules
 from innereye_runtime.containers.parameters.parameter import UNKNOWN, Parameter, effective
 from innereye_runtime.errors import UsageError
+from innereye_runtime.manifest.building import expanded
 from innereye_runtime.manifest.diagnostics import Diagnostic
 
 if TYPE_CHECKING:
@@ -246,4 +247,4 @@ def _anchored(value: Any, folder: Path | None) -> Any:
         return value
     if isinstance(value, list):
         return [_anchored(item, folder) for item in value]
-    return folder / value.expanduser() if isinstance(value, Path) else value
+    return folder / expanded(value) if isinstance(value, Path) else value
