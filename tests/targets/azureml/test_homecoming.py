@@ -10,7 +10,9 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
@@ -24,6 +26,7 @@ from innereye_runtime.targets.azureml import homecoming
 from innereye_runtime.targets.azureml.homecoming import Place, bring_home, send_out
 from innereye_runtime.targets.azureml.outcome import exit_code_of
 from innereye_runtime.targets.azureml.session import Session
+from innereye_runtime.targets.azureml.target import _new_folder
 
 PLACE = Place(datastore="store", path="runs/one")
 
@@ -39,7 +42,12 @@ class Blobs:
         return self.client
 
     def ask(self, doing: str, action: Callable[[Any], Any]) -> Any:
-        return action(None)
+        from azure.core.exceptions import HttpResponseError
+
+        try:
+            return action(None)
+        except HttpResponseError as error:
+            raise PreflightError(doing) from error
 
 
 @pytest.fixture
@@ -178,6 +186,19 @@ def test_two_who_bring_one_folder_home_take_turns(
         brought = list(pool.map(lambda _: bring_home(session, PLACE, tmp_path / "home"), range(2)))
     assert brought == [3, 3]
     assert steps == ["begins", "ends"] * 2
+
+
+def test_runs_that_two_machines_start_in_one_second_have_places_of_their_own(session: Session, tmp_path: Path) -> None:
+    now = datetime(2026, 11, 24, 10, 15, 30, tzinfo=UTC)
+    names = []
+    for machine in ("one", "two", "three"):
+        plan: Any = SimpleNamespace(
+            outputs_folder=tmp_path / machine, model_name="Tiny", datastore=PLACE.datastore, location="runs/trials"
+        )
+        folder = _new_folder(session, plan, now)
+        assert list((tmp_path / machine).iterdir()) == [folder]
+        names.append(folder.name)
+    assert names == [f"2026-11-24T101530Z_Tiny{end}" for end in ("", "_2", "_3")]
 
 
 OTHER_KINDS = """

@@ -12,6 +12,7 @@ import re
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
@@ -62,6 +63,28 @@ def is_empty(session: Session, place: Place) -> bool:
         lambda client: next(iter(container.list_blob_names(name_starts_with=prefix)), None),
     )
     return found is None
+
+
+def claim(session: Session, place: Place) -> bool:
+    """True for the first who asks for a place: a run that another machine started in the same second does not go there
+    too. Who may only read the datastore gets any place.
+
+    Raises:
+        PreflightError: the datastore can't be reached.
+    """
+    container = session.container(place.datastore)
+    folder, _, name = place.path.rpartition("/")
+    try:
+        session.ask(
+            f"naming run {name}",
+            lambda client: container.upload_blob(f"{folder}/.names/{name}", b"", overwrite=False),
+        )
+    except PreflightError as error:
+        if getattr(error.__cause__, "error_code", None) == "BlobAlreadyExists":
+            return False
+        if getattr(error.__cause__, "status_code", None) != HTTPStatus.FORBIDDEN:
+            raise
+    return True
 
 
 def bring_home(session: Session, place: Place, folder: Path) -> int:

@@ -16,7 +16,7 @@ from innereye_runtime.job.resolve import Job
 from innereye_runtime.targets.azureml.address import Address
 from innereye_runtime.targets.azureml.following import DetachedError, follow
 from innereye_runtime.targets.azureml.history import failure_of
-from innereye_runtime.targets.azureml.homecoming import Place, bring_home, is_empty, send_out
+from innereye_runtime.targets.azureml.homecoming import Place, bring_home, claim, is_empty, send_out
 from innereye_runtime.targets.azureml.logs import LogReader
 from innereye_runtime.targets.azureml.outcome import exit_code_of, has_record
 from innereye_runtime.targets.azureml.plan import AzureMLPlan, plan_for
@@ -146,14 +146,26 @@ class AzureMLTarget:
             if is_empty(session, place):  # it ran elsewhere until now
                 send_out(session, folder, place)
         else:
-            folder = create_run_folder(plan.outputs_folder, plan.model_name, datetime.now(UTC)).root
-            is_new = True
+            folder, is_new = _new_folder(session, plan, datetime.now(UTC)), True
         try:
             return AzureMLHandle(session, plan, folder, snapshot, stdout=stdout)
         except BaseException:
             if is_new:
                 _remove_if_empty(folder)
             raise
+
+
+def _new_folder(session: Session, plan: AzureMLPlan, now: datetime) -> Path:
+    """A new run folder, of a name that no other run has here or in the datastore."""
+    folders: list[Path] = []
+    try:
+        while True:
+            folders.append(create_run_folder(plan.outputs_folder, plan.model_name, now).root)
+            if claim(session, _place(plan, folders[-1])):
+                return folders.pop()
+    finally:
+        for folder in folders:
+            _remove_if_empty(folder)
 
 
 def _place(plan: AzureMLPlan, folder: Path) -> Place:
