@@ -117,6 +117,19 @@ def test_a_container_that_never_got_to_its_record_gets_one(tmp_path: Path) -> No
     assert RunRecord.read(RunPaths(tmp_path)).state == "interrupted"
 
 
+def test_a_container_that_was_killed_before_it_began_leaves_the_earlier_attempt_as_it_is(tmp_path: Path) -> None:
+    paths = RunPaths(tmp_path)
+    record = RunRecord(id="run", model="Tiny", target="docker")
+    record.begin_attempt("host")
+    record.end_attempt("stopped", 143, "stopped (SIGTERM)")
+    record.write(paths)
+    end = End(exit_code=137, reason="out of memory")
+    assert close_record(paths, end, model="Tiny", earlier=1) == "error: out of memory\n"
+    first, second = RunRecord.read(paths).attempts
+    assert (first.state, first.exit_code, first.reason) == ("stopped", 143, "stopped (SIGTERM)")
+    assert (second.state, second.exit_code, second.reason) == ("failed", 137, "out of memory")
+
+
 def test_output_is_copied_byte_for_byte_and_a_reader_that_has_gone_stops_nothing(tmp_path: Path) -> None:
     pieces = [(b"50%\r", None), (b"caf\xc3", None), (None, b"\xff"), (b"\xa9", None)]
     out, err = (os.open(tmp_path / name, os.O_RDWR | os.O_CREAT) for name in ("out", "err"))

@@ -52,16 +52,17 @@ def end_of(state: Mapping[str, Any], *, memory: Memory, shared_memory: Memory, s
     return End(exit_code=code, reason="")
 
 
-def close_record(paths: RunPaths, end: End, *, model: str) -> str:
+def close_record(paths: RunPaths, end: End, *, model: str, earlier: int = 0) -> str:
     """Writes the end into run.json and the console's log where the running side could not, and returns the log's lines.
 
-    '' where the running side has told its end itself.
+    '' where the running side has told its end itself. `earlier`: the number of attempts before the container started.
     """
     if paths.run_json.is_file():
         record = RunRecord.read(paths)
     else:
         record = RunRecord(id=paths.root.name, model=model, target="docker")
-        record.begin_attempt(socket.gethostname())
+    if not record.attempts or (end.reason and len(record.attempts) <= earlier):
+        record.begin_attempt(socket.gethostname())  # it ended before it could write that it began
     # One that was ended while it wrote the list of its outputs is not complete, whatever it wrote before.
     if record.state != "running" and not (record.state == "completed" and end.reason):
         return ""

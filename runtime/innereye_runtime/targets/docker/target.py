@@ -140,7 +140,7 @@ class DockerHandle:
                     state = container.run(asked, stdout=self._stdout)
         except InnerEyeError as error:
             end = End(exit_code=error.exit_code, reason=str(error), hint=error.hint)
-            close_record(self._paths, end, model=self._plan.model_name)
+            self._close_record(end)
             raise
         end = end_of(
             state,
@@ -152,10 +152,13 @@ class DockerHandle:
         if told and end.exit_code > 128 and not asked.made:  # by another rank than the one that was killed
             end = End(exit_code=told, reason="")
         # The last lines of the job's output, which the job could not write.
-        told_late = close_record(self._paths, end, model=self._plan.model_name).encode()
+        told_late = self._close_record(end).encode()
         with suppress(OSError):  # nobody reads it here; it stands in the folder
             write_all(2, told_late)
         return end
+
+    def _close_record(self, end: End) -> str:
+        return close_record(self._paths, end, model=self._plan.model_name, earlier=self._attempts)
 
     @contextmanager
     def _created(self, attempt: int) -> Iterator[Container]:
