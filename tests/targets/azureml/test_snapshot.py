@@ -45,6 +45,28 @@ def test_what_git_tracks_or_does_not_ignore_is_taken(tree: Tree) -> None:
     assert names(root) == [".gitignore", "a.py", "forced.log", "pkg/b.py"]
 
 
+def test_what_git_ignores_is_left_out_of_a_repository_of_another_user(
+    tree: Tree, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = tree("a.py", "secret.key")
+    (root / ".gitignore").write_text("*.key\n")
+    monkeypatch.setenv("GIT_TEST_ASSUME_DIFFERENT_OWNER", "1")
+    assert names(root) == [".gitignore", "a.py"]
+
+
+@pytest.mark.parametrize("broken", ["git is not there", "the index is damaged"])
+def test_a_repository_that_git_cannot_list_is_not_sent(
+    tree: Tree, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, broken: str
+) -> None:
+    root = tree("a.py", "secret.key")
+    if broken == "git is not there":
+        monkeypatch.setenv("PATH", str(tmp_path))
+    else:
+        (root / ".git" / "index").write_text("no index")
+    with pytest.raises(UsageError, match=r"is in a git repository, and its files can't be listed: .*[a-z]"):
+        taken(root)
+
+
 def test_amlignore_takes_files_out_tracked_or_not(tree: Tree) -> None:
     root = tree("a.py", "big.bin", "docs/b.md", "c.md")
     (root / ".amlignore").write_text("*.bin\ndocs/\n")

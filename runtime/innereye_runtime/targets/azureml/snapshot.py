@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from innereye_runtime.errors import UsageError
+from innereye_runtime.job.provenance import GIT
 
 LARGEST_BYTES = 300 << 20
 """What AzureML itself takes at most for a snapshot of code."""
@@ -62,7 +63,7 @@ def take_snapshot(root: Path, *, without: Path) -> Snapshot:
     """The project's files below `root`, but for those below `without`: the folder of earlier runs.
 
     Raises:
-        UsageError: a file can't be read.
+        UsageError: a file can't be read, or git can't list the files of a repository.
     """
     outputs = without.relative_to(root).as_posix() if without.is_relative_to(root) and without != root else None
     listed = [name for name in _listed(root) if outputs is None or not PurePosixPath(name).is_relative_to(outputs)]
@@ -135,13 +136,26 @@ def _listed(root: Path) -> Iterator[str]:
 
 
 def _git(root: Path, *options: str) -> list[str] | None:
-    """What `git ls-files` lists below `root`; None where that is no part of a repository, or git is not there."""
-    command = ["git", "-C", str(root), "ls-files", "-z", *options]
+    """What `git ls-files` lists below `root`; None where that is no part of a repository.
+
+    Raises:
+        UsageError: it is, and git can't list it: what it ignores, secrets among it, would be sent.
+    """
+    command = [*GIT, "-C", str(root), "ls-files", "-z", *options]
     try:
         done = subprocess.run(command, capture_output=True, stdin=subprocess.DEVNULL, check=False)
-    except OSError:
+    except OSError as error:
+        failure = f"{command[0]}: {error.strerror}"
+    else:
+        if done.returncode == 0:
+            return [os.fsdecode(name) for name in done.stdout.split(b"\0") if name]
+        failure = done.stderr.decode(errors="replace").strip().partition("\n")[0]
+    if not any((folder / ".git").exists() for folder in (root, *root.resolve().parents)):
         return None
-    return [os.fsdecode(name) for name in done.stdout.split(b"\0") if name] if done.returncode == 0 else None
+    raise UsageError(
+        f"{root} is in a git repository, and its files can't be listed: {failure}",
+        hint="the job's code is what git tracks or does not ignore; look at what git status says there",
+    )
 
 
 def _walked(root: Path) -> Iterator[str]:
