@@ -174,3 +174,15 @@ def test_mlflow_keeps_what_a_job_logs(idle: Cloud, ask: Callable[..., tuple[int,
     changed = {"run_id": "tracked", "key": "lr", "value": "0.2"}
     status, answer, _ = ask("POST", f"{base}/runs/log-parameter", changed)
     assert (status, answer["error_code"]) == (400, "INVALID_PARAMETER_VALUE")
+
+
+def test_jobs_are_listed_the_newest_first_and_by_the_key_of_a_tag(
+    idle: Cloud, ask: Callable[..., tuple[int, Any, Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(idle.workspace, "jobs", {})
+    for name, tags in (("one", {"a": "1"}), ("two", {"b": "1"}), ("three", {"a": "2", "b": "2"})):
+        assert ask("PUT", job_url(idle, name), good_job(idle, tags=tags))[0] == 201
+    url = f"{MANAGEMENT}{idle.workspace.id}/jobs?api-version=2024-01-01-preview"
+    for query, names in (("", ["three", "two", "one"]), ("&tag=a", ["three", "one"]), ("&tag=c", [])):
+        status, body, _ = ask("GET", url + query)
+        assert (status, [job["name"] for job in body["value"]]) == (200, names)

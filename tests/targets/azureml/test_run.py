@@ -202,11 +202,17 @@ def test_a_job_that_is_preempted_twice_ends_with_the_same_weights(project: Proje
 
 def test_a_job_that_is_given_up_is_resumed_by_a_new_submission(project: Project, cloud_for: Callable[..., Any]) -> None:
     with cloud_for(restarts_preempted=False) as cloud:
-        child = project.start("--target", "azureml", "tiny.yaml", *SLOW, environment=cloud.environment())
+        slow = ("--pause=0.3", EPOCHS)
+        child = project.start("--target", "azureml", "tiny.yaml", *slow, environment=cloud.environment())
         preempt_after(child, cloud, 2)
         first = ended(child)
         assert first.exit_code == 143, first.stderr
         child = project.start("resume", str(first.run), environment=cloud.environment())
+        assert child.stderr
+        address = next(address_in(line) for line in child.stderr if line.startswith("submitted"))
+        refused = project.run("resume", str(first.run), environment=cloud.environment())
+        assert (refused.exit_code, "the run goes on: job " in refused.stderr) == (2, True), refused.stderr
+        assert f"innereye-run stop '{address}'" in refused.stderr
         preempt_after(child, cloud, 5)
         second = ended(child)
         assert (second.exit_code, second.run) == (143, first.run), second.stderr

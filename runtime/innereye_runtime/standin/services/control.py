@@ -57,7 +57,10 @@ class ControlPlane:
     def _job(self, steps: list[str], request: Request) -> Reply:
         workspace = self._workspace
         if not steps:
-            return Reply(200, {"value": [job.resource() for job in workspace.jobs.values()]})
+            tag = request.query.get("tag")
+            resources = [job.resource() for job in reversed(workspace.jobs.values())]
+            wanted = [one for one in resources if tag is None or tag in (one["properties"].get("tags") or {})]
+            return Reply(200, {"value": wanted})
         name = steps[0]
         if steps[-1] == "cancel":
             job = workspace.job(name)

@@ -63,15 +63,9 @@ def newest_jobs(session: Session, *, most: int = 50) -> list[JobStatus]:
     """
 
     def listed(client: Any) -> list[Any]:
-        return list(islice((job for job in client.jobs.list() if (job.tags or {}).get(RUN_TAG)), most))
+        return list(islice(client.jobs.list(tag=RUN_TAG), most))
 
-    address = Address(
-        subscription_id=session.subscription_id,
-        resource_group=session.resource_group,
-        workspace=session.workspace,
-        job="",
-    )
-    return [_status(job, replace(address, job=job.name)) for job in session.ask("listing jobs", listed)]
+    return [_status(job, session.address(job.name)) for job in session.ask("listing jobs", listed)]
 
 
 def _status(job: Any, address: Address) -> JobStatus:

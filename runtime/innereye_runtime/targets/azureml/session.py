@@ -13,6 +13,7 @@ from io import StringIO
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from innereye_runtime.errors import PreflightError
+from innereye_runtime.targets.azureml.address import Address
 from innereye_runtime.targets.azureml.translation import patiently, translated
 
 if TYPE_CHECKING:
@@ -107,6 +108,15 @@ class Session:
         """
         found: Job = self.ask(f"looking for job {name}", lambda client: client.jobs.get(name))
         return found
+
+    def address(self, job: str) -> Address:
+        """The address of a job of this workspace."""
+        return Address(
+            subscription_id=self.subscription_id,
+            resource_group=self.resource_group,
+            workspace=self.workspace,
+            job=job,
+        )
 
     def container(self, datastore: str) -> ContainerClient:
         """The blobs of a datastore: opened with its own key where it holds one, else with this user's token.

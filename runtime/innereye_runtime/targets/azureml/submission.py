@@ -10,9 +10,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from io import StringIO
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from innereye_runtime.errors import PreflightError
+from innereye_runtime.errors import PreflightError, UsageError
 from innereye_runtime.job import provenance
 from innereye_runtime.job.launch import Launch
 from innereye_runtime.targets.azureml.address import Address
@@ -20,9 +20,13 @@ from innereye_runtime.targets.azureml.assets import find_data
 from innereye_runtime.targets.azureml.environment import build_context
 from innereye_runtime.targets.azureml.job_file import job_data
 from innereye_runtime.targets.azureml.plan import LAUNCH, AzureMLPlan
-from innereye_runtime.targets.azureml.session import Session, quietly
+from innereye_runtime.targets.azureml.session import OVER, Session, quietly, state_of
 from innereye_runtime.targets.azureml.snapshot import Snapshot
 from innereye_runtime.targets.azureml.translation import UnreachableError, is_not_found, translated
+
+if TYPE_CHECKING:
+    from azure.ai.ml import MLClient
+    from azure.ai.ml.entities import Job
 
 SUBMISSION_TAG = "innereye-runtime.submission"
 RUN_TAG = "innereye-runtime.run"
@@ -47,6 +51,26 @@ def new_submission(run: str) -> Submission:
     # It begins with a letter or a digit and has at most 255 characters, whatever a run folder is called by now.
     name = re.sub(r"[^a-z0-9_-]", "-", run.lower())[:240]
     return Submission(name=f"{name}-{token}".lstrip("_-"), run=run, token=token)
+
+
+def refuse_running(session: Session, run: str) -> None:
+    """Nothing for a run that may go on.
+
+    Raises:
+        PreflightError: the service can't be asked.
+        UsageError: a job of this run isn't over; a second one would write over what it writes.
+    """
+
+    def at_work(client: MLClient) -> list[Job]:
+        tagged = client.jobs.list(tag=RUN_TAG)
+        return [job for job in tagged if job.tags[RUN_TAG] == run and state_of(job) not in OVER]
+
+    for job in session.ask("listing jobs", at_work):
+        address = session.address(str(job.name))
+        raise UsageError(
+            f"the run goes on: job {job.name} is {state_of(job).lower()}",
+            hint=f"innereye-run logs -f '{address}' shows it, innereye-run stop '{address}' ends it",
+        )
 
 
 def submit(
@@ -82,12 +106,7 @@ def submit(
         data["tags"] |= {SUBMISSION_TAG: submission.token, RUN_TAG: submission.run}
         data["environment_variables"] = data.get("environment_variables", {}) | dict(values)
         _send(session, data, submission)
-    return Address(
-        subscription_id=session.subscription_id,
-        resource_group=session.resource_group,
-        workspace=session.workspace,
-        job=submission.name,
-    )
+    return session.address(submission.name)
 
 
 def _send(session: Session, data: Mapping[str, Any], submission: Submission) -> None:

@@ -22,7 +22,7 @@ from innereye_runtime.targets.azureml.outcome import exit_code_of, has_record
 from innereye_runtime.targets.azureml.plan import AzureMLPlan, plan_for
 from innereye_runtime.targets.azureml.session import Session
 from innereye_runtime.targets.azureml.snapshot import Snapshot, take_snapshot
-from innereye_runtime.targets.azureml.submission import new_submission, submit
+from innereye_runtime.targets.azureml.submission import new_submission, refuse_running, submit
 from innereye_runtime.targets.supervision import RetryBudget, secret_values
 from innereye_runtime.targets.writing import write_all
 
@@ -142,6 +142,7 @@ class AzureMLTarget:
         session.container(plan.datastore)  # the run folder has a place, or there is no job
         if plan.run_folder is not None:
             folder, is_new = plan.run_folder, False
+            refuse_running(session, folder.name)
             place = _place(plan, folder)
             if is_empty(session, place):  # it ran elsewhere until now
                 send_out(session, folder, place)
