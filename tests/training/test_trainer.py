@@ -8,12 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from pytorch_lightning.callbacks import Callback, ModelCheckpoint
 from tests.training.harness import train
 from tests.training.models import Model
 from tests.training.test_carried import Container
 
-from innereye_runtime.errors import UsageError
+from innereye_runtime.errors import PreflightError, UsageError
 from innereye_runtime.training.trainer_arguments import container_arguments, known_arguments
 
 
@@ -82,6 +83,34 @@ def test_an_unknown_argument_is_told_with_the_near_match() -> None:
         with pytest.raises(UsageError, match="no argument 'gradient_clip_vol'") as error:
             take({"gradient_clip_vol": 1}, "Mine")
         assert error.value.hint == "did you mean 'gradient_clip_val'?"
+
+
+@pytest.mark.parametrize(
+    ("argument", "says"),
+    [
+        ({"precision": "17"}, "'17' is invalid"),
+        ({"gradient_clip_val": "big"}, "should be an int or a float"),
+        ({"gradient_clip_algorithm": "nope"}, "nope is invalid"),
+        ({"val_check_interval": 2.5}, "invalid value 2.5"),
+        ({"accumulate_grad_batches": 0}, "has to be at least 1"),
+    ],
+    ids=str,
+)
+def test_a_value_that_the_trainer_does_not_take_is_told_with_its_places(
+    tmp_path: Path, argument: dict[str, Any], says: str
+) -> None:
+    with pytest.raises(UsageError, match=f"Trainer does not take its arguments: .*{says}") as error:
+        train(Container(arguments=argument), tmp_path)
+    assert error.value.hint == "look at trainer.arguments in the manifest, and at Container.get_trainer_arguments()"
+
+
+@pytest.mark.parametrize("accelerator", ["gpu", "cuda"])
+def test_an_accelerator_that_is_not_here_is_told_as_that(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, accelerator: str
+) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    with pytest.raises(PreflightError, match=rf"get_trainer_arguments\(\) asks for the accelerator '{accelerator}'"):
+        train(Container(arguments={"accelerator": accelerator}), tmp_path)
 
 
 def test_checkpoints_of_the_users_own_lie_beside_those_of_the_run(tmp_path: Path) -> None:

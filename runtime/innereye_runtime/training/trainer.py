@@ -8,11 +8,12 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import pytorch_lightning as pl
+from lightning_fabric.utilities.exceptions import MisconfigurationException
 from pytorch_lightning.callbacks import Callback, Checkpoint, ModelCheckpoint
 from pytorch_lightning.loggers import TensorBoardLogger
 from pytorch_lightning.loggers.logger import Logger
 
-from innereye_runtime.errors import PreflightError
+from innereye_runtime.errors import PreflightError, UsageError
 from innereye_runtime.job.paths import RunPaths
 from innereye_runtime.manifest.model import Gpus
 from innereye_runtime.training.given import callbacks_of, trainer_arguments_of
@@ -79,8 +80,8 @@ def make_trainer(
     parameters. `epochs_given`: num_epochs comes from the manifest or the command line, and wins over both.
 
     Raises:
-        UsageError: an argument is none of `pytorch_lightning.Trainer`'s.
-        PreflightError: the GPUs that the manifest asks for are not there.
+        UsageError: an argument is none of `pytorch_lightning.Trainer`'s, or has a value that it does not take.
+        PreflightError: the GPUs that the manifest or the container asks for are not there.
     """
     arguments: dict[str, Any] = {
         "max_epochs": container.num_epochs,
@@ -120,7 +121,8 @@ def make_trainer(
     extra_loggers = arguments.pop("logger", None)
     if isinstance(extra_loggers, Logger):
         extra_loggers = [extra_loggers]
-    trainer = pl.Trainer(
+    trainer = _made(
+        where,
         default_root_dir=str(paths.root),
         callbacks=callbacks,
         logger=[*loggers, *(extra_loggers if isinstance(extra_loggers, list) else [])],
@@ -130,6 +132,25 @@ def make_trainer(
     )
     if trainer.precision == "64-true":
         container.model.double()  # Lightning does it after it has read a checkpoint, which would lose half of its bits
+    return trainer
+
+
+def _made(where: str, **arguments: Any) -> pl.Trainer:
+    """`where`: the method that gave some of the arguments."""
+    import torch
+
+    if arguments["accelerator"] in ("gpu", "cuda") and not torch.cuda.is_available():
+        raise PreflightError(
+            f"{where} asks for the accelerator '{arguments['accelerator']}', and PyTorch sees no GPU here",
+            hint="leave the accelerator to compute.gpus, or check that nvidia-smi sees a GPU and torch is a CUDA build",
+        )
+    try:
+        trainer = pl.Trainer(**arguments)
+        if trainer.accumulate_grad_batches < 1:
+            raise ValueError("accumulate_grad_batches has to be at least 1")
+    except (MisconfigurationException, TypeError, ValueError) as error:
+        hint = f"look at trainer.arguments in the manifest, and at {where}"
+        raise UsageError(f"pytorch_lightning.Trainer does not take its arguments: {error}", hint=hint) from error
     return trainer
 
 
