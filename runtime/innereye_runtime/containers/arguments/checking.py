@@ -135,7 +135,7 @@ class _Checking:
             try:
                 self._set(parameter, _anchored(accept(parameter, value), folder), place, origin)
             except ValueProblemError as problem:
-                self._problem(place, problem.reason, str(problem), problem.hint, at_value=True)
+                self._problem(place, problem.reason, str(problem), _remedy(problem, parameter), at_value=True)
 
     def override(self, override: Override, place: Place, cwd: Path | None) -> None:
         name, text = override.target(self.parameters)
@@ -147,7 +147,8 @@ class _Checking:
         try:
             self._set(parameter, _anchored(parse(parameter, text), cwd), place, "command line")
         except ValueProblemError as problem:
-            self._problem(place, problem.reason, str(problem), problem.hint, at_value=text is not None)
+            hint = _remedy(problem, parameter)
+            self._problem(place, problem.reason, str(problem), hint, at_value=text is not None)
 
     def _settable(self, name: str, place: Place) -> Parameter | None:
         parameter = self.parameters.get(name)
@@ -155,7 +156,7 @@ class _Checking:
             self._unknown(name, place)
         elif not parameter.settable:
             why = "is private" if name.startswith("_") else "is constant"
-            self._problem(place, _NOT_SETTABLE, f"'{name}' can't be set: it {why} in {parameter.owner}")
+            self._problem(place, _NOT_SETTABLE, f"'{name}' can't be set: it {why} in {parameter.owner}", "delete it")
             return None
         return parameter
 
@@ -201,7 +202,8 @@ class _Checking:
             if given and all(values.get(name, UNKNOWN) is not UNKNOWN for name in rule.names):
                 problem = rule.problem(values)
                 if problem:
-                    self._problem(self.places[given[-1]], _CONTRADICTION, problem, at_value=True)
+                    hint = f"change {' or '.join(given)}"
+                    self._problem(self.places[given[-1]], _CONTRADICTION, problem, hint, at_value=True)
 
     def arguments(self) -> dict[str, Argument]:
         """The effective value of each public parameter."""
@@ -225,6 +227,14 @@ class _Checking:
                 severity="warning" if warning else "error",
             )
         )
+
+
+def _remedy(problem: ValueProblemError, parameter: Parameter) -> str:
+    if problem.hint:
+        return problem.hint
+    if parameter.default is UNKNOWN or parameter.default is None:
+        return "innereye-run explain MANIFEST tells what it is for"
+    return f"its default is {shown(parameter.default)}"
 
 
 def _initials(name: str) -> str:
