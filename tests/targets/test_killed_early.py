@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
 import sys
 import threading
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -67,3 +69,16 @@ def test_a_stop_before_the_job_hears_of_signals_is_a_stop(paths: RunPaths) -> No
     assert job.wait() == 143
     record = RunRecord.read(paths)
     assert (record.state, record.reason) == ("stopped", "stopped (SIGTERM)")
+
+
+def test_a_stop_between_two_attempts_ends_the_second(paths: RunPaths, monkeypatch: pytest.MonkeyPatch) -> None:
+    job = start(paths.root, f"mkdir {paths.root}/begun || exec sleep 60\nkill -KILL $$")
+    begin = subprocess.Popen.__init__
+
+    def begin_after_a_signal(*arguments: Any, **options: Any) -> None:
+        os.kill(os.getpid(), signal.SIGTERM)
+        begin(*arguments, **options)
+
+    monkeypatch.setattr(subprocess.Popen, "__init__", begin_after_a_signal)
+    assert job.wait() == 143
+    assert RunRecord.read(paths).reason == "stopped (SIGTERM)"

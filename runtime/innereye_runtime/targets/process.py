@@ -84,6 +84,8 @@ class ProcessHandle:
                 if request.made or not budget.take(exit_code):
                     return exit_code
                 self._child = self._start()
+                if request.signum is not None:  # it came while there was no child to pass it on to
+                    self._signal(request.signum)
 
     def _start(self) -> subprocess.Popen[bytes]:
         request = replace(self._plan.request, run_folder=self._paths.root)
