@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +18,7 @@ from innereye_runtime.job.paths import RunPaths
 from innereye_runtime.training.metrics import MetricsTable
 from innereye_runtime.training.recovery import Recovery, newest_checkpoint
 from innereye_runtime.training.seeding import seed_run
+from innereye_runtime.training.signals import Stopped, stop_on_signals, stops_wait
 from innereye_runtime.training.weights import read_checkpoint, weights_sha256
 
 EPOCHS = 5
@@ -129,3 +132,36 @@ def test_an_unreadable_checkpoint_is_passed_over(tmp_path: Path) -> None:
     assert resumed.path == paths.best_checkpoint
     paths.best_checkpoint.write_bytes(b"")
     assert newest_checkpoint(paths) is None
+
+
+class StoppedAsItSaves(Callback):
+    """Has the process asked to end in the middle of a checkpoint, as a launcher does it."""
+
+    def __init__(self, signum: int) -> None:
+        self.signum = signum
+
+    def on_save_checkpoint(self, trainer: pl.Trainer, pl_module: pl.LightningModule, checkpoint: Any) -> None:
+        for _ in range(2):  # a launcher asks again
+            os.kill(os.getpid(), self.signum)
+
+
+@pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM])
+def test_a_stop_lets_a_checkpoint_be_written(tmp_path: Path, signum: int) -> None:
+    paths = RunPaths(tmp_path)
+    with stop_on_signals(), pytest.raises(Stopped, match=signal.Signals(signum).name):
+        fit(paths, StoppedAsItSaves(signum), model=Model(), data=NoisyData())
+    resumption = newest_checkpoint(paths)
+    assert resumption is not None
+    assert resumption.progress.epochs == 1
+    fit(paths, model=Model(), data=NoisyData())
+    whole = RunPaths(tmp_path / "whole")
+    fit(whole, model=Model(), data=NoisyData())
+    assert result(paths) == result(whole)
+
+
+def test_a_stop_after_a_checkpoint_does_not_wait(tmp_path: Path) -> None:
+    with stop_on_signals(), pytest.raises(Stopped, match="SIGINT"):
+        with stops_wait():
+            pass
+        os.kill(os.getpid(), signal.SIGINT)
+        pytest.fail("it went on")

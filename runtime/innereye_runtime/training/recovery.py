@@ -31,6 +31,7 @@ from innereye_runtime.job.paths import RunPaths
 from innereye_runtime.training import carried
 from innereye_runtime.training.metrics import split_metrics
 from innereye_runtime.training.seeding import seed_phase
+from innereye_runtime.training.signals import stops_wait
 from innereye_runtime.training.weights import read_checkpoint, take_up
 
 log = logging.getLogger("innereye_runtime")
@@ -114,6 +115,7 @@ class Recovery(Callback):
         # step; with max_steps its own setter would do so whatever it is told.
         _Loop.restarting.fset(trainer.fit_loop, False)  # type: ignore[attr-defined]
 
+    @stops_wait()  # a stop has the grace to save what an epoch has come to
     def _save(self, trainer: pl.Trainer) -> None:
         metrics = {name: float(value) for name, value in trainer.callback_metrics.items() if value.numel() == 1}
         # Saving is collective, so all ranks must decide alike, also where a metric isn't synchronised between them.

@@ -26,9 +26,33 @@ class Stopped(BaseException):
         return "stopped or preempted (SIGTERM); a restart goes on from the last checkpoint"
 
 
+class _Hold:
+    """Whether a stop has to wait, and the one that waits."""
+
+    active = False
+    stop: Stopped | None = None
+
+
+_hold = _Hold()
+
+
+@contextmanager
+def stops_wait() -> Iterator[None]:
+    """While it is open, a stop waits; it is raised at the end, in place of whatever else was."""
+    _hold.active = True
+    try:
+        yield
+    finally:
+        _hold.active = False
+        if _hold.stop is not None:
+            stop, _hold.stop = _hold.stop, None
+            raise stop
+
+
 @contextmanager
 def stop_on_signals() -> Iterator[None]:
-    """While it is open, the first SIGINT or SIGTERM raises `Stopped` in the main thread; further ones are ignored.
+    """While it is open, the first SIGINT or SIGTERM raises `Stopped` in the main thread, where `stops_wait` is open at
+    its end; further ones are ignored.
 
     The exception may come up between any two instructions. That is safe here because all that a restart relies on is
     written to a temporary name and renamed. Lightning's own SIGTERM handler calls the one that it finds, so it doesn't
@@ -38,9 +62,12 @@ def stop_on_signals() -> Iterator[None]:
 
     def stop(signum: int, frame: FrameType | None) -> None:
         nonlocal stopping
-        if not stopping:
-            stopping = True
+        if stopping:
+            return
+        stopping = True
+        if not _hold.active:
             raise Stopped(signum)
+        _hold.stop = Stopped(signum)
 
     previous = {signum: signal.signal(signum, stop) for signum in (signal.SIGINT, signal.SIGTERM)}
     try:

@@ -72,10 +72,11 @@ def check_run(run: Path, returncode: int, kind: signal.Signals) -> None:
     assert record["reason"] or record["state"] == "completed"
     if kind != signal.SIGKILL and returncode > 0:
         assert record["exit_code"] == returncode
-    # An epoch is announced once its checkpoint is on disk; one that is stopped after it was logged saves it first.
+    # An epoch is announced once its checkpoint is on disk, before the next one logs anything; its rows come earlier.
     places = (RunPaths(run).console_log, RunPaths(run).metrics_csv)
     log, metrics = (place.read_text() if place.exists() else "" for place in places)
-    if re.search(r"^epoch \d+ of", log, flags=re.MULTILINE) or len(metrics.splitlines()) > 1:
+    epochs = {row.partition(",")[0] for row in metrics.splitlines()[1:]}
+    if re.search(r"^epoch \d+ of", log, flags=re.MULTILINE) or len(epochs) > 1:
         assert (run / "checkpoints" / "last.ckpt").exists()
 
 
