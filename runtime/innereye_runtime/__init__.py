@@ -6,43 +6,43 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from innereye_runtime.containers.container import LightningContainer
-    from innereye_runtime.containers.inference import InnerEyeInference, ModelExecutionMode
-    from innereye_runtime.containers.module import LightningModuleWithOptimizer
-    from innereye_runtime.containers.parameters.dataset import DatasetParams
-    from innereye_runtime.containers.parameters.generic import GenericConfig
-    from innereye_runtime.containers.parameters.optimizer import (
+    from innereye_runtime.api.container import LightningContainer
+    from innereye_runtime.api.inference import InnerEyeInference, ModelExecutionMode
+    from innereye_runtime.api.module import LightningModuleWithOptimizer
+    from innereye_runtime.api.params.dataset_params import DatasetParams
+    from innereye_runtime.api.params.generic_config import GenericConfig
+    from innereye_runtime.api.params.optimizer_params import (
         LRSchedulerType,
         LRWarmUpType,
         OptimizerParams,
         OptimizerType,
     )
-    from innereye_runtime.containers.parameters.output import OutputParams
-    from innereye_runtime.containers.parameters.trainer import TrainerParams
-    from innereye_runtime.containers.parameters.workflow import WorkflowParams
-    from innereye_runtime.containers.pictures.figures import add_curve, add_figure, add_overlay
+    from innereye_runtime.api.params.output_params import OutputParams
+    from innereye_runtime.api.params.trainer_params import TrainerParams
+    from innereye_runtime.api.params.workflow_params import WorkflowParams
+    from innereye_runtime.figures.figure_files import add_curve, add_figure, add_overlay
 
 __version__ = "0.1.0"
 
 _HOMES = {
-    "DatasetParams": "parameters.dataset",
-    "GenericConfig": "parameters.generic",
-    "InnerEyeInference": "inference",
-    "LRSchedulerType": "parameters.optimizer",
-    "LRWarmUpType": "parameters.optimizer",
-    "LightningContainer": "container",
-    "LightningModuleWithOptimizer": "module",
-    "ModelExecutionMode": "inference",
-    "OptimizerParams": "parameters.optimizer",
-    "OptimizerType": "parameters.optimizer",
-    "OutputParams": "parameters.output",
-    "TrainerParams": "parameters.trainer",
-    "WorkflowParams": "parameters.workflow",
-    "add_curve": "pictures.figures",
-    "add_figure": "pictures.figures",
-    "add_overlay": "pictures.figures",
+    "DatasetParams": "api.params.dataset_params",
+    "GenericConfig": "api.params.generic_config",
+    "InnerEyeInference": "api.inference",
+    "LRSchedulerType": "api.params.optimizer_params",
+    "LRWarmUpType": "api.params.optimizer_params",
+    "LightningContainer": "api.container",
+    "LightningModuleWithOptimizer": "api.module",
+    "ModelExecutionMode": "api.inference",
+    "OptimizerParams": "api.params.optimizer_params",
+    "OptimizerType": "api.params.optimizer_params",
+    "OutputParams": "api.params.output_params",
+    "TrainerParams": "api.params.trainer_params",
+    "WorkflowParams": "api.params.workflow_params",
+    "add_curve": "figures.figure_files",
+    "add_figure": "figures.figure_files",
+    "add_overlay": "figures.figure_files",
 }
-"""The module of `containers` that each public name comes from. It is imported when the name is first used."""
+"""The module that each public name comes from. It is imported when the name is first used."""
 
 __all__ = [
     "DatasetParams",
@@ -68,7 +68,7 @@ __all__ = [
 def __getattr__(name: str) -> Any:
     if name not in _HOMES:
         raise AttributeError(f"module 'innereye_runtime' has no attribute '{name}'")
-    value = getattr(import_module(f"innereye_runtime.containers.{_HOMES[name]}"), name)
+    value = getattr(import_module(f"innereye_runtime.{_HOMES[name]}"), name)
     globals()[name] = value
     return value
 

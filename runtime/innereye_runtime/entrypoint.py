@@ -17,18 +17,18 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
 from innereye_runtime.errors import InnerEyeError, ManifestError, PreflightError, UsageError
-from innereye_runtime.job.handover import Handover, parse
-from innereye_runtime.job.paths import RunPaths, create_run_folder
+from innereye_runtime.job.bundled import find_manifest
+from innereye_runtime.job.entrypoint_args import EntrypointArgs, parse
 from innereye_runtime.job.ranks import Ranks
-from innereye_runtime.job.resolve import resolve
-from innereye_runtime.job.shipped import find_manifest
+from innereye_runtime.job.resolve import resolve_job
+from innereye_runtime.run.paths import RunPaths, create_run_folder
 
 if TYPE_CHECKING:
-    from innereye_runtime.manifest.diagnostics import Diagnostic
+    from innereye_runtime.diagnostics.diagnostic import Diagnostic
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """The exit code of the run that `argv` asks for; `innereye_runtime.job.handover` says what it may ask."""
+    """The exit code of the run that `argv` asks for; `innereye_runtime.job.entrypoint_args` says what it may ask."""
     try:
         return run(parse(sys.argv[1:] if argv is None else argv))
     except ManifestError as error:
@@ -39,16 +39,16 @@ def main(argv: Sequence[str] | None = None) -> int:
         return error.exit_code
 
 
-def run(request: Handover) -> int:
+def run(request: EntrypointArgs) -> int:
     ranks = Ranks.from_environment(os.environ)
     if request.run_folder is None and not ranks.is_first:
         raise UsageError("several ranks write one run folder", hint="give all of them the same --run-folder")
     imports = _begin_imports()
     cwd = Path.cwd()
     manifest = find_manifest(request.manifest, cwd=cwd, environment=os.environ)
-    job = resolve(manifest.path, cwd=cwd, overrides=request.overrides, smoke=request.smoke, root=request.code_root)
+    job = resolve_job(manifest.path, cwd=cwd, overrides=request.overrides, smoke=request.smoke, root=request.code_root)
     if request.target is None:
-        _show(job.remarks)
+        _show(job.warnings)
     if request.run_folder is not None:
         paths = RunPaths(cwd / request.run_folder)
     else:
@@ -57,11 +57,11 @@ def run(request: Handover) -> int:
     terminal = _terminal()
     _finish_imports(imports)
 
-    from innereye_runtime.training import steps
-    from innereye_runtime.training.run import opened_run
+    from innereye_runtime.training.lifecycle import steps
+    from innereye_runtime.training.lifecycle.run import open_run
 
     # Lightning starts the further ranks of this machine with the same words; they must find this folder.
-    sys.argv[1:] = Handover(
+    sys.argv[1:] = EntrypointArgs(
         manifest=manifest.path,
         overrides=request.overrides,
         target=request.target,
@@ -70,7 +70,7 @@ def run(request: Handover) -> int:
         code_root=job.code_root,
         datasets=tuple(cwd / dataset for dataset in request.datasets),
     ).argv()
-    with opened_run(job, paths, target=request.target) as run:
+    with open_run(job, paths, target=request.target) as run:
         with run.step("container"):
             container = steps.create_container(run)
         with run.step("datasets"):
@@ -101,13 +101,13 @@ def _begin_imports() -> threading.Thread:
 
 def _import_training() -> None:
     with suppress(ImportError):  # `_finish_imports` meets it again, and says it
-        import_module("innereye_runtime.training.steps")
+        import_module("innereye_runtime.training.lifecycle.steps")
 
 
 def _finish_imports(thread: threading.Thread) -> None:
     thread.join()
     try:
-        import_module("innereye_runtime.training.steps")
+        import_module("innereye_runtime.training.lifecycle.steps")
     except ModuleNotFoundError as error:
         raise PreflightError(
             f"training needs the package {error.name}, which is not installed in {sys.prefix}",
@@ -120,7 +120,7 @@ def _finish_imports(thread: threading.Thread) -> None:
 
 def _show(diagnostics: Sequence[Diagnostic]) -> None:
     if diagnostics:
-        from innereye_runtime.manifest.rendering import render
+        from innereye_runtime.diagnostics.rendering import render
 
         print(render(diagnostics, "text"), file=sys.stderr)
 

@@ -18,7 +18,7 @@ from enum import IntEnum
 from typing import TYPE_CHECKING, ClassVar
 
 if TYPE_CHECKING:
-    from innereye_runtime.manifest.diagnostics import Diagnostic
+    from innereye_runtime.diagnostics.diagnostic import Diagnostic
 
 
 class ExitCode(IntEnum):

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 import innereye_runtime
-from innereye_runtime.containers import discovery
+from innereye_runtime.introspection import discovery
 
 NAMES = {
     "InnerEye.ML.lightning_container": ["LightningContainer", "LightningModuleWithOptimizer", "InnerEyeInference"],
@@ -95,7 +95,7 @@ def test_a_section_is_told_with_its_seconds_however_it_ends(caplog: pytest.LogCa
 def test_names_of_files_are_those_of_the_run_folder() -> None:
     from InnerEye.Common import fixed_paths
     from InnerEye.ML import common
-    from innereye_runtime.job.paths import RunPaths
+    from innereye_runtime.run.paths import RunPaths
 
     paths = RunPaths(Path("/run"))
     assert paths.best_checkpoint.name == common.BEST_CHECKPOINT_FILE_NAME_WITH_SUFFIX

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from InnerEye.ML import runner
-from innereye_runtime.containers.arguments.old_command_line import translate
+from innereye_runtime.compat.innereye_cli import translate
 from innereye_runtime.errors import UsageError
 from innereye_runtime.manifest.loading import parse
 

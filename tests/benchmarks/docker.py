@@ -70,7 +70,7 @@ def image_size(variant: str = "cpu") -> list[Row]:
     with tempfile.TemporaryDirectory() as folder:
         network = BuildNetwork.current()
         (wheels := Path(folder) / "wheels").mkdir()
-        network.bring_wheels(pins, wheels)
+        network.download_wheels(pins, wheels)
         (Path(folder) / "torch.txt").write_text(pins)
         (Path(folder) / "Dockerfile").write_text(ALONE_DOCKERFILE)
         (secrets := Path(folder) / "secrets").mkdir()

@@ -16,19 +16,19 @@ from concurrent.futures import ThreadPoolExecutor
 from hashlib import file_digest
 from pathlib import Path
 
-from innereye_runtime.data.copying import WORKERS
+from innereye_runtime.data.cache.copying import WORKERS
 
 
 def fetch_ours(url: str, target: Path) -> Callable[[], None]:
-    from innereye_runtime.data.bringing import bring, source_of
-    from innereye_runtime.data.progress import Quiet
+    from innereye_runtime.data.progress import NullProgress
+    from innereye_runtime.data.staging import source_of, stage
 
     os.environ["XDG_CACHE_HOME"] = str(target)
     source = source_of(url)
     assert source is not None
 
     def run() -> None:
-        bring(source, "download", strict=False, progress=Quiet())
+        stage(source, "download", strict=False, progress=NullProgress())
 
     return run
 
@@ -59,15 +59,15 @@ def fetch_azure(url: str, target: Path) -> Callable[[], None]:
 
 
 def stage_ours(folder: str, target: Path) -> Callable[[], None]:
-    from innereye_runtime.data.cache import Cache
-    from innereye_runtime.data.progress import Quiet
-    from innereye_runtime.data.source import FolderSource
+    from innereye_runtime.data.cache.cache import Cache
+    from innereye_runtime.data.progress import NullProgress
+    from innereye_runtime.data.sources.source import FolderSource
 
     os.environ["XDG_CACHE_HOME"] = str(target)
 
     def run() -> None:
         source = FolderSource(Path(folder))
-        Cache().obtain(source, source.list(), Quiet())
+        Cache().get_or_fetch(source, source.list(), NullProgress())
 
     return run
 
@@ -78,7 +78,7 @@ def stage_cp(folder: str, target: Path) -> Callable[[], None]:
 
 def look_ours(folder: str, target: Path) -> Callable[[], None]:
     """The fingerprint of a folder that was read before."""
-    from innereye_runtime.data.fingerprint import fingerprint
+    from innereye_runtime.data.fingerprint.fingerprint import fingerprint
 
     os.environ["XDG_CACHE_HOME"] = str(target)
     fingerprint(Path(folder))

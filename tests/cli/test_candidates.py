@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from innereye_runtime.cli.completion import candidates
+from innereye_runtime.cli.commands.completion import candidates
 
 
 @pytest.fixture(autouse=True)

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from innereye_runtime.cli import terminal
 from innereye_runtime.cli.main import main
+from innereye_runtime.cli.ui import terminal
 from innereye_runtime.errors import DataError, ExitCode, OutputError, PreflightError
 
 PROJECT = Path(__file__).with_name("project")
@@ -39,7 +39,7 @@ class Screen(io.StringIO):
 )
 def test_colour(environ: dict[str, str], screen: bool, expected: bool) -> None:
     stream = Screen() if screen else io.StringIO()
-    assert terminal.colourful(stream, environ) is expected
+    assert terminal.use_color(stream, environ) is expected
 
 
 def test_on_a_terminal_diagnostics_have_colour() -> None:
@@ -87,7 +87,7 @@ def test_an_error_is_its_message_its_hint_and_its_exit_code(
     def fail() -> int:
         raise error
 
-    assert terminal.guarded(fail) == error.exit_code
+    assert terminal.run_with_error_handling(fail) == error.exit_code
     assert capsys.readouterr() == ("", shown)
 
 
@@ -96,14 +96,14 @@ def test_what_is_not_ours_is_a_bug_and_keeps_its_traceback() -> None:
         raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):
-        terminal.guarded(fail)
+        terminal.run_with_error_handling(fail)
 
 
 def test_an_interruption_ends_with_130() -> None:
     def interrupt() -> int:
         raise KeyboardInterrupt
 
-    assert terminal.guarded(interrupt) == ExitCode.INTERRUPTED
+    assert terminal.run_with_error_handling(interrupt) == ExitCode.INTERRUPTED
 
 
 def test_a_reader_that_goes_away_is_no_error() -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from tests.data.store import Azurite, Container
 
-from innereye_runtime.data.bringing import release
+from innereye_runtime.data.staging import release
 
 
 @pytest.fixture(autouse=True)

@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 from tests.data.store import ACCOUNT, VERSION, Azurite, Container
 
-from innereye_runtime.data.blobs import BlobSource, BlobUrl, Patience
 from innereye_runtime.data.datasets import check_unchanged, preflight, resolve
-from innereye_runtime.data.fingerprint import fingerprint
-from innereye_runtime.data.source import ChangedError, Item, checked
+from innereye_runtime.data.fingerprint.fingerprint import fingerprint
+from innereye_runtime.data.sources.blobs import BlobSource, BlobUrl, RetryPolicy
+from innereye_runtime.data.sources.source import FileEntry, SourceChangedError, validate_listing
 from innereye_runtime.errors import DataError, InnerEyeError, PreflightError
 from innereye_runtime.manifest.model import Dataset
 
@@ -99,7 +99,7 @@ def test_markers_of_folders_are_no_files(container: Container) -> None:
 
 
 def test_more_blobs_than_a_page_has_are_all_listed(container: Container, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("innereye_runtime.data.blobs._PAGE", 7)
+    monkeypatch.setattr("innereye_runtime.data.sources.blobs._PAGE", 7)
     container.put({f"{number:02}": b"" for number in range(30)})
     assert len(blobs(container).list()) == 30
 
@@ -150,17 +150,17 @@ def test_a_name_that_leads_elsewhere_is_an_error_and_nothing_is_written(
 
 @pytest.mark.parametrize("name", ["..", "../evil", "/absolute", "a/../../b", "a//b", "./a", "a/", "nul\0", "x" * 256])
 def test_nor_does_any_source_get_by_with_one(name: str) -> None:
-    fine = Item("fine", 1, "1")
+    fine = FileEntry("fine", 1, "1")
     with pytest.raises(DataError, match="which can't be a file"):
-        checked([fine, Item(name, 1, "1")], "azure://account/container")
-    assert checked([fine, Item("back\\slash", 1, "1")], "")[0].name == "back\\slash"
+        validate_listing([fine, FileEntry(name, 1, "1")], "azure://account/container")
+    assert validate_listing([fine, FileEntry("back\\slash", 1, "1")], "")[0].name == "back\\slash"
 
 
 def test_200_000_names_are_looked_at() -> None:
-    items = [Item(f"{number % 200}/{number}", 1, "1") for number in range(200_000)]
-    assert len(checked(items, "")) == 200_000
+    items = [FileEntry(f"{number % 200}/{number}", 1, "1") for number in range(200_000)]
+    assert len(validate_listing(items, "")) == 200_000
     with pytest.raises(DataError, match="other names use it as a folder"):
-        checked([*items, Item("199", 1, "1")], "azure://account/container")
+        validate_listing([*items, FileEntry("199", 1, "1")], "azure://account/container")
 
 
 @pytest.mark.parametrize(
@@ -256,15 +256,15 @@ def test_a_read_is_of_the_version_that_was_listed(container: Container) -> None:
     container.put({one.name: b"new" * 1000})
     container.delete(two.name)
     for item in (one, two):
-        with pytest.raises(ChangedError):
+        with pytest.raises(SourceChangedError):
             source.read(item, 0, item.size)
 
 
 def test_a_store_that_is_not_there_is_an_error_within_bounds(azurite: Azurite) -> None:
-    from innereye_runtime.data.credentials import Access
+    from innereye_runtime.data.sources.credentials import Access
 
     nobody = Access(account="tests", endpoint="http://127.0.0.1:9/tests", key=azurite.key)
-    patience = Patience(silent=0.5, longest=1, total=1, tries=3, pause=0.01)
+    patience = RetryPolicy(silent=0.5, longest=1, total=1, tries=3, pause=0.01)
     with pytest.raises(DataError, match=r"can't be read, after 3 tries"):
         BlobSource(BlobUrl.parse("azure://tests/container"), reached=nobody, patience=patience).list()
 

@@ -15,20 +15,20 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.data.counted import Counted, obtain
+from tests.data.counted import Counted, get_or_fetch
 
-from innereye_runtime.data import cache as module
-from innereye_runtime.data import fingerprint as fingerprints
-from innereye_runtime.data import journal
-from innereye_runtime.data.cache import Cache
-from innereye_runtime.data.download import download
-from innereye_runtime.data.fingerprint import fingerprint
-from innereye_runtime.data.hashing import BLOCK
-from innereye_runtime.data.lock import Lock
-from innereye_runtime.data.places import cache_limit
-from innereye_runtime.data.progress import Quiet
-from innereye_runtime.data.source import Buffer, ChangedError, FolderSource, Item
-from innereye_runtime.data.tree import TreeFile
+from innereye_runtime.data.cache import cache as module
+from innereye_runtime.data.cache import journal
+from innereye_runtime.data.cache.cache import Cache
+from innereye_runtime.data.cache.download import download
+from innereye_runtime.data.cache.lock import Lock
+from innereye_runtime.data.cache_dirs import cache_limit
+from innereye_runtime.data.fingerprint import fingerprint as fingerprints
+from innereye_runtime.data.fingerprint.fingerprint import fingerprint
+from innereye_runtime.data.fingerprint.hashing import BLOCK
+from innereye_runtime.data.fingerprint.tree import TreeFile
+from innereye_runtime.data.progress import NullProgress
+from innereye_runtime.data.sources.source import Buffer, FileEntry, FolderSource, SourceChangedError
 from innereye_runtime.errors import PreflightError, UsageError
 
 
@@ -39,28 +39,28 @@ def make(root: Path, size: int = 1000) -> Counted:
 
 
 def test_what_is_copied_is_equal_and_has_the_same_fingerprint(dataset: Path) -> None:
-    copy = obtain(FolderSource(dataset))
+    copy = get_or_fetch(FolderSource(dataset))
     assert copy.fingerprint == fingerprint(dataset) == fingerprint(copy.path)
     assert sorted(path.name for path in copy.path.parent.iterdir()) == ["complete.json", "data", "source"]
 
 
 def test_an_empty_folder_is_a_dataset(tmp_path: Path) -> None:
     (tmp_path / "nothing").mkdir()
-    assert obtain(FolderSource(tmp_path / "nothing")).fingerprint.files == 0
+    assert get_or_fetch(FolderSource(tmp_path / "nothing")).fingerprint.files == 0
 
 
 def test_the_second_time_nothing_is_read(dataset: Path) -> None:
     source = Counted(dataset)
-    first = obtain(source)
+    first = get_or_fetch(source)
     source.reads.clear()
-    assert obtain(source).path == first.path
+    assert get_or_fetch(source).path == first.path
     assert source.reads == []
 
 
 def test_another_state_of_the_source_is_another_folder(dataset: Path) -> None:
-    first = obtain(FolderSource(dataset))
+    first = get_or_fetch(FolderSource(dataset))
     (dataset / "scans" / "one.nii").write_bytes(b"new")
-    second = obtain(FolderSource(dataset))
+    second = get_or_fetch(FolderSource(dataset))
     assert second.path != first.path
     assert (first.path / "scans" / "one.nii").read_bytes() == b"one" * 1000
     assert (second.path / "scans" / "one.nii").read_bytes() == b"new"
@@ -70,7 +70,7 @@ def test_another_state_of_the_source_is_another_folder(dataset: Path) -> None:
 def test_a_damaged_copy_is_fetched_again(dataset: Path, damage: str, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO)
     source = Counted(dataset)
-    copy = obtain(source)
+    copy = get_or_fetch(source)
     one = copy.path / "scans" / "one.nii"
     match damage:
         case "content":
@@ -84,7 +84,7 @@ def test_a_damaged_copy_is_fetched_again(dataset: Path, damage: str, caplog: pyt
             shutil.rmtree(copy.path)
         case "marker":
             (copy.path.parent / "complete.json").write_text("{")
-    again = obtain(source)
+    again = get_or_fetch(source)
     assert fingerprint(again.path) == copy.fingerprint
     assert one.read_bytes() == b"one" * 1000
     assert "it is fetched again" in caplog.text
@@ -92,13 +92,13 @@ def test_a_damaged_copy_is_fetched_again(dataset: Path, damage: str, caplog: pyt
 
 def test_after_a_boot_the_files_are_read_once(dataset: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The machine may have gone down before they were on disk; stat alone would not tell."""
-    copy = obtain(FolderSource(dataset))
+    copy = get_or_fetch(FolderSource(dataset))
     read: list[Path] = []
     whole = module.fingerprint
     monkeypatch.setattr(module, "boot_id", lambda: "another boot")
     monkeypatch.setattr(module.stat_cache, "forget", lambda root: read.append(root))
     for _ in range(3):
-        assert obtain(FolderSource(dataset)).seconds == 0
+        assert get_or_fetch(FolderSource(dataset)).seconds == 0
     assert read == [copy.path]
     assert whole(copy.path) == copy.fingerprint
 
@@ -122,8 +122,8 @@ def test_a_file_that_changes_between_list_and_read_is_told(dataset: Path) -> Non
     source = FolderSource(dataset)
     items = source.list()
     (dataset / "scans" / "one.nii").write_bytes(b"eno" * 1000)
-    with pytest.raises(ChangedError):
-        Cache().obtain(source, items, Quiet())
+    with pytest.raises(SourceChangedError):
+        Cache().get_or_fetch(source, items, NullProgress())
 
 
 def test_two_threads_fetch_it_once(dataset: Path, caplog: pytest.LogCaptureFixture) -> None:
@@ -131,13 +131,13 @@ def test_two_threads_fetch_it_once(dataset: Path, caplog: pytest.LogCaptureFixtu
     started, go = threading.Event(), threading.Event()
 
     class Held(Counted):
-        def read(self, item: Item, start: int, length: int) -> Buffer:
+        def read(self, item: FileEntry, start: int, length: int) -> Buffer:
             started.set()
             assert go.wait(20)
             return super().read(item, start, length)
 
     source, copies = Held(dataset), []
-    threads = [threading.Thread(target=lambda: copies.append(obtain(source))) for _ in range(2)]
+    threads = [threading.Thread(target=lambda: copies.append(get_or_fetch(source))) for _ in range(2)]
     threads[0].start()
     assert started.wait(20)
     threads[1].start()
@@ -156,36 +156,36 @@ def test_what_was_unused_for_longest_goes_first(tmp_path: Path) -> None:
     sources = [make(tmp_path / name, 100_000) for name in "abc"]
     cache = Cache(limit=250_000)
     for at, source in enumerate(sources[:2]):
-        marker = obtain(source, cache=cache).path.parent / "complete.json"
+        marker = get_or_fetch(source, cache=cache).path.parent / "complete.json"
         os.utime(marker, (1000 + at, 1000 + at))
-    obtain(sources[0], cache=cache)  # used now
-    obtain(sources[2], cache=cache)
+    get_or_fetch(sources[0], cache=cache)  # used now
+    get_or_fetch(sources[2], cache=cache)
     assert {Path(entry.source).name for entry in cache.entries()} == {"a", "c"}
 
 
 def test_what_a_run_uses_is_never_deleted(tmp_path: Path) -> None:
     used, other = make(tmp_path / "used", 100_000), make(tmp_path / "other", 100_000)
     cache = Cache(limit=150_000)
-    copy = cache.obtain(used, used.list(), Quiet())
+    copy = cache.get_or_fetch(used, used.list(), NullProgress())
     with pytest.raises(PreflightError, match="of which runs use 104 kB") as raised:
-        obtain(other, cache=cache)
+        get_or_fetch(other, cache=cache)
     assert raised.value.exit_code == 3
     assert "INNEREYE_CACHE_LIMIT" in raised.value.hint
     assert cache.clear() == []
     assert (copy.path / "file").exists()
     copy.lock.release()
-    obtain(other, cache=cache)
+    get_or_fetch(other, cache=cache)
     assert not copy.path.exists()
 
 
 def test_clear_deletes_what_is_whole_and_what_is_not(tmp_path: Path) -> None:
     cache = Cache()
-    obtain(make(tmp_path / "whole"), cache=cache)
+    get_or_fetch(make(tmp_path / "whole"), cache=cache)
     broken = make(tmp_path / "broken")
     items = broken.list()
     (tmp_path / "broken" / "file").unlink()
-    with pytest.raises(ChangedError):
-        cache.obtain(broken, items, Quiet())
+    with pytest.raises(SourceChangedError):
+        cache.get_or_fetch(broken, items, NullProgress())
     assert sorted(entry.fingerprint is None for entry in cache.entries()) == [False, True]
     assert len(cache.clear()) == 2
     assert cache.entries() == []
@@ -196,7 +196,7 @@ def test_clear_deletes_what_is_whole_and_what_is_not(tmp_path: Path) -> None:
 def test_more_than_the_limit_is_refused_before_anything_is_read(tmp_path: Path) -> None:
     source = make(tmp_path / "large", 10_000)
     with pytest.raises(PreflightError, match=r"needs 14\.1 kB, and the cache in .* may hold 5 kB"):
-        obtain(source, cache=Cache(limit=5000))
+        get_or_fetch(source, cache=Cache(limit=5000))
     assert source.reads == []
 
 
@@ -210,7 +210,7 @@ def test_more_than_the_disk_has_is_refused_before_anything_is_read(
 
     monkeypatch.setattr(module.shutil, "disk_usage", lambda path: Usage)
     with pytest.raises(PreflightError, match=r"needs 14\.1 kB on the disk of .*, and 9 kB are free") as raised:
-        obtain(source, cache=Cache(limit=10**9))
+        get_or_fetch(source, cache=Cache(limit=10**9))
     assert "XDG_CACHE_HOME" in raised.value.hint
     assert source.reads == []
 
@@ -230,7 +230,7 @@ def test_a_limit_that_is_no_size_is_an_error(monkeypatch: pytest.MonkeyPatch) ->
 def test_a_lock_ends_with_its_process(tmp_path: Path) -> None:
     path = tmp_path / "lock"
     script = (
-        "import sys; from pathlib import Path; from innereye_runtime.data.lock import Lock\n"
+        "import sys; from pathlib import Path; from innereye_runtime.data.cache.lock import Lock\n"
         "lock = Lock.alone(Path(sys.argv[1])); print('held', flush=True); sys.stdin.read()"
     )
     with subprocess.Popen(
@@ -238,27 +238,27 @@ def test_a_lock_ends_with_its_process(tmp_path: Path) -> None:
     ) as process:
         assert process.stdout is not None
         assert process.stdout.readline() == b"held\n"
-        assert Lock.alone(path) is None
+        assert Lock.exclusive(path) is None
         process.kill()
         process.wait()
-        lock = Lock.alone(path)
+        lock = Lock.exclusive(path)
         assert lock is not None
         lock.release()
 
 
 def test_a_lock_whose_file_was_deleted_is_taken_anew(tmp_path: Path) -> None:
     path = tmp_path / "lock"
-    first = Lock.alone(path)
+    first = Lock.exclusive(path)
     assert first is not None
     taken: list[Lock | None] = []
     waiting = threading.Event()
-    thread = threading.Thread(target=lambda: taken.append(Lock.alone(path, waiting=waiting.set)))
+    thread = threading.Thread(target=lambda: taken.append(Lock.exclusive(path, waiting=waiting.set)))
     thread.start()
     assert waiting.wait(20)
     first.remove()
     thread.join(20)
     assert taken[0] is not None
-    assert Lock.alone(path) is None, "the lock that was waited for guards the file that is there now"
+    assert Lock.exclusive(path) is None, "the lock that was waited for guards the file that is there now"
     taken[0].release()
 
 
@@ -274,18 +274,18 @@ def test_a_disk_that_fills_while_fetching_is_an_error_and_what_is_there_is_kept(
     monkeypatch.setattr(Cache, "_make_room", lambda self, source, items, place: None)  # others fill the disk meanwhile
     source = Counted(root)
     with pytest.raises(PreflightError, match=r"disk full: 4 MB go to .*, and [\d.]+ k?B are free") as raised:
-        obtain(source)
+        get_or_fetch(source)
     assert raised.value.exit_code == 3
     assert not list(disk.rglob("complete.json"))
     assert not list(disk.rglob("data"))
     subprocess.run(["mount", "-o", "remount,size=20m", str(disk)], check=True)
     source.reads.clear()
-    assert obtain(source).fingerprint == fingerprint(root)
+    assert get_or_fetch(source).fingerprint == fingerprint(root)
     assert len(source.reads) < 40
 
 
 def test_the_marker_says_where_the_dataset_is_from(dataset: Path) -> None:
-    copy = obtain(FolderSource(dataset))
+    copy = get_or_fetch(FolderSource(dataset))
     marker = json.loads((copy.path.parent / "complete.json").read_text())
     assert marker["source"] == str(dataset)
     assert marker["sha256"] == copy.fingerprint.sha256
@@ -303,8 +303,8 @@ def test_the_marker_says_where_the_dataset_is_from(dataset: Path) -> None:
 
 def test_clear_keeps_what_was_used_lately(tmp_path: Path) -> None:
     cache = Cache()
-    obtain(make(tmp_path / "new"), cache=cache)
-    marker = obtain(make(tmp_path / "old"), cache=cache).path.parent / "complete.json"
+    get_or_fetch(make(tmp_path / "new"), cache=cache)
+    marker = get_or_fetch(make(tmp_path / "old"), cache=cache).path.parent / "complete.json"
     os.utime(marker, (time.time() - 7200, time.time() - 7200))
     assert [Path(entry.source).name for entry in cache.clear(3600)] == ["old"]
     assert [Path(entry.source).name for entry in cache.entries()] == ["new"]
@@ -315,20 +315,20 @@ def test_what_is_unused_makes_room_on_a_full_disk(
 ) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(small_disk("2m")))
     cache = Cache(limit=10**9)
-    first = obtain(make(tmp_path / "first", 1_200_000), cache=cache)
-    second = obtain(make(tmp_path / "second", 1_200_000), cache=cache)
+    first = get_or_fetch(make(tmp_path / "first", 1_200_000), cache=cache)
+    second = get_or_fetch(make(tmp_path / "second", 1_200_000), cache=cache)
     assert not first.path.exists()
     assert second.path.exists()
 
 
 def test_what_was_fetched_is_shared_while_it_is_used(dataset: Path) -> None:
     source = FolderSource(dataset)
-    first = Cache().obtain(source, source.list(), Quiet())
+    first = Cache().get_or_fetch(source, source.list(), NullProgress())
     lock = Cache().root / "locks" / first.path.parent.name
     Lock.shared(lock, waiting=lambda: pytest.fail("it is held alone")).release()
     first.lock.release()
     first.lock.release()  # a second time it does nothing
-    alone = Lock.alone(lock)
+    alone = Lock.exclusive(lock)
     assert alone is not None
     alone.release()
 
@@ -349,8 +349,8 @@ def test_without_a_boot_id_nothing_of_an_earlier_try_is_believed(
         with closing(journal.Journal.open(tmp_path / "journal")) as opened:
             assert opened.done == {}
             opened.add([("a", 0, b"\1" * 32)])
-    assert obtain(FolderSource(dataset)).seconds > 0
-    assert obtain(FolderSource(dataset)).seconds == 0
+    assert get_or_fetch(FolderSource(dataset)).seconds > 0
+    assert get_or_fetch(FolderSource(dataset)).seconds == 0
 
 
 def test_a_cache_behind_a_link_is_read_once_too(dataset: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -366,11 +366,11 @@ def test_a_cache_behind_a_link_is_read_once_too(dataset: Path, tmp_path: Path, m
         return part(root, file, first)
 
     monkeypatch.setattr(fingerprints, "_read_part", counted)
-    obtain(FolderSource(dataset))
-    obtain(FolderSource(dataset))
+    get_or_fetch(FolderSource(dataset))
+    get_or_fetch(FolderSource(dataset))
     assert read == []
     monkeypatch.setattr(module, "boot_id", lambda: "another boot")
-    obtain(FolderSource(dataset))
+    get_or_fetch(FolderSource(dataset))
     assert sorted(read) == ["empty.csv", "scans/one.nii", "scans/two.nii"]
 
 
@@ -382,20 +382,20 @@ def test_what_the_journal_says_of_a_file_that_went_away_is_not_believed_later(tm
     source = Counted(root)
     (item,) = source.list()
     part = tmp_path / "place" / "part"
-    whole = download(source, [item], part, Quiet())
+    whole = download(source, [item], part, NullProgress())
     shutil.rmtree(part)
     part.mkdir()
 
     class Killed(Counted):
-        def read(self, item: Item, start: int, length: int) -> Buffer:
+        def read(self, item: FileEntry, start: int, length: int) -> Buffer:
             if start:
                 raise KeyboardInterrupt
             return super().read(item, start, length)
 
     with pytest.raises(KeyboardInterrupt):
-        download(Killed(root), [item], part, Quiet())
+        download(Killed(root), [item], part, NullProgress())
     source.reads.clear()
-    assert download(source, [item], part, Quiet()) == whole
+    assert download(source, [item], part, NullProgress()) == whole
     assert len(source.reads) == 2, "the block that came before the kill is kept"
     assert (part / "file").read_bytes() == (root / "file").read_bytes()
 
@@ -427,21 +427,21 @@ def test_after_a_boot_a_full_disk_costs_no_dataset(
     disk = small_disk("2m")
     monkeypatch.setenv("XDG_CACHE_HOME", str(disk))
     source = Counted(dataset)
-    first = obtain(source)
+    first = get_or_fetch(source)
     source.reads.clear()
     monkeypatch.setattr(module, "boot_id", lambda: "another boot")
     with pytest.raises(OSError, match="No space"):
         (disk / "fills.bin").write_bytes(bytes(3 << 20))
-    assert obtain(source).fingerprint == first.fingerprint
+    assert get_or_fetch(source).fingerprint == first.fingerprint
     assert source.reads == []
 
 
 def test_another_process_may_find_the_same_damage(dataset: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    copy = obtain(FolderSource(dataset))
+    copy = get_or_fetch(FolderSource(dataset))
     (copy.path / "empty.csv").unlink()
     marker = copy.path.parent / "complete.json"
     monkeypatch.setattr(module.log, "info", lambda *said: marker.unlink(missing_ok=True))  # it is a little faster
-    assert obtain(FolderSource(dataset)).fingerprint == copy.fingerprint
+    assert get_or_fetch(FolderSource(dataset)).fingerprint == copy.fingerprint
 
 
 def test_a_disk_that_is_full_before_the_cache_is_there_is_an_error(
@@ -451,4 +451,4 @@ def test_a_disk_that_is_full_before_the_cache_is_there_is_an_error(
     monkeypatch.setenv("XDG_CACHE_HOME", str(disk))
     (disk / "the last file").touch()
     with pytest.raises(PreflightError, match="disk full"):
-        obtain(FolderSource(dataset))
+        get_or_fetch(FolderSource(dataset))

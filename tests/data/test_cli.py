@@ -13,8 +13,8 @@ import pytest
 from tests.data.store import Container
 
 from innereye_runtime.cli.main import main
-from innereye_runtime.data.bringing import release
-from innereye_runtime.data.fingerprint import fingerprint
+from innereye_runtime.data.fingerprint.fingerprint import fingerprint
+from innereye_runtime.data.staging import release
 
 SMALL = {"scans/one.nii": b"one" * 1000, "scans/two.nii": b"two" * 1000, "empty.csv": b""}
 

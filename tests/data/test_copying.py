@@ -9,22 +9,22 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from tests.data.counted import Counted, obtain
+from tests.data.counted import Counted, get_or_fetch
 
-from innereye_runtime.data import copying
-from innereye_runtime.data.cache import Cache
-from innereye_runtime.data.fingerprint import fingerprint
-from innereye_runtime.data.journal import Journal
-from innereye_runtime.data.source import ChangedError, FolderSource, version_of
+from innereye_runtime.data.cache import copying
+from innereye_runtime.data.cache.cache import Cache
+from innereye_runtime.data.cache.journal import Journal
+from innereye_runtime.data.fingerprint.fingerprint import fingerprint
+from innereye_runtime.data.sources.source import FolderSource, SourceChangedError, snapshot_id
 
 STAGE = """
 import sys
 from pathlib import Path
-from innereye_runtime.data.cache import Cache
+from innereye_runtime.data.cache.cache import Cache
 from innereye_runtime.data.progress import Quiet
-from innereye_runtime.data.source import FolderSource
+from innereye_runtime.data.sources.source import FolderSource
 source = FolderSource(Path(sys.argv[1]))
-Cache().obtain(source, source.list(), Quiet())
+Cache().get_or_fetch(source, source.list(), Quiet())
 """
 
 
@@ -58,7 +58,7 @@ def workers(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 
 
 def test_workers_copy_what_is_small_and_no_more(source: Counted, workers: list[int]) -> None:
-    copy = obtain(source)
+    copy = get_or_fetch(source)
     assert copy.fingerprint == fingerprint(source.root) == fingerprint(copy.path)
     assert set(source.reads) == {"large"}
     assert {path.stat().st_mode & 0o777 for path in copy.path.rglob("*") if path.is_file()} == {0o444}
@@ -67,7 +67,7 @@ def test_workers_copy_what_is_small_and_no_more(source: Counted, workers: list[i
 
 
 def test_a_few_files_are_not_worth_a_worker(dataset: Path, workers: list[int]) -> None:
-    obtain(FolderSource(dataset))
+    get_or_fetch(FolderSource(dataset))
     assert workers == []
 
 
@@ -75,35 +75,35 @@ def test_a_file_that_changes_between_list_and_copy_is_told(source: Counted) -> N
     items = source.list()
     changed = source.root / "3" / "3.bin"
     changed.write_bytes(b"new")
-    with pytest.raises(ChangedError, match=r"3/3\.bin"):
-        obtain(source, items)
+    with pytest.raises(SourceChangedError, match=r"3/3\.bin"):
+        get_or_fetch(source, items)
     assert not list(Cache().root.rglob("complete.json"))
 
 
 def test_what_a_killed_worker_did_not_do_is_done(
     source: Counted, workers: list[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    copy = copying.Copiers.copy
+    copy = copying.CopyPool.copy
 
-    def kill(self: copying.Copiers, files: list[tuple[str, int, str]]) -> list[bytes]:
+    def kill(self: copying.CopyPool, files: list[tuple[str, int, str]]) -> list[bytes]:
         for pid in workers[:2]:
             os.kill(pid, signal.SIGKILL)
         return copy(self, files)
 
-    monkeypatch.setattr(copying.Copiers, "copy", kill)
-    found = obtain(source)
+    monkeypatch.setattr(copying.CopyPool, "copy", kill)
+    found = get_or_fetch(source)
     assert found.fingerprint == fingerprint(source.root) == fingerprint(found.path)
     assert len(source.reads) > 1
 
 
 def test_a_torn_file_of_an_earlier_try_is_replaced(source: Counted) -> None:
-    part = Cache().root / version_of(source, source.list()) / "part"
+    part = Cache().root / snapshot_id(source, source.list()) / "part"
     (part / "3").mkdir(parents=True)
     journal = Journal.open(part.with_name("journal"))
     journal.add([("another", 0, bytes(32))])
     journal.close()
     (part / "3" / "3.bin").write_bytes(b"eno")
-    found = obtain(source)
+    found = get_or_fetch(source)
     assert found.fingerprint == fingerprint(found.path)
     assert "3/3.bin" in source.reads
 
@@ -118,7 +118,7 @@ def test_killed_at_any_moment_it_is_whole_the_next_time(source: Counted, moment:
     time.sleep(moment)
     process.kill()
     process.wait()
-    found = obtain(source)
+    found = get_or_fetch(source)
     assert found.fingerprint == fingerprint(source.root) == fingerprint(found.path)
 
 
@@ -131,7 +131,7 @@ def wait_for(condition: Callable[[], bool]) -> None:
 
 def test_a_worker_that_outlives_its_killed_parent_is_no_error(source: Counted, monkeypatch: pytest.MonkeyPatch) -> None:
     """It copies on, for a moment, while the next process empties the folder."""
-    part = Cache().root / version_of(source, source.list()) / "part"
+    part = Cache().root / snapshot_id(source, source.list()) / "part"
     (part / "3").mkdir(parents=True)
     rmdir = os.rmdir
 
@@ -141,5 +141,5 @@ def test_a_worker_that_outlives_its_killed_parent_is_no_error(source: Counted, m
         rmdir(path, **named)
 
     monkeypatch.setattr(os, "rmdir", late)
-    found = obtain(source)
+    found = get_or_fetch(source)
     assert found.fingerprint == fingerprint(source.root) == fingerprint(found.path)

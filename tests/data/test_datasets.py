@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from innereye_runtime.data.datasets import preflight, resolve
-from innereye_runtime.data.fingerprint import fingerprint
+from innereye_runtime.data.fingerprint.fingerprint import fingerprint
 from innereye_runtime.errors import DataError, ExitCode
 from innereye_runtime.manifest.model import Dataset
 

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from innereye_runtime.data import fingerprint as module
-from innereye_runtime.data import stat_cache
-from innereye_runtime.data.fingerprint import Fingerprint, combine, fingerprint
-from innereye_runtime.data.hashing import BLOCK, content_digest
+from innereye_runtime.data.fingerprint import fingerprint as module
+from innereye_runtime.data.fingerprint import stat_cache
+from innereye_runtime.data.fingerprint.fingerprint import Fingerprint, combine, fingerprint
+from innereye_runtime.data.fingerprint.hashing import BLOCK, content_digest
 from innereye_runtime.errors import DataError
 
 
@@ -111,7 +111,9 @@ def test_the_second_time_nothing_is_read(dataset: Path, reads: list[str]) -> Non
 def test_the_second_time_costs_no_more_than_a_stat_each(dataset: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     settle(dataset)
     first = fingerprint(dataset)
-    monkeypatch.setattr(stat_cache.Known, "digests", lambda self: pytest.fail("what is known of each file was read"))
+    monkeypatch.setattr(
+        stat_cache.CacheEntry, "digests", lambda self: pytest.fail("what is known of each file was read")
+    )
     assert fingerprint(dataset) == first
 
 
@@ -144,8 +146,8 @@ def test_whole_seconds_are_held_for_a_coarse_clock(dataset: Path, cache_home: Pa
     second = 1_000_000_000
     files = [stat_cache.TreeFile("old", 1, 0, 10 * second, 1), stat_cache.TreeFile("young", 1, 0, 11 * second, 2)]
     digests = {"old": "00" * 32, "young": "11" * 32}
-    stat_cache.remember(dataset, files, digests, {}, started=12 * second + 500_000_000)
-    known = stat_cache.recall(dataset)
+    stat_cache.put(dataset, files, digests, {}, started=12 * second + 500_000_000)
+    known = stat_cache.get(dataset)
     assert known is not None
     assert known.stamp == ""
     assert known.digests() == {files[0]: "00" * 32}

@@ -17,7 +17,7 @@ from tests.data.store import Container
 from tests.projects import Project
 from tests.targets.docker.conftest import Engine, engine
 
-from innereye_runtime.data.mounting import rclone
+from innereye_runtime.data.mount.mounting import rclone
 
 __all__ = ["engine"]
 

@@ -12,12 +12,13 @@ from pathlib import Path
 import pytest
 from tests.data.store import Container
 
-from innereye_runtime.data import bringing, mounting
-from innereye_runtime.data.bringing import release
+from innereye_runtime.data import staging
+from innereye_runtime.data.access_mode import ModeDecision, network_file_system, select_mode
 from innereye_runtime.data.datasets import preflight, resolve
-from innereye_runtime.data.fingerprint import fingerprint
-from innereye_runtime.data.modes import Choice, choose, network_file_system
-from innereye_runtime.data.source import Item
+from innereye_runtime.data.fingerprint.fingerprint import fingerprint
+from innereye_runtime.data.mount import mounting
+from innereye_runtime.data.sources.source import FileEntry
+from innereye_runtime.data.staging import release
 from innereye_runtime.errors import DataError, PreflightError
 from innereye_runtime.manifest.model import Dataset
 
@@ -35,7 +36,7 @@ if sys.argv[2] == "wait":
 @pytest.fixture
 def can_mount(needs: Callable[..., None]) -> None:
     needs("fuse")
-    assert mounting.unavailable() == ""
+    assert mounting.mount_unavailable_reason() == ""
 
 
 def gone(path: Path) -> bool:
@@ -67,7 +68,7 @@ def test_the_second_mount_knows_its_fingerprint(
 ) -> None:
     container.put(SMALL)
     first = resolve([Dataset(id=container.url(), mode="mount")])[0].fingerprint
-    monkeypatch.setattr(bringing, "fingerprint", lambda *args, **named: pytest.fail("the files were read again"))
+    monkeypatch.setattr(staging, "fingerprint", lambda *args, **named: pytest.fail("the files were read again"))
     assert resolve([Dataset(id=container.url(), mode="mount")])[0].fingerprint == first
 
 
@@ -99,7 +100,7 @@ def test_no_secret_is_among_the_arguments(can_mount: None, container: Container)
 @pytest.fixture
 def no_mount(monkeypatch: pytest.MonkeyPatch) -> str:
     reason = "there is no /dev/fuse that this process may open"
-    for module in (mounting, bringing):
+    for module in (mounting, staging):
         monkeypatch.setattr(module, "unavailable", lambda for_others=False: reason)
     return reason
 
@@ -126,7 +127,7 @@ def test_a_mount_that_fails_is_downloaded_unless_strict(
     container: Container, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     container.put(SMALL)
-    for module in (mounting, bringing):
+    for module in (mounting, staging):
         monkeypatch.setattr(module, "unavailable", lambda for_others=False: "")
     monkeypatch.setattr(mounting, "rclone", lambda: "/bin/false")
     (found,) = resolve([Dataset(id=container.url(), mode="mount")])
@@ -161,36 +162,40 @@ def test_preflight_looks_at_the_room_and_fetches_nothing(
         preflight([Dataset(id=container.url(), mode="download")])
 
 
-ITEMS = [Item(f"{number}", 1_000_000, "1") for number in range(100)]
+ITEMS = [FileEntry(f"{number}", 1_000_000, "1") for number in range(100)]
 SAID = "100 files, 100 MB"
 
 
 @pytest.mark.parametrize(
-    ("asked", "room", "cached", "no_mount", "expected"),
+    ("asked", "free_space", "cached", "no_mount", "expected"),
     [
-        ("mount", 10**9, False, "", Choice("mount", "the manifest asks for it")),
+        ("mount", 10**9, False, "", ModeDecision("mount", "the manifest asks for it")),
         ("mount", 10**9, False, "no FUSE", None),
-        ("download", 0, False, "", Choice("download", "the manifest asks for it")),
-        ("auto", 0, True, "", Choice("download", f"{SAID}: the cache has them already")),
+        ("download", 0, False, "", ModeDecision("download", "the manifest asks for it")),
+        ("auto", 0, True, "", ModeDecision("download", f"{SAID}: the cache has them already")),
         (
             "auto",
             10**9,
             False,
             "",
-            Choice("download", f"{SAID}: they fit the cache, and each epoch after the first reads them at disk speed"),
+            ModeDecision(
+                "download", f"{SAID}: they fit the cache, and each epoch after the first reads them at disk speed"
+            ),
         ),
-        ("auto", 10**7, False, "", Choice("mount", f"{SAID}: too many for the cache, which has room for 10 MB")),
+        ("auto", 10**7, False, "", ModeDecision("mount", f"{SAID}: too many for the cache, which has room for 10 MB")),
         (
             "auto",
             10**7,
             False,
             "no FUSE",
-            Choice("download", f"{SAID}: too many for the cache (10 MB), and they can't be mounted: no FUSE"),
+            ModeDecision("download", f"{SAID}: too many for the cache (10 MB), and they can't be mounted: no FUSE"),
         ),
     ],
 )
-def test_the_mode_and_why(asked: str, room: int, cached: bool, no_mount: str, expected: Choice | None) -> None:
-    assert choose(asked, ITEMS, room=room, cached=cached, no_mount=no_mount) == expected
+def test_the_mode_and_why(
+    asked: str, free_space: int, cached: bool, no_mount: str, expected: ModeDecision | None
+) -> None:
+    assert select_mode(asked, ITEMS, free_space=free_space, cached=cached, no_mount=no_mount) == expected
 
 
 def test_a_disk_of_this_machine_is_no_network(tmp_path: Path) -> None:
@@ -207,7 +212,7 @@ def test_a_folder_that_machines_share_is_copied_where_the_mode_is_download(
     dataset: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO)
-    monkeypatch.setattr(bringing, "network_file_system", lambda path: "nfs4")
+    monkeypatch.setattr(staging, "network_file_system", lambda path: "nfs4")
     (found,) = resolve([Dataset(local=dataset, mode="download")])
     assert found.path != dataset
     assert found.mode == "download"

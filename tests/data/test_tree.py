@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from innereye_runtime.data.fingerprint import fingerprint
-from innereye_runtime.data.tree import show, walk
+from innereye_runtime.data.fingerprint.fingerprint import fingerprint
+from innereye_runtime.data.fingerprint.tree import display_path, walk
 from innereye_runtime.errors import DataError
 
 HOSTILE = [
@@ -44,7 +44,7 @@ def test_twins_are_two_datasets(tmp_path: Path) -> None:
 
 
 def test_a_path_in_a_message_is_one_line_and_moves_no_cursor(tmp_path: Path) -> None:
-    assert show(Path("/data"), "a\nb\x1b[31m\udcff") == "/data/a\\nb\\x1b[31m\\udcff"
+    assert display_path(Path("/data"), "a\nb\x1b[31m\udcff") == "/data/a\\nb\\x1b[31m\\udcff"
 
 
 def test_an_empty_folder_has_a_fingerprint(tmp_path: Path) -> None:

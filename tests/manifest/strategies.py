@@ -8,9 +8,9 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from innereye_runtime.manifest.document import Document, Path
-from innereye_runtime.manifest.reading import read
 from innereye_runtime.manifest.schema import manifest_schema
+from innereye_runtime.manifest.yaml.decode import read
+from innereye_runtime.manifest.yaml.document import Document, Path
 
 IDENTIFIERS = st.from_regex(r"[A-Za-z_][A-Za-z0-9_]{0,8}", fullmatch=True)
 MODULES = st.lists(IDENTIFIERS, min_size=1, max_size=3).map(".".join)

@@ -12,11 +12,11 @@ from pathlib import Path
 
 import pytest
 
-from innereye_runtime.manifest.codes import TITLES, help_text, title
-from innereye_runtime.manifest.diagnostics import Diagnostic
+from innereye_runtime.diagnostics.codes import TITLES, help_text, title
+from innereye_runtime.diagnostics.diagnostic import Diagnostic
+from innereye_runtime.diagnostics.rendering import Format, render
 from innereye_runtime.manifest.loading import Loaded, parse
-from innereye_runtime.manifest.rendering import Format, render
-from innereye_runtime.manifest.writing import to_data
+from innereye_runtime.manifest.serializer import to_data
 
 GOLDEN = Path(__file__).parent / "golden"
 BAD = sorted((GOLDEN / "bad").glob("*.yaml"))

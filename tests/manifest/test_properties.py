@@ -13,11 +13,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from tests.manifest.strategies import FREE, MANIFESTS, MUTATIONS, Edit, document_of
 
-from innereye_runtime.manifest.building import build
+from innereye_runtime.diagnostics.rendering import render
+from innereye_runtime.manifest.builder import build
 from innereye_runtime.manifest.loading import parse
-from innereye_runtime.manifest.rendering import render
 from innereye_runtime.manifest.schema import departures, manifest_schema, same
-from innereye_runtime.manifest.writing import dump, to_data
+from innereye_runtime.manifest.serializer import dump, to_data
 
 PLACE = Path("/project/manifests/m.yaml")
 EXAMPLES = 100 if os.environ.get("CI") == "true" else 60

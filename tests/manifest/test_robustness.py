@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
+from innereye_runtime.diagnostics.rendering import render
 from innereye_runtime.manifest.loading import Loaded, parse
-from innereye_runtime.manifest.rendering import render
 
 GOLDEN = Path(__file__).parent / "golden"
 SEEDS = [path.read_bytes() for path in sorted(GOLDEN.glob("*/*.yaml")) if path.stat().st_size < 20_000]

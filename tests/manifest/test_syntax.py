@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import ruamel.yaml
 
-from innereye_runtime.manifest.syntax import lookup
+from innereye_runtime.manifest.yaml.syntax_errors import lookup
 
 SOURCES = Path(ruamel.yaml.__file__).parent
 OTHERS = {

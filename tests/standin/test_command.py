@@ -14,7 +14,7 @@ import pytest
 from tests.projects import tiny_project
 from tests.targets.azureml.conftest import MANIFEST
 
-from innereye_runtime.cli.standin import parser
+from innereye_runtime.cli.commands.standin import parser
 from innereye_runtime.standin.faults import KINDS, Fault
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -13,7 +13,7 @@ import pytest
 from tests.projects import Project, tiny_project
 from tests.targets.azureml.conftest import IMAGE, ROOT
 
-from innereye_runtime.targets.azureml.address import Address
+from innereye_runtime.targets.azureml.job_uri import JobUri
 
 if TYPE_CHECKING:
     from innereye_runtime.standin.cloud import Cloud
@@ -94,7 +94,7 @@ def test_one_that_does_not_build_has_the_job_fail_and_its_log_shown(cloud: Cloud
     cloud.workspace.jobs[job.name] = job
     cloud.runner.start(job)
     workspace = cloud.workspace
-    address = Address(
+    address = JobUri(
         subscription_id=workspace.subscription,
         resource_group=workspace.group,
         workspace=workspace.name,

@@ -13,7 +13,7 @@ from tests.data.faults.proxy import Proxy
 from tests.data.store import Azurite
 from tests.projects import Project, Result, tiny_project
 
-from innereye_runtime.data.outputs import verify
+from innereye_runtime.run.output_manifest import verify
 
 FULL = '''\
 import os
@@ -115,8 +115,8 @@ def test_a_run_whose_disk_fills_says_so_and_goes_on_later(
 
 def epoch_of(checkpoint: Path) -> int:
     """The number of complete epochs in a checkpoint, which has to load."""
-    from innereye_runtime.training.recovery import Recovery
-    from innereye_runtime.training.weights import read_checkpoint
+    from innereye_runtime.training.checkpoints.checkpointing import Recovery
+    from innereye_runtime.training.checkpoints.weights import read_checkpoint
 
     epochs: int = read_checkpoint(checkpoint)["callbacks"][Recovery.__qualname__]["epochs"]
     return epochs

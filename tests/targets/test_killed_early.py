@@ -12,10 +12,10 @@ from typing import Any
 
 import pytest
 
-from innereye_runtime.job.handover import Handover
-from innereye_runtime.job.paths import RunPaths
-from innereye_runtime.job.record import RunRecord
+from innereye_runtime.job.entrypoint_args import EntrypointArgs
 from innereye_runtime.manifest.model import Compute, Container, Manifest, Retries
+from innereye_runtime.run.paths import RunPaths
+from innereye_runtime.run.record import RunRecord
 from innereye_runtime.targets.process import ProcessHandle, ProcessPlan
 
 
@@ -26,7 +26,7 @@ def start(folder: Path, script: str) -> ProcessHandle:
     program.chmod(0o700)
     plan = ProcessPlan(
         executable=str(program),
-        request=Handover(manifest=folder / "manifest.yaml"),
+        request=EntrypointArgs(manifest=folder / "manifest.yaml"),
         text=None,
         model_name="Tiny",
         outputs_folder=folder,

@@ -14,7 +14,7 @@ import jsonschema
 import pytest
 from tests.projects import MANIFEST, Project, Result, tiny_project
 
-from innereye_runtime.data.outputs import verify
+from innereye_runtime.run.output_manifest import verify
 
 RUN_SCHEMA = json.loads((Path(__file__).parents[2] / "schema" / "run.schema.json").read_text())
 

@@ -13,7 +13,7 @@ from innereye_runtime.errors import PreflightError
 from innereye_runtime.manifest.model import Retries
 from innereye_runtime.manifest.units import Duration
 from innereye_runtime.targets import supervision
-from innereye_runtime.targets.supervision import RetryBudget, secret_values, supervised
+from innereye_runtime.targets.supervision import RetryBudget, secret_values, supervise
 
 
 class Job:
@@ -29,7 +29,7 @@ class Job:
 
 def test_the_first_signal_stops_and_the_second_kills() -> None:
     job, before, threads = Job(), signal.getsignal(signal.SIGINT), threading.enumerate()
-    with supervised(job.stop, job.kill, max_duration=None) as request:
+    with supervise(job.stop, job.kill, max_duration=None) as request:
         assert not request.made
         os.kill(os.getpid(), signal.SIGINT)
         assert request.made
@@ -46,7 +46,7 @@ def test_the_first_signal_stops_and_the_second_kills() -> None:
 def test_a_job_that_does_not_end_in_its_grace_is_killed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(supervision, "GRACE_SECONDS", 0.05)
     job = Job()
-    with supervised(job.stop, job.kill, max_duration=None):
+    with supervise(job.stop, job.kill, max_duration=None):
         os.kill(os.getpid(), signal.SIGTERM)
         deadline = time.monotonic() + 10
         while "kill" not in job.asked and time.monotonic() < deadline:
@@ -56,7 +56,7 @@ def test_a_job_that_does_not_end_in_its_grace_is_killed(monkeypatch: pytest.Monk
 
 def test_the_longest_duration_stops_the_job_and_is_told_apart_from_a_signal() -> None:
     job = Job()
-    with supervised(job.stop, job.kill, max_duration=Duration(1)) as request:
+    with supervise(job.stop, job.kill, max_duration=Duration(1)) as request:
         deadline = time.monotonic() + 10
         while not request.made and time.monotonic() < deadline:
             time.sleep(0.01)

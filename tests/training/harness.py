@@ -10,9 +10,9 @@ from typing import Any
 from pytorch_lightning.callbacks import Callback
 
 from innereye_runtime import LightningContainer
-from innereye_runtime.job.paths import RunPaths
 from innereye_runtime.job.ranks import Ranks
-from innereye_runtime.training import steps
+from innereye_runtime.run.paths import RunPaths
+from innereye_runtime.training.lifecycle import steps
 
 
 class Killed(BaseException):
@@ -30,7 +30,7 @@ class KillAt(Callback):
             raise Killed
 
 
-def train(container: LightningContainer, folder: Path, *, epochs_from: str = "class") -> steps.Trained:
+def train(container: LightningContainer, folder: Path, *, epochs_from: str = "class") -> steps.TrainingResult:
     """What training leaves in `folder`; one that has a run goes on with it. `epochs_from`: the origin of num_epochs."""
     paths = RunPaths(folder)
     for each in (paths.root, paths.checkpoints, paths.logs):

@@ -11,7 +11,7 @@ from pathlib import Path
 SCRIPT = """
 import os, subprocess, sys
 from pathlib import Path
-from innereye_runtime.training.console import recorded_console
+from innereye_runtime.training.lifecycle.console import recorded_console
 with recorded_console(Path(sys.argv[1])):
     print("by python", flush=True)
     print("to stderr", file=sys.stderr)

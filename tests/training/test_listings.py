@@ -11,7 +11,7 @@ import pytest
 from tests.projects import Project, Result
 
 ROOT = Path(__file__).resolve().parents[2]
-PACKAGE = "tests.containers.listings"
+PACKAGE = "tests.api.listings"
 
 
 @pytest.fixture

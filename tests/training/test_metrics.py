@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from innereye_runtime.training.metrics import MetricsTable, split_metrics
+from innereye_runtime.training.lightning.metrics import MetricsTable, split_metrics
 
 
 def rows(path: Path) -> list[dict[str, str]]:

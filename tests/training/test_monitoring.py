@@ -12,8 +12,8 @@ import pytorch_lightning as pl
 import torch
 from tests.training.models import Model, NoisyData
 
-from innereye_runtime.training.metrics import MetricsTable
-from innereye_runtime.training.monitoring import LoadingTime, recorded_load
+from innereye_runtime.training.lightning.metrics import MetricsTable
+from innereye_runtime.training.lightning.monitoring import LoadingTime, record_load
 
 
 def read(path: Path) -> list[dict[str, str]]:
@@ -24,7 +24,7 @@ def read(path: Path) -> list[dict[str, str]]:
 def test_load_is_recorded_by_the_clock_and_goes_on_after_a_restart(tmp_path: Path) -> None:
     path = tmp_path / "load.csv"
     for _ in range(2):
-        with recorded_load(path, 1):
+        with record_load(path, 1):
             deadline = time.monotonic() + 1.5
             while time.monotonic() < deadline:
                 sum(range(10_000))
@@ -34,7 +34,7 @@ def test_load_is_recorded_by_the_clock_and_goes_on_after_a_restart(tmp_path: Pat
 
 
 def test_nothing_is_recorded_unasked(tmp_path: Path) -> None:
-    with recorded_load(tmp_path / "load.csv", 0):
+    with record_load(tmp_path / "load.csv", 0):
         pass
     assert list(tmp_path.iterdir()) == []
 

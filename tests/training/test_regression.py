@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from innereye_runtime.errors import OutputError
-from innereye_runtime.training.regression import check_regression, compare_folders
+from innereye_runtime.training.lifecycle.regression import check_regression, compare_folders
 
 
 def write(root: Path, **files: str | bytes) -> Path:

@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from innereye_runtime.containers.container import LightningContainer
-from innereye_runtime.containers.discovery import Location, load
-from innereye_runtime.training.tracebacks import shown
+from innereye_runtime.api.container import LightningContainer
+from innereye_runtime.introspection.discovery import Location, load
+from innereye_runtime.training.lifecycle.tracebacks import format_traceback
 
 MODULE = """\
 import json
@@ -56,21 +56,23 @@ def test_frames_before_the_users_are_left_out_and_those_below_it_stay(users: Any
     users("mine_direct", MODULE)
     module = importlib.import_module("mine_direct")
     for name, last in (("direct", "upside down"), ("through_a_library", "Expecting property name")):
-        text = shown(failing(getattr(module, name)))
+        text = format_traceback(failing(getattr(module, name)))
         assert "innereye_runtime/" not in text
         assert last in text.splitlines()[-1]
     assert "json/decoder.py" in text
 
 
 def test_each_of_a_chain_is_shortened(users: Any) -> None:
-    text = shown(failing(lambda: load(Location("mine_chain", "X", users("mine_chain", MODULE + "\nchained()\n"), 1))))
+    text = format_traceback(
+        failing(lambda: load(Location("mine_chain", "X", users("mine_chain", MODULE + "\nchained()\n"), 1)))
+    )
     assert text.count("Traceback") == 2
     assert "innereye_runtime" not in text and "importlib" not in text
     assert "The above exception was the direct cause" in text
 
 
 def test_a_syntax_error_is_its_own_place(users: Any) -> None:
-    text = shown(failing(lambda: load(Location("mine_syntax", "X", users("mine_syntax", "def f(:\n"), 1))))
+    text = format_traceback(failing(lambda: load(Location("mine_syntax", "X", users("mine_syntax", "def f(:\n"), 1))))
     assert [line.strip() for line in text.splitlines() if line.strip().startswith("File")] == [
         f'File "{users("mine_syntax", "def f(:")}", line 1'
     ]
@@ -78,12 +80,12 @@ def test_a_syntax_error_is_its_own_place(users: Any) -> None:
 
 
 def test_an_error_of_ours_is_shown_whole() -> None:
-    text = shown(failing(LightningContainer().create_model))
-    assert "innereye_runtime/containers/container.py" in text
+    text = format_traceback(failing(LightningContainer().create_model))
+    assert "innereye_runtime/api/container.py" in text
 
 
 def test_a_library_that_we_called_is_shown_without_us(users: Any) -> None:
     error = failing(lambda: load(Location("json.nothing", "X", Path("x.py"), 1)))
     assert isinstance(error, ModuleNotFoundError)
     sys.modules.pop("json.nothing", None)
-    assert "json.nothing" in shown(error)
+    assert "json.nothing" in format_traceback(error)

@@ -49,7 +49,7 @@ class Service:
 def tracking(needs: Callable[..., None]) -> Any:
     """The module, where what it stands on is installed."""
     needs("torch")
-    return import_module("innereye_runtime.training.tracking")
+    return import_module("innereye_runtime.training.lightning.tracking")
 
 
 @pytest.fixture

@@ -12,10 +12,10 @@ import torch
 from pytorch_lightning.callbacks import Callback, ModelCheckpoint
 from tests.training.harness import train
 from tests.training.models import Model
-from tests.training.test_carried import Container
+from tests.training.test_extra_state import Container
 
+from innereye_runtime.compat.trainer_args import container_arguments, known_arguments
 from innereye_runtime.errors import PreflightError, UsageError
-from innereye_runtime.training.trainer_arguments import container_arguments, known_arguments
 
 
 class ByStep(Model):

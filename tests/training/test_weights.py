@@ -8,7 +8,7 @@ from collections import OrderedDict
 
 import torch
 
-from innereye_runtime.training.weights import weights_sha256
+from innereye_runtime.training.checkpoints.weights import weights_sha256
 
 
 def test_the_bytes_that_are_hashed() -> None:

@@ -1,6 +1,6 @@
-"""`innereye_runtime.containers.helpers` under its old name."""
+"""`innereye_runtime.compat.common_util` under its old name."""
 
-from innereye_runtime.containers.helpers import (
+from innereye_runtime.compat.common_util import (
     any_pairwise_larger,
     change_working_directory,
     is_linux,

@@ -1,6 +1,6 @@
-"""`innereye_runtime.containers.paths` under its old name."""
+"""`innereye_runtime.compat.fixed_paths` under its old name."""
 
-from innereye_runtime.containers.paths import (
+from innereye_runtime.compat.fixed_paths import (
     DEFAULT_AML_LOGS_DIR,
     DEFAULT_AML_UPLOAD_DIR,
     DEFAULT_LOGS_DIR_NAME,

@@ -1,6 +1,6 @@
-"""`innereye_runtime.containers.parameters.generic` and `parameter_types` under their old name."""
+"""`innereye_runtime.api.params.generic_config` and `parameter_types` under their old name."""
 
-from innereye_runtime.containers.parameters.generic import CudaAwareConfig, GenericConfig
-from innereye_runtime.containers.parameters.types import IntTuple, ListOrDictParam
+from innereye_runtime.api.params.generic_config import CudaAwareConfig, GenericConfig
+from innereye_runtime.parameters.types import IntTuple, ListOrDictParam
 
 __all__ = ["CudaAwareConfig", "GenericConfig", "IntTuple", "ListOrDictParam"]

@@ -1,6 +1,6 @@
-"""`innereye_runtime.containers.type_annotations` under its old name."""
+"""`innereye_runtime.compat.type_annotations` under its old name."""
 
-from innereye_runtime.containers.type_annotations import (
+from innereye_runtime.compat.type_annotations import (
     DictStrFloat,
     IntOrString,
     PathOrString,

@@ -1,15 +1,15 @@
 """All classes of parameters, under their old name."""
 
-from innereye_runtime.containers.parameters.dataset import DatasetParams
-from innereye_runtime.containers.parameters.optimizer import (
+from innereye_runtime.api.params.dataset_params import DatasetParams
+from innereye_runtime.api.params.optimizer_params import (
     LRSchedulerType,
     LRWarmUpType,
     OptimizerParams,
     OptimizerType,
 )
-from innereye_runtime.containers.parameters.output import OutputParams
-from innereye_runtime.containers.parameters.trainer import TrainerParams
-from innereye_runtime.containers.parameters.workflow import MultiprocessingStartMethod, WorkflowParams
+from innereye_runtime.api.params.output_params import OutputParams
+from innereye_runtime.api.params.trainer_params import TrainerParams
+from innereye_runtime.api.params.workflow_params import MultiprocessingStartMethod, WorkflowParams
 
 __all__ = [
     "DatasetParams",

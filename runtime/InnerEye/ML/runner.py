@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 def main(argv: Sequence[str]) -> int:
     """The exit code of the run that `argv` asks for, in the words of the seed system."""
-    from innereye_runtime.cli.run import run_old_command
+    from innereye_runtime.cli.commands.run import run_old_command
 
     return run_old_command(argv)
 

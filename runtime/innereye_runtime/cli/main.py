@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from importlib import import_module
 
 from innereye_runtime import __version__
-from innereye_runtime.cli.terminal import guarded
+from innereye_runtime.cli.ui.terminal import run_with_error_handling
 from innereye_runtime.errors import ExitCode, UsageError
 
 COMMANDS = {
@@ -63,7 +63,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """The exit code of the command that `argv` (default: this process's own) names; problems go to standard error."""
     # What is imported lives on, and looking for garbage in it at every 700 objects, as Python does, slows a start.
     gc.set_threshold(100_000)
-    return guarded(lambda: dispatch(list(sys.argv[1:] if argv is None else argv)))
+    return run_with_error_handling(lambda: dispatch(list(sys.argv[1:] if argv is None else argv)))
 
 
 def dispatch(argv: list[str]) -> int:
@@ -77,7 +77,7 @@ def dispatch(argv: list[str]) -> int:
     name, rest = (argv[0], argv[1:]) if argv[0] in COMMANDS else ("run", argv)
     if name != argv[0]:
         refuse_misspelled_command(argv[0])
-    command = import_module(f"innereye_runtime.cli.{name}")
+    command = import_module(f"innereye_runtime.cli.commands.{name}")
     own = rest[: rest.index("--")] if "--" in rest else rest
     if {"-h", "--help"} & set(own):
         sys.stdout.write(command.parser().format_help())

@@ -13,11 +13,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from innereye_runtime.data.blobs import BlobSource
-from innereye_runtime.data.bringing import Brought, bring, check_room, find_again, source_of
-from innereye_runtime.data.fingerprint import Fingerprint
-from innereye_runtime.data.folders import readable_folder
-from innereye_runtime.data.progress import Lines, Progress
+from innereye_runtime.data.fingerprint.fingerprint import Fingerprint
+from innereye_runtime.data.paths import require_readable_dir
+from innereye_runtime.data.progress import LogProgress, Progress
+from innereye_runtime.data.sources.blobs import BlobSource
+from innereye_runtime.data.staging import StagedDataset, check_room, revalidate, source_of, stage
 from innereye_runtime.errors import DataError, InnerEyeError
 
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ class ResolvedDataset:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Wanted:
+class DatasetRequest:
     """A dataset of the manifest, and where it was found to be."""
 
     key: str
@@ -70,7 +70,7 @@ class _Wanted:
     where: Path | BlobSource
     placed: bool = False
     """Whether the launcher put it where it is."""
-    brought: Brought | None = None
+    staged: StagedDataset | None = None
     """What the launcher says of that, if anything."""
 
 
@@ -78,23 +78,23 @@ def resolve(
     datasets: Sequence[Dataset],
     places: Sequence[Path] = (),
     *,
-    brought: Sequence[Brought] = (),
+    staged: Sequence[StagedDataset] = (),
     progress: Progress | None = None,
 ) -> tuple[ResolvedDataset, ...]:
     """The datasets of a manifest as folders of this machine. `places` say where the launcher put the first ones, and
-    `brought` what it did to bring them; there may be more of them than the manifest names. What was mounted is
+    `staged` what it did to bring them; there may be more of them than the manifest names. What was mounted is
     unmounted when this process ends.
 
     Raises:
         DataError: one is missing, can't be read, or is not the one whose sha256 the manifest has; it names the key.
         PreflightError: there is no room for one, or nothing that opens its store.
     """
-    told = {one.path: one for one in brought}
+    told = {one.path: one for one in staged}
     wanted = [
-        replace(one, brought=told.get(one.where)) if one.placed and isinstance(one.where, Path) else one
+        replace(one, staged=told.get(one.where)) if one.placed and isinstance(one.where, Path) else one
         for one in _locate(datasets, places)
     ]
-    return tuple(_resolve(one, progress or Lines()) for one in wanted)
+    return tuple(_resolve(one, progress or LogProgress()) for one in wanted)
 
 
 def preflight(datasets: Sequence[Dataset]) -> tuple[Path | None, ...]:
@@ -114,7 +114,9 @@ def preflight(datasets: Sequence[Dataset]) -> tuple[Path | None, ...]:
 
 
 @contextmanager
-def bring_here(datasets: Sequence[Dataset], *, progress: Progress | None = None) -> Iterator[tuple[Brought, ...]]:
+def stage_datasets(
+    datasets: Sequence[Dataset], *, progress: Progress | None = None
+) -> Iterator[tuple[StagedDataset, ...]]:
     """Inside, each dataset is a folder that a container on this machine can have: blobs are mounted or fetched, and let
     go at the end. A launcher does that for a container that may do neither.
 
@@ -122,20 +124,20 @@ def bring_here(datasets: Sequence[Dataset], *, progress: Progress | None = None)
         DataError, PreflightError: as `resolve`, but for the sha256, which the running side compares.
     """
     with ExitStack() as held:
-        brought = []
+        staged = []
         for one in _locate(datasets, ()):
             with _named(one.key):
-                brought.append(
-                    bring(
+                staged.append(
+                    stage(
                         one.where,
                         one.mode,
                         strict=one.strict,
-                        progress=progress or Lines(),
+                        progress=progress or LogProgress(),
                         held=held,
                         for_others=True,
                     )
                 )
-        yield tuple(brought)
+        yield tuple(staged)
 
 
 def check_unchanged(found: Sequence[ResolvedDataset], before: Sequence[Mapping[str, Any]]) -> None:
@@ -156,25 +158,25 @@ def check_unchanged(found: Sequence[ResolvedDataset], before: Sequence[Mapping[s
             )
 
 
-def _locate(datasets: Sequence[Dataset], places: Sequence[Path]) -> list[_Wanted]:
+def _locate(datasets: Sequence[Dataset], places: Sequence[Path]) -> list[DatasetRequest]:
     """Where each dataset is.
 
     Raises:
         DataError: with one line for each that is nowhere.
     """
-    found: list[_Wanted] = []
+    found: list[DatasetRequest] = []
     problems: list[InnerEyeError] = []
     for index in range(max(len(datasets), len(places))):
         key = "dataset" if len(datasets) == 1 else f"datasets[{index}]"
         try:
-            place = readable_folder(places[index], "--dataset") if index < len(places) else None
+            place = require_readable_dir(places[index], "--dataset") if index < len(places) else None
             if index >= len(datasets):
                 assert place is not None
-                found.append(_Wanted(key=key, where=place, placed=True))
+                found.append(DatasetRequest(key=key, where=place, placed=True))
                 continue
             dataset = datasets[index]
             found.append(
-                _Wanted(
+                DatasetRequest(
                     key=key,
                     id=dataset.id,
                     mode=dataset.mode,
@@ -196,7 +198,7 @@ def _locate(datasets: Sequence[Dataset], places: Sequence[Path]) -> list[_Wanted
 
 def _where(dataset: Dataset, key: str) -> Path | BlobSource:
     if dataset.local is not None:
-        return readable_folder(dataset.local, f"{key}.local")
+        return require_readable_dir(dataset.local, f"{key}.local")
     try:
         source = source_of(dataset.id)
     except DataError as error:
@@ -218,32 +220,32 @@ def resolve_source(id: str, where: Path | BlobSource, mode: str, *, progress: Pr
     Raises:
         DataError, PreflightError: as `resolve`.
     """
-    return _resolve(_Wanted(key="", id=id, mode=mode, where=where), progress)
+    return _resolve(DatasetRequest(key="", id=id, mode=mode, where=where), progress)
 
 
-def _resolve(wanted: _Wanted, progress: Progress) -> ResolvedDataset:
+def _resolve(wanted: DatasetRequest, progress: Progress) -> ResolvedDataset:
     with _named(wanted.key):
-        if wanted.brought is not None:
-            brought = find_again(wanted.brought, progress)
+        if wanted.staged is not None:
+            staged = revalidate(wanted.staged, progress)
         else:
             mode = "mount" if wanted.placed else wanted.mode
-            brought = bring(wanted.where, mode, strict=wanted.strict, progress=progress)
-    mark = brought.fingerprint
+            staged = stage(wanted.where, mode, strict=wanted.strict, progress=progress)
+    mark = staged.fingerprint
     if wanted.sha256 and wanted.sha256 != mark.sha256:
         raise DataError(
-            f"{wanted.key}.sha256: the dataset at {brought.source} is not the one that the manifest names:\n"
+            f"{wanted.key}.sha256: the dataset at {staged.source} is not the one that the manifest names:\n"
             f"  named {wanted.sha256}\n  found {mark.sha256} ({mark.files} files, {mark.bytes:,} bytes)",
             hint="bring that dataset back, or, if this is the one that you mean, "
             f"write {wanted.key}.sha256: {mark.sha256}",
         )
     return ResolvedDataset(
         id=wanted.id,
-        path=brought.path,
-        source=brought.source,
-        mode=brought.mode,
-        reason="it is where the launcher put it" if wanted.placed and not wanted.brought else brought.reason,
+        path=staged.path,
+        source=staged.source,
+        mode=staged.mode,
+        reason="it is where the launcher put it" if wanted.placed and not wanted.staged else staged.reason,
         fingerprint=mark,
-        seconds=brought.seconds,
+        seconds=staged.seconds,
     )
 
 

@@ -1,4 +1,4 @@
-"""How far something long has come. `Lines` is for logs; the command line has a bar of its own."""
+"""How far something long has come. `LogProgress` is for logs; the command line has a bar of its own."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class Progress(Protocol):
         """So many more files and bytes are done."""
 
 
-class Quiet:
+class NullProgress:
     def begin(self, what: str, files: int, size: int) -> None:
         """Says nothing."""
 
@@ -27,7 +27,7 @@ class Quiet:
         """Says nothing."""
 
 
-class Lines:
+class LogProgress:
     """A line in the log after 5 seconds and then every 30, so that what is quick says nothing."""
 
     FIRST, EVERY = 5.0, 30.0
@@ -54,13 +54,13 @@ class Lines:
             self._what,
             f"{self._done_files:,}",
             f"{self._files:,}",
-            amount(self._done_size),
-            amount(self._size),
+            format_size(self._done_size),
+            format_size(self._size),
             rate,
         )
 
 
-def amount(size: int) -> str:
+def format_size(size: int) -> str:
     """A number of bytes as people write it: `65.5 MB` (powers of 1000)."""
     value, unit = float(size), "B"
     for unit in ("B", "kB", "MB", "GB", "TB"):

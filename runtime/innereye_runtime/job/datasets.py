@@ -7,8 +7,8 @@ from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
-from innereye_runtime.containers.parameters.parameter import UNKNOWN
 from innereye_runtime.manifest.model import Dataset, Manifest
+from innereye_runtime.parameters.parameter import UNKNOWN
 
 _IDS, _PATHS = ("azure_dataset_id", "extra_azure_dataset_ids"), ("local_dataset", "extra_local_dataset_paths")
 

@@ -6,16 +6,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from innereye_runtime.containers.arguments.checking import Argument, check
-from innereye_runtime.containers.arguments.overrides import Override
-from innereye_runtime.containers.arguments.values import plain
-from innereye_runtime.containers.discovery import DiscoveryError, Location, code_root, find, search_path
-from innereye_runtime.containers.parameters.parameter import Parameter
-from innereye_runtime.containers.source.parameters import ClassSource, read
+from innereye_runtime.diagnostics.diagnostic import Diagnostic, Severity
 from innereye_runtime.errors import ManifestError, UsageError
-from innereye_runtime.manifest.diagnostics import Diagnostic, Severity
-from innereye_runtime.manifest.loading import Loaded, load, parse, without_echoes
+from innereye_runtime.introspection.arguments.checker import Argument, check
+from innereye_runtime.introspection.discovery import DiscoveryError, Location, code_root, find, search_path
+from innereye_runtime.introspection.static.class_reader import ClassSource, read
+from innereye_runtime.manifest.loading import Loaded, deduplicate, load, parse
 from innereye_runtime.manifest.model import Manifest, TargetName
+from innereye_runtime.parameters.overrides import Override
+from innereye_runtime.parameters.parameter import Parameter
+from innereye_runtime.parameters.values import plain
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,7 +38,7 @@ class Job:
     """Of the run to go on with; None: a new one."""
     code_root: Path
     search_path: tuple[Path, ...]
-    remarks: tuple[Diagnostic, ...]
+    warnings: tuple[Diagnostic, ...]
     """Warnings and notes, in source order."""
 
     @property
@@ -50,7 +50,7 @@ class Job:
         return self.manifest.outputs.folder or self.cwd / "outputs"
 
 
-def resolve(
+def resolve_job(
     source: Path | str,
     *,
     cwd: Path,
@@ -91,12 +91,12 @@ def resolve(
                 found.parameters,
                 loaded=loaded,
                 overrides=parse_overrides(overrides),
-                incomplete=bool(found.unread),
+                incomplete=bool(found.unresolved),
                 cwd=cwd,
             )
             diagnostics += [*_unread(found, loaded), *checked.diagnostics]
             arguments = dict(checked.arguments)
-    diagnostics = without_echoes(diagnostics)
+    diagnostics = deduplicate(diagnostics)
     diagnostics.sort(key=lambda diagnostic: (diagnostic.code[1:2] == "4", diagnostic.span))
     if location is None or loaded.manifest is None or any(diagnostic.severity == "error" for diagnostic in diagnostics):
         raise ManifestError(diagnostics)
@@ -112,7 +112,7 @@ def resolve(
         run_folder=run_folder,
         code_root=root or code_root(path, cwd),
         search_path=places,
-        remarks=tuple(diagnostics),
+        warnings=tuple(diagnostics),
     )
 
 
@@ -131,7 +131,7 @@ def parse_overrides(words: Sequence[str]) -> list[Override]:
 def _unread(found: ClassSource, loaded: Loaded) -> list[Diagnostic]:
     """What could not be checked before the class is imported: it is said, and checked then."""
     hint = "the running side imports the class, and checks its arguments before training"
-    return [_of_class("N300", text, hint, loaded=loaded, severity="note") for text in found.unread]
+    return [_of_class("N300", text, hint, loaded=loaded, severity="note") for text in found.unresolved]
 
 
 def _of_class(code: str, message: str, hint: str, *, loaded: Loaded, severity: Severity = "error") -> Diagnostic:
@@ -146,7 +146,7 @@ def _with_overrides(
     """The manifest that says what the command line said, of parameters with two names by the one that holds the
     value.
     """
-    second_names = {name for name, parameter in parameters.items() if parameter.alias_of or parameter.joins}
+    second_names = {name for name, parameter in parameters.items() if parameter.alias_of or parameter.merges_with}
     given = {
         name: plain(each.value)
         for name, each in arguments.items()

@@ -6,14 +6,15 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from innereye_runtime.diagnostics.diagnostic import MAX_DIAGNOSTICS, Diagnostic
+from innereye_runtime.diagnostics.text import closest_match, has_value, quote
 from innereye_runtime.errors import UsageError
-from innereye_runtime.manifest import reading, rules
-from innereye_runtime.manifest.building import build, build_container
-from innereye_runtime.manifest.diagnostics import MOST, Diagnostic
-from innereye_runtime.manifest.document import Document
+from innereye_runtime.manifest import rules
+from innereye_runtime.manifest.builder import build, build_container
 from innereye_runtime.manifest.model import Container, Manifest, TargetName
 from innereye_runtime.manifest.schema import departures, manifest_schema
-from innereye_runtime.manifest.words import has_value, near, quote
+from innereye_runtime.manifest.yaml import decode
+from innereye_runtime.manifest.yaml.document import Document
 
 _UNREAD = ("E017", "E018")
 """Codes of a value for which another one stands in, so that reading can go on."""
@@ -48,9 +49,9 @@ def load(path: Path, *, source: str | None = None, target: TargetName | None = N
         )
     try:
         with path.open("rb") as file:
-            data = file.read(reading.MAX_BYTES + 1)
+            data = file.read(decode.MAX_BYTES + 1)
     except FileNotFoundError:
-        raise UsageError(f"there is no manifest '{quote(str(path))}'", hint=_where_it_may_be(path)) from None
+        raise UsageError(f"there is no manifest '{quote(str(path))}'", hint=_suggest_paths(path)) from None
     except IsADirectoryError:
         raise UsageError(f"'{quote(str(path))}' is a folder, not a manifest", hint=_manifests_in(path)) from None
     except (OSError, ValueError) as error:
@@ -63,13 +64,13 @@ def load(path: Path, *, source: str | None = None, target: TargetName | None = N
 
 def parse(text: bytes, *, path: Path | None, source: str, target: TargetName | None = None) -> Loaded:
     """The manifest in `text`; its relative paths start at the folder of `path`, else at the working directory."""
-    document, found = reading.read(text, source)
+    document, found = decode.read(text, source)
     if document is None:
         return Loaded(manifest=None, document=None, diagnostics=in_order(found))
     secrets = document.value.get("secrets")
     if any(map(has_value, secrets if isinstance(secrets, list) else [secrets])):
         document = replace(document, private=document.span(("secrets",)))
-        found = [document.veiled(diagnostic) for diagnostic in found]
+        found = [document.redacted(diagnostic) for diagnostic in found]
     value = _for_target(document.value, target)
     if wrong := departures(value):
         from innereye_runtime.manifest import messages  # needed only for a mistake
@@ -88,12 +89,12 @@ def parse(text: bytes, *, path: Path | None, source: str, target: TargetName | N
 
 def in_order(found: list[Diagnostic]) -> tuple[Diagnostic, ...]:
     """Sorted by place, each problem once, no warning beside an error, and no more than a person will read."""
-    found = without_echoes(found)
+    found = deduplicate(found)
     wrong = {diagnostic.span for diagnostic in found if diagnostic.severity == "error"}
     unique = {(d.span, d.code, d.message): d for d in found if d.severity == "error" or d.span not in wrong}
     ordered = sorted(unique.values(), key=lambda d: (d.span, d.code))
-    if len(ordered) > MOST:
-        last = ordered[MOST]
+    if len(ordered) > MAX_DIAGNOSTICS:
+        last = ordered[MAX_DIAGNOSTICS]
         note = replace(
             last,
             code="N001",
@@ -101,11 +102,11 @@ def in_order(found: list[Diagnostic]) -> tuple[Diagnostic, ...]:
             message="there are more problems below this line",
             hint="repair those above first",
         )
-        ordered = [*ordered[:MOST], note]
+        ordered = [*ordered[:MAX_DIAGNOSTICS], note]
     return tuple(ordered)
 
 
-def without_echoes(found: list[Diagnostic]) -> list[Diagnostic]:
+def deduplicate(found: list[Diagnostic]) -> list[Diagnostic]:
     """`found` without what is said of a stand-in: a number or an alias that can't be read is told once, as that."""
     unread = {(d.source, d.span) for d in found if d.code in _UNREAD}
     return [d for d in found if d.code in _UNREAD or (d.source, d.span) not in unread]
@@ -118,12 +119,14 @@ def _for_target(value: dict[str, Any], target: TargetName | None) -> dict[str, A
     return {**value, "compute": {**compute, "target": target}}
 
 
-def _where_it_may_be(path: Path) -> str:
+def _suggest_paths(path: Path) -> str:
     try:
         names = [entry.name for entry in path.parent.iterdir() if entry.is_file()]
     except OSError:
         return f"the folder '{quote(str(path.parent))}' is not there either; this is {quote(str(Path.cwd()))}"
-    if match := near(path.name, names) or near(path.name, [n for n in names if n.endswith((".yaml", ".yml"))]):
+    if match := closest_match(path.name, names) or closest_match(
+        path.name, [n for n in names if n.endswith((".yaml", ".yml"))]
+    ):
         return f"did you mean '{quote(str(path.parent / match))}'?"
     return _manifests_in(path.parent)
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from innereye_runtime.manifest.document import Path
-from innereye_runtime.manifest.scalars import resolve
 from innereye_runtime.manifest.schema import Departure, manifest_schema
+from innereye_runtime.manifest.yaml.document import Path
+from innereye_runtime.manifest.yaml.scalars import resolve
 
 _NOUNS = {
     "object": "a mapping",
@@ -18,7 +18,7 @@ _NOUNS = {
 }
 
 
-def noun(departure: Departure) -> str:
+def type_label(departure: Departure) -> str:
     schema = departure.schema if "type" in departure.schema else schema_at(departure.path)
     if choices := schema.get("enum"):
         return f"one of {', '.join(choices)}"
@@ -27,7 +27,7 @@ def noun(departure: Departure) -> str:
 
 def example(departure: Departure) -> str:
     examples = departure.schema.get("examples") or schema_at(departure.path).get("examples")
-    return f", for example {as_yaml(examples[0])}" if examples and "such as" not in noun(departure) else ""
+    return f", for example {as_yaml(examples[0])}" if examples and "such as" not in type_label(departure) else ""
 
 
 def as_yaml(value: Any) -> str:
@@ -64,7 +64,7 @@ def schema_at(path: Path) -> Mapping[str, Any]:
     return schema  # type: ignore[no-any-return]
 
 
-def homes() -> dict[str, tuple[str, str]]:
+def parent_keys() -> dict[str, tuple[str, str]]:
     """For each key of the format that has one home only: (the mapping that it stands in, the key)."""
     found: dict[str, list[str]] = {}
     waiting: list[tuple[str, Mapping[str, Any]]] = [("", manifest_schema())]
@@ -73,4 +73,4 @@ def homes() -> dict[str, tuple[str, str]]:
         for name, part in schema.get("properties", {}).items():
             found.setdefault(name, []).append(home)
             waiting.append((f"{home}.{name}" if home else name, part))
-    return {name: (homes[0], name) for name, homes in found.items() if len(homes) == 1}
+    return {name: (parent_keys[0], name) for name, parent_keys in found.items() if len(parent_keys) == 1}

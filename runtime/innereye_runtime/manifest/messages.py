@@ -6,15 +6,15 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from innereye_runtime.manifest.diagnostics import MOST, Diagnostic, Span
-from innereye_runtime.manifest.document import Document, Path, dotted
-from innereye_runtime.manifest.lookups import as_class, as_yaml, example, homes, noun, schema_at
-from innereye_runtime.manifest.nodes import describe
-from innereye_runtime.manifest.scalars import like_yaml_1_1
+from innereye_runtime.diagnostics.diagnostic import MAX_DIAGNOSTICS, Diagnostic, Span
+from innereye_runtime.diagnostics.text import clip, closest_match, has_value, quote
+from innereye_runtime.manifest.lookups import as_class, as_yaml, example, parent_keys, schema_at, type_label
 from innereye_runtime.manifest.schema import Departure, second_of_two
-from innereye_runtime.manifest.words import clip, has_value, near, quote
+from innereye_runtime.manifest.yaml.document import Document, Path, dotted
+from innereye_runtime.manifest.yaml.nodes import describe
+from innereye_runtime.manifest.yaml.scalars import like_yaml_1_1
 
-_OTHER_WORDS = {
+ALIASES = {
     "model": "container",
     "epochs": "num_epochs",
     "max_epochs": "num_epochs",
@@ -29,7 +29,7 @@ _NO_BREAK = "\N{NO-BREAK SPACE}"
 _NO_GPU = "write none to use no GPU"
 _BULLETS = "-\N{BULLET}\N{EN DASH}\N{EM DASH} "
 """What starts an item elsewhere; in YAML it is '-' and a space."""
-_TRUTH = {**dict.fromkeys(("yes", "y", "on", "1"), "true"), **dict.fromkeys(("no", "n", "off", "0"), "false")}
+BOOLEAN_WORDS = {**dict.fromkeys(("yes", "y", "on", "1"), "true"), **dict.fromkeys(("no", "n", "off", "0"), "false")}
 _FREE = {"container": "args", "trainer": "arguments"}
 """Where a mapping has a free part, for what its closed part does not know."""
 
@@ -44,8 +44,8 @@ def diagnostics(document: Document, found: list[Departure]) -> list[Diagnostic]:
     for departure in missing:
         name = str(departure.path[-1])
         here = [u.path for u in unknown if u.path[:-1] == departure.path[:-1] and u.path not in misspelt]
-        beside = {str(path[-1]): path for path in here[:MOST]}
-        if candidate := near(name, beside) or next((key for key in beside if _OTHER_WORDS.get(key) == name), None):
+        beside = {str(path[-1]): path for path in here[:MAX_DIAGNOSTICS]}
+        if candidate := closest_match(name, beside) or next((key for key in beside if ALIASES.get(key) == name), None):
             misspelt[beside[candidate]] = name
     replaced = {(*path[:-1], name) for path, name in misspelt.items()}
     told = [
@@ -54,10 +54,10 @@ def diagnostics(document: Document, found: list[Departure]) -> list[Diagnostic]:
         *((_place(document, d), d) for d in rest),
     ]
     told.sort(key=lambda place: place[0])
-    return [_tell(document, span, departure, misspelt) for span, departure in told[: MOST + 1]]
+    return [_to_diagnostic(document, span, departure, misspelt) for span, departure in told[: MAX_DIAGNOSTICS + 1]]
 
 
-def _tell(document: Document, span: Span, departure: Departure, misspelt: Mapping[Path, str]) -> Diagnostic:
+def _to_diagnostic(document: Document, span: Span, departure: Departure, misspelt: Mapping[Path, str]) -> Diagnostic:
     match departure.keyword:
         case "unknown":
             code, (message, hint) = "E104", _unknown(document, departure, misspelt)
@@ -108,9 +108,13 @@ def _unknown(document: Document, departure: Departure, misspelt: Mapping[Path, s
     here = list(departure.schema["properties"])
     there = document.node(tuple(parent)).children
     free = [name for name in here if name not in there]
-    if name := near(key, free) or near(key, here) or (_OTHER_WORDS.get(key) if _OTHER_WORDS.get(key) in here else None):
+    if (
+        name := closest_match(key, free)
+        or closest_match(key, here)
+        or (ALIASES.get(key) if ALIASES.get(key) in here else None)
+    ):
         return message, f"did you mean '{name}'?" + (" It is there already" if name in there else "")
-    if elsewhere := homes().get(_OTHER_WORDS.get(key, key)) or homes().get(key):
+    if elsewhere := parent_keys().get(ALIASES.get(key, key)) or parent_keys().get(key):
         home, name = elsewhere
         return message, f"'{name}' belongs in '{home}'" if home else f"'{name}' belongs at the top of the manifest"
     owner = str(parent[-1]) if parent else ""
@@ -139,7 +143,7 @@ def _missing(document: Document, departure: Departure) -> tuple[str, str]:
 
 def _empty(document: Document, departure: Departure) -> tuple[str, str]:
     written = document.node(departure.path).text
-    message = f"'{dotted(departure.path)}' is {'null' if written else 'empty'}, and has to be {noun(departure)}"
+    message = f"'{dotted(departure.path)}' is {'null' if written else 'empty'}, and has to be {type_label(departure)}"
     if written == "~":
         return message, 'a lone ~ is null in YAML; for the home folder write "~" in quotes'
     if isinstance(departure.path[-1], int):
@@ -152,7 +156,9 @@ def _wrong_type(document: Document, departure: Departure) -> tuple[str, str]:
     node, value = document.node(departure.path), departure.value
     text, kind = clip(document.written(departure.path)), departure.schema.get("type")
     shown = "" if isinstance(value, (dict, list)) else f"{quote(text)} is "
-    message = f"'{dotted(departure.path)}' has to be {noun(departure)}, and {shown or 'this is '}{describe(value)}"
+    message = (
+        f"'{dotted(departure.path)}' has to be {type_label(departure)}, and {shown or 'this is '}{describe(value)}"
+    )
     is_text = isinstance(value, str)
     if is_text and _is_secret(departure):
         return _secret(value)
@@ -166,7 +172,7 @@ def _wrong_type(document: Document, departure: Departure) -> tuple[str, str]:
     if kind in ("integer", "number") and is_text:
         return message, _number_hint(node.text, departure)
     if kind == "boolean":
-        meant = _TRUTH.get(node.text.lower(), node.text.lower())
+        meant = BOOLEAN_WORDS.get(node.text.lower(), node.text.lower())
         if node.plain and like_yaml_1_1(node.text) == "boolean":
             message += " in YAML 1.2"
         return message, f"write {meant}" if meant in ("true", "false") else "write true or false"
@@ -174,13 +180,13 @@ def _wrong_type(document: Document, departure: Departure) -> tuple[str, str]:
         if "unit" in str(departure.schema.get("title")) and not isinstance(value, bool):
             return message.replace("is a number", "has no unit"), _unit_hint(node.text, departure)
         if not re.search(departure.schema.get("pattern", ""), node.text):
-            return message, f"write {noun(departure)}{example(departure)}"
+            return message, f"write {type_label(departure)}{example(departure)}"
         return message, f'write "{quote(node.text)}" in quotes'
     if kind == "array" and is_text:
         return message, f"write [{quote(text.lstrip(_BULLETS))}], or one '- item' a line"
     if kind == "object" and is_text and ":" in value:
         return message, "put a space after the ':', and the keys in lines below or in braces"
-    return message, f"write {noun(departure)}{example(departure)}"
+    return message, f"write {type_label(departure)}{example(departure)}"
 
 
 def _gpus_hint(text: str, value: Any) -> str:
@@ -189,7 +195,7 @@ def _gpus_hint(text: str, value: Any) -> str:
         return f"write {text.strip()} without quotes"
     if isinstance(value, float) and value.is_integer() and value >= 1:
         return f"write {int(value)}"
-    if isinstance(value, str) and (guess := near(text, ("none", "all"))) and guess[0] == text[0].lower():
+    if isinstance(value, str) and (guess := closest_match(text, ("none", "all"))) and guess[0] == text[0].lower():
         return f"did you mean {guess}?"
     return "write none, all, a number such as 2, or ids such as [0, 3]"
 
@@ -204,10 +210,10 @@ def _number_hint(text: str, departure: Departure) -> str:
         case "number" if "_" in text:
             return f"write {text.replace('_', '')}: YAML 1.2 has no '_' in numbers"
         case "date":
-            return "a date can't stand here; write " + noun(departure) + example(departure)
+            return "a date can't stand here; write " + type_label(departure) + example(departure)
     if text.strip().isdigit():
         return f"write {text.strip()} without quotes"
-    return f"write {noun(departure)}{example(departure)}"
+    return f"write {type_label(departure)}{example(departure)}"
 
 
 def _no_choice(document: Document, departure: Departure) -> tuple[str, str]:
@@ -217,7 +223,7 @@ def _no_choice(document: Document, departure: Departure) -> tuple[str, str]:
         written = quote(document.written(departure.path)) or "empty"
         return f"'schema' is {written}, and this program reads version 1", "write 'schema: 1'"
     message = f"'{dotted(departure.path)}' can't be '{quote(str(value))}'"
-    guess = near(value, map(str, choices)) if isinstance(value, str) else None
+    guess = closest_match(value, map(str, choices)) if isinstance(value, str) else None
     listed = f"choose one of {', '.join(map(str, choices))}"
     return message, f"did you mean '{guess}'? {listed[0].upper()}{listed[1:]}" if guess else listed
 
@@ -250,9 +256,12 @@ def _out_of_bounds(departure: Departure) -> tuple[str, str]:
             if departure.path == ("compute", "gpus"):
                 return f"'{name}' is empty", _NO_GPU
             if departure.path[:2] == ("compute", "azureml"):
-                return f"'{name}' is empty, and target azureml needs it", f"write {noun(departure)}{example(departure)}"
+                return (
+                    f"'{name}' is empty, and target azureml needs it",
+                    f"write {type_label(departure)}{example(departure)}",
+                )
             what = "item" if isinstance(departure.path[-1], int) else "key"
-            return f"'{name}' is empty", f"write {noun(departure)}{example(departure)}, or delete the {what}"
+            return f"'{name}' is empty", f"write {type_label(departure)}{example(departure)}, or delete the {what}"
         case "maxLength":
             return f"'{name}' has {len(departure.value)} characters; {limit} are allowed", "write a shorter one"
         case "minimum":

@@ -13,14 +13,14 @@ from itertools import islice
 from pathlib import PurePath, PurePosixPath, PureWindowsPath
 from typing import Any
 
-from innereye_runtime.manifest.diagnostics import MOST, Diagnostic
-from innereye_runtime.manifest.document import Document, Path, dotted
+from innereye_runtime.diagnostics.diagnostic import MAX_DIAGNOSTICS, Diagnostic
+from innereye_runtime.diagnostics.text import quote
 from innereye_runtime.manifest.lookups import schema_at
-from innereye_runtime.manifest.scalars import like_yaml_1_1
 from innereye_runtime.manifest.units import Duration, Memory
-from innereye_runtime.manifest.words import quote
+from innereye_runtime.manifest.yaml.document import Document, Path, dotted
+from innereye_runtime.manifest.yaml.scalars import like_yaml_1_1
 
-OWNED: Mapping[str, str] = {
+RUNTIME_MANAGED_ARGS: Mapping[str, str] = {
     "max_epochs": "write 'num_epochs' in 'trainer'",
     "default_root_dir": "it is the run folder; write 'folder' in 'outputs' to have run folders elsewhere",
     "callbacks": "return them from the class's `get_callbacks`",
@@ -52,7 +52,7 @@ def check(document: Document, value: Mapping[str, Any]) -> list[Diagnostic]:
         _secrets(document, value),
         _variables(document, value),
     )
-    return [diagnostic for rule in rules for diagnostic in islice(rule, MOST + 1)]
+    return [diagnostic for rule in rules for diagnostic in islice(rule, MAX_DIAGNOSTICS + 1)]
 
 
 def _datasets(document: Document, value: Mapping[str, Any], target: Any) -> Iterator[Diagnostic]:
@@ -147,9 +147,11 @@ def _epochs(document: Document, value: Mapping[str, Any]) -> Iterator[Diagnostic
 def _trainer_arguments(document: Document, value: Mapping[str, Any]) -> Iterator[Diagnostic]:
     path: Path = ("trainer", "arguments")
     for name in _mapping(_mapping(value, "trainer"), "arguments"):
-        if name in OWNED:
+        if name in RUNTIME_MANAGED_ARGS:
             span = document.span((*path, name), key=True)
-            yield document.diagnostic("E210", span, f"the Trainer's '{name}' is set by the runtime", hint=OWNED[name])
+            yield document.diagnostic(
+                "E210", span, f"the Trainer's '{name}' is set by the runtime", hint=RUNTIME_MANAGED_ARGS[name]
+            )
             continue
         for at, node in document.walk((*path, name)):
             if node.plain and like_yaml_1_1(node.text) == "boolean":

@@ -17,7 +17,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from innereye_runtime.manifest import document
+from innereye_runtime.manifest.yaml import document
 
 Schema = Mapping[str, Any]
 

@@ -10,7 +10,7 @@ _MEMORY = {"": 1, "b": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30, "t": 1 << 40
 _DURATION = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 _MOST_BYTES = (1 << 63) - 1
 """What an engine can be asked for."""
-_MOST_SECONDS = 36_500 * 86_400
+MAX_SECONDS = 36_500 * 86_400
 """A hundred years: a timer takes no more than three times that."""
 
 
@@ -51,7 +51,7 @@ class Duration:
         compact = re.sub(r"\s+", "", text.lower())
         parts = re.findall(r"(\d+(?:\.\d+)?)([dhms])", compact)
         seconds = round(sum(float(number) * _DURATION[unit] for number, unit in parts))
-        if "".join(number + unit for number, unit in parts) != compact or not 0 < seconds <= _MOST_SECONDS:
+        if "".join(number + unit for number, unit in parts) != compact or not 0 < seconds <= MAX_SECONDS:
             raise ValueError(f"'{text}' is not a time; write numbers and units, as in 2h, 1h30m or 45s")
         return cls(seconds)
 

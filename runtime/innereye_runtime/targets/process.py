@@ -15,12 +15,12 @@ from typing import Any
 
 from innereye_runtime.data.datasets import preflight
 from innereye_runtime.errors import ExitCode, PreflightError
-from innereye_runtime.job.handover import Handover
-from innereye_runtime.job.paths import RunPaths, create_run_folder
-from innereye_runtime.job.record import attempts_of, tell_end, told_exit_code
+from innereye_runtime.job.entrypoint_args import EntrypointArgs
 from innereye_runtime.job.resolve import Job
 from innereye_runtime.manifest.model import Manifest
-from innereye_runtime.targets.supervision import RetryBudget, secret_values, supervised, timeout_reason
+from innereye_runtime.run.paths import RunPaths, create_run_folder
+from innereye_runtime.run.record import count_attempts, record_exit, recorded_exit_code
+from innereye_runtime.targets.supervision import RetryBudget, secret_values, supervise, timeout_reason
 
 _ENTRYPOINT = ("-P", "-m", "innereye_runtime.entrypoint")
 """-P: without it the working directory is searched first, and a random.py of the user's would be PyTorch's `random`."""
@@ -31,7 +31,7 @@ class ProcessPlan:
     """One child process; a new run's folder gets its name when it starts."""
 
     executable: str
-    request: Handover
+    request: EntrypointArgs
     text: str | None
     """The manifest's text, where it is not a file: it is written into the run folder."""
     model_name: str
@@ -69,18 +69,18 @@ class ProcessHandle:
     def wait(self) -> int:
         compute = self._plan.manifest.compute
         budget = RetryBudget(compute.retries)
-        with supervised(self._signal, self._kill, max_duration=compute.max_duration) as request:
+        with supervise(self._signal, self._kill, max_duration=compute.max_duration) as request:
             while True:
                 returned = self._child.wait()
                 exit_code = returned if returned >= 0 else 128 - returned
                 if returned < 0:
-                    told = told_exit_code(self._paths, earlier=self._attempts)
+                    told = recorded_exit_code(self._paths, earlier=self._attempts)
                     if told:  # by another rank than the one that was killed
                         exit_code = told
                     else:
-                        self._close_record(exit_code, -returned, asked=request.made)
+                        self._close_record(exit_code, -returned, stop_requested=request.made)
                 if request.timed_out and exit_code != ExitCode.DONE:
-                    tell_end(self._paths, exit_code, timeout_reason(compute.max_duration), earlier=self._attempts)
+                    record_exit(self._paths, exit_code, timeout_reason(compute.max_duration), earlier=self._attempts)
                 if request.made or not budget.take(exit_code):
                     return exit_code
                 self._child = self._start()
@@ -89,7 +89,7 @@ class ProcessHandle:
 
     def _start(self) -> subprocess.Popen[bytes]:
         request = replace(self._plan.request, run_folder=self._paths.root)
-        self._attempts = attempts_of(self._paths)
+        self._attempts = count_attempts(self._paths)
         return subprocess.Popen(
             [self._plan.executable, *_ENTRYPOINT, *request.argv()],
             env={**os.environ, **self._plan.environment},
@@ -108,18 +108,18 @@ class ProcessHandle:
         except ProcessLookupError:
             return
 
-    def _close_record(self, exit_code: int, signum: int, *, asked: bool) -> None:
+    def _close_record(self, exit_code: int, signum: int, *, stop_requested: bool) -> None:
         """Writes into run.json what a child that was killed could not."""
         name = signal.Signals(signum).name
-        if asked and signum != signal.SIGKILL:  # before it listens to signals, or after
+        if stop_requested and signum != signal.SIGKILL:  # before it listens to signals, or after
             reason = f"stopped ({name})"
-        elif asked:
+        elif stop_requested:
             reason = f"did not end in time after it was asked to, and was killed ({name})"
         elif signum == signal.SIGKILL:
             reason = f"killed ({name}): most likely out of memory; use a smaller batch or fewer workers"
         else:
             reason = f"crashed ({name})"
-        tell_end(self._paths, exit_code, reason, earlier=self._attempts)
+        record_exit(self._paths, exit_code, reason, earlier=self._attempts)
 
 
 class ProcessTarget:
@@ -127,7 +127,7 @@ class ProcessTarget:
         manifest = job.manifest
         return ProcessPlan(
             executable=sys.executable,
-            request=Handover(
+            request=EntrypointArgs(
                 manifest=manifest.path or Path("manifest.yaml"),
                 overrides=job.overrides,
                 target="process",

@@ -30,7 +30,7 @@ class StopRequest:
 
 
 @contextmanager
-def supervised(
+def supervise(
     stop: Callable[[int], None], kill: Callable[[], None], *, max_duration: Duration | None
 ) -> Iterator[StopRequest]:
     """While it is open, the first SIGINT, SIGTERM or end of `max_duration` calls `stop`, and a second one `kill`.

@@ -12,13 +12,13 @@ import pytorch_lightning as pl
 import torch
 from pytorch_lightning.utilities.model_helpers import is_overridden
 
-from innereye_runtime.containers.container import LightningContainer
-from innereye_runtime.containers.inference import InnerEyeInference, ModelExecutionMode
+from innereye_runtime.api.container import LightningContainer
+from innereye_runtime.api.inference import InnerEyeInference, ModelExecutionMode
 from innereye_runtime.errors import UsageError
-from innereye_runtime.training.metrics import split_metrics
-from innereye_runtime.training.seeding import seed_phase
-from innereye_runtime.training.trainer import SMOKE_BATCHES
-from innereye_runtime.training.weights import read_weights, take_up
+from innereye_runtime.training.checkpoints.weights import load_into, read_weights
+from innereye_runtime.training.lifecycle.seeding import seed_phase
+from innereye_runtime.training.lightning.metrics import split_metrics
+from innereye_runtime.training.lightning.trainer import SMOKE_BATCHES
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -60,7 +60,7 @@ def evaluate(
             hint="name one checkpoint: an ensemble needs aggregate_ensemble_model_outputs",
         )
     if checkpoints:
-        take_up(model, read_weights(checkpoints[0]))
+        load_into(model, read_weights(checkpoints[0]))
     if own_inference and not trainer.is_global_zero:
         return {}
     if data is not getattr(trainer, "datamodule", None):
@@ -121,7 +121,7 @@ def _splits(container: LightningContainer, ensemble: bool) -> tuple[tuple[ModelE
 
 def _member(container: LightningContainer, checkpoint: Path) -> pl.LightningModule:
     model = container.create_model()
-    take_up(model, read_weights(checkpoint))
+    load_into(model, read_weights(checkpoint))
     return model
 
 

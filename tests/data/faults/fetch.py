@@ -8,14 +8,16 @@ from __future__ import annotations
 
 import sys
 
-from innereye_runtime.data import blobs, download, fingerprint, hashing
-from innereye_runtime.data.blobs import BlobSource, BlobUrl, Patience
-from innereye_runtime.data.bringing import Brought, bring
-from innereye_runtime.data.progress import Quiet
+from innereye_runtime.data.cache import download
+from innereye_runtime.data.fingerprint import fingerprint, hashing
+from innereye_runtime.data.progress import NullProgress
+from innereye_runtime.data.sources import blobs
+from innereye_runtime.data.sources.blobs import BlobSource, BlobUrl, RetryPolicy
+from innereye_runtime.data.staging import StagedDataset, stage
 from innereye_runtime.errors import InnerEyeError
 
 BLOCK = 64 << 10
-PATIENCE = Patience(silent=0.4, longest=90, total=2.0, tries=4, pause=0.01)
+PATIENCE = RetryPolicy(silent=0.4, longest=90, total=2.0, tries=4, pause=0.01)
 
 
 def small_blocks() -> None:
@@ -24,8 +26,8 @@ def small_blocks() -> None:
     vars(blobs)["_PAGE"] = 4
 
 
-def fetch(url: str, patience: Patience = PATIENCE) -> Brought:
-    return bring(BlobSource(BlobUrl.parse(url), patience=patience), "download", strict=False, progress=Quiet())
+def fetch(url: str, patience: RetryPolicy = PATIENCE) -> StagedDataset:
+    return stage(BlobSource(BlobUrl.parse(url), patience=patience), "download", strict=False, progress=NullProgress())
 
 
 if __name__ == "__main__":

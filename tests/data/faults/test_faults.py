@@ -19,7 +19,9 @@ from tests.data.faults.proxy import FAULTS, Fault, Proxy
 from tests.data.faults.trials import LISTS, contents, in_a_thread, run_trial
 from tests.data.store import Azurite, Container
 
-from innereye_runtime.data import blobs, download, fingerprint, hashing
+from innereye_runtime.data.cache import download
+from innereye_runtime.data.fingerprint import fingerprint, hashing
+from innereye_runtime.data.sources import blobs
 
 FILES = {"a/one": b"one" * 1000, "b": bytes(fetch.BLOCK) + b"end", "c": b""}
 TRIALS = int(os.environ.get("INNEREYE_FAULT_TRIALS", "48"))

@@ -15,8 +15,8 @@ from tests.data.faults import fetch
 from tests.data.faults.proxy import FAULTS, Fault, Proxy
 from tests.data.store import Azurite, Container
 
-from innereye_runtime.data.blobs import Patience
-from innereye_runtime.data.bringing import release
+from innereye_runtime.data.sources.blobs import RetryPolicy
+from innereye_runtime.data.staging import release
 from innereye_runtime.errors import InnerEyeError
 
 BOUND = 60.0
@@ -75,7 +75,7 @@ def run_trial(
         proxy.stop()
     results = [judged(said, code, old, new if kind == "changed" else old, store, kind) for said, code in ended]
     set_environment(store.endpoint)
-    said, code = in_a_thread(url, Patience())  # a busy machine's store may be silent for long
+    said, code = in_a_thread(url, RetryPolicy())  # a busy machine's store may be silent for long
     assert code == 0, f"with nothing wrong any more: {said}"
     assert contents(Path(said)) == (new if kind == "changed" and proxy.count >= changed_at else old)
     return results[0]
@@ -106,7 +106,7 @@ def start(url: str, cache: Path) -> subprocess.Popen[str]:
     )
 
 
-def in_a_thread(url: str, patience: Patience = fetch.PATIENCE) -> tuple[str, int]:
+def in_a_thread(url: str, patience: RetryPolicy = fetch.PATIENCE) -> tuple[str, int]:
     """What `fetch` prints and exits with, in this process; fails where it does not end within the bound."""
     ended: list[tuple[str, int]] = []
 

@@ -24,7 +24,7 @@ class Blobs:
     def container(self, datastore: str) -> Any:
         return self.client
 
-    def ask(self, doing: str, action: Callable[[Any], Any]) -> Any:
+    def call(self, doing: str, action: Callable[[Any], Any]) -> Any:
         return action(None)
 
 

@@ -14,7 +14,7 @@ from tests.projects import Project
 from tests.targets.azureml.conftest import IMAGE, MANIFEST
 
 from innereye_runtime.errors import DataError, PreflightError, UsageError
-from innereye_runtime.job.resolve import Job, resolve
+from innereye_runtime.job.resolve import Job, resolve_job
 from innereye_runtime.targets.azureml.plan import AzureMLPlan, plan_for
 from innereye_runtime.targets.azureml.settings import Setting
 from innereye_runtime.targets.azureml.submission import new_submission
@@ -22,7 +22,7 @@ from innereye_runtime.targets.azureml.submission import new_submission
 
 def job_of(project: Project, *overrides: str, manifest: str = MANIFEST, **more: Any) -> Job:
     path = project.write("tiny.yaml", manifest)
-    return resolve(path, cwd=project.root, overrides=overrides, target="azureml", **more)
+    return resolve_job(path, cwd=project.root, overrides=overrides, target="azureml", **more)
 
 
 def plan_of(project: Project, *overrides: str, manifest: str = MANIFEST, **environment: str) -> AzureMLPlan:
@@ -202,7 +202,7 @@ def test_a_run_that_goes_on_has_its_old_place(project: Project) -> None:
 def test_a_manifest_outside_of_the_code_goes_along(project: Project, tmp_path_factory: pytest.TempPathFactory) -> None:
     elsewhere = tmp_path_factory.mktemp("elsewhere") / "tiny.yaml"
     elsewhere.write_text(MANIFEST)
-    job = resolve(elsewhere, cwd=project.root, target="azureml", root=project.root)
+    job = resolve_job(elsewhere, cwd=project.root, target="azureml", root=project.root)
     plan = plan_for(job, {})
     assert plan.command.endswith(" innereye-runtime-manifest.yaml")
     assert "class: Tiny" in plan.manifest_text

@@ -14,9 +14,9 @@ from pathlib import Path
 import pytest
 from tests.projects import Project, Result, tiny_project
 
-from innereye_runtime.targets.docker.containers import containers
 from innereye_runtime.targets.docker.engine import connect
 from innereye_runtime.targets.docker.image import build, building_client, plan_build
+from innereye_runtime.targets.docker.runs import containers
 
 ROOT = Path(__file__).resolve().parents[3]
 UID = 12345

@@ -15,8 +15,8 @@ from pathlib import Path
 import pytest
 
 from innereye_runtime.errors import PreflightError
-from innereye_runtime.targets.docker.address import DEFAULT, Address
 from innereye_runtime.targets.docker.client import EngineClient, RefusedError
+from innereye_runtime.targets.docker.endpoint import DEFAULT, Address
 from innereye_runtime.targets.docker.engine import connect
 
 PONG = b"HTTP/1.0 200 OK\r\nApi-Version: 1.41\r\n\r\nOK"

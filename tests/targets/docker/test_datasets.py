@@ -17,17 +17,17 @@ from tests.data.store import Azurite, Container
 from tests.projects import Project, tiny_project
 from tests.targets.docker.conftest import Engine, trouble_project
 
-from innereye_runtime.data.bringing import Brought
-from innereye_runtime.data.fingerprint import Fingerprint
-from innereye_runtime.job.resolve import resolve
+from innereye_runtime.data.fingerprint.fingerprint import Fingerprint
+from innereye_runtime.data.staging import StagedDataset
+from innereye_runtime.job.resolve import resolve_job
 from innereye_runtime.manifest.model import Dataset
 from innereye_runtime.manifest.units import Memory
 from innereye_runtime.targets.docker.datasets import with_datasets
-from innereye_runtime.targets.docker.request import Bind, Caller, DockerPlan, plan_for
+from innereye_runtime.targets.docker.request import Bind, DockerPlan, HostUser, plan_for
 
 __all__ = ["azurite", "cache_home", "container"]
 
-CALLER = Caller(uid=1000, gid=1001, groups=(), memory=Memory.parse("10g"))
+CALLER = HostUser(uid=1000, gid=1001, groups=(), memory=Memory.parse("10g"))
 URL = "azure://account/container/brats"
 OWN = """\
 from tiny import Tiny
@@ -51,7 +51,7 @@ def project(tmp_path: Path) -> Project:
 def planned(project: Project, more: str = "", *overrides: str, name: str = "Tiny") -> DockerPlan:
     module = name.lower()
     text = f"schema: 1\ncontainer: {{class: {name}, namespaces: [{module}]}}\n{more}"
-    job = resolve(project.write("job.yaml", text), cwd=project.root, target="docker", overrides=overrides)
+    job = resolve_job(project.write("job.yaml", text), cwd=project.root, target="docker", overrides=overrides)
     return plan_for(job, CALLER)
 
 
@@ -66,7 +66,7 @@ def test_blobs_are_in_the_plan_and_where_they_will_lie_is_not(project: Project) 
 def test_what_was_brought_is_bound_and_handed_over(project: Project) -> None:
     plan = planned(project, f"dataset: {{id: '{URL}'}}\n")
     place = Path("/cache/mounts/x/data")
-    brought = Brought(path=place, source=URL, mode="mount", reason="", fingerprint=Fingerprint("0" * 64, 1, 1))
+    brought = StagedDataset(path=place, source=URL, mode="mount", reason="", fingerprint=Fingerprint("0" * 64, 1, 1))
     full = with_datasets(plan, [brought])
     assert full.request == replace(plan.request, binds=(Bind(place), Bind(project.root)))
     assert full.handover == replace(plan.handover, datasets=(place,))

@@ -14,7 +14,7 @@ from tests.projects import Project, Result
 from tests.targets.docker.conftest import UID, Engine
 
 from innereye_runtime.errors import DataError
-from innereye_runtime.job.resolve import resolve
+from innereye_runtime.job.resolve import resolve_job
 from innereye_runtime.targets.docker import TARGET
 from innereye_runtime.targets.docker.engine import connect, create
 from innereye_runtime.targets.docker.request import Bind
@@ -72,7 +72,7 @@ def test_an_engine_that_this_user_may_not_talk_to(engine: Engine, project: Proje
 
 
 def test_a_folder_that_is_gone_when_the_engine_looks_for_it(engine: Engine, project: Project) -> None:
-    request = TARGET.plan(resolve(project.root / "tiny.yaml", cwd=project.root, target="docker")).request
+    request = TARGET.plan(resolve_job(project.root / "tiny.yaml", cwd=project.root, target="docker")).request
     folder = project.root / "gone"
     with pytest.raises(
         DataError, match=f"^{folder} is not there for the Docker engine, so it can't be mounted$"

@@ -52,7 +52,7 @@ def test_it_has_what_azureml_needs_and_no_tool_of_the_build(engine: Engine) -> N
 
 def test_its_bytecode_is_compiled(engine: Engine) -> None:
     code = (
-        "import importlib.util, innereye_runtime.training.steps as s, torch;"
+        "import importlib.util, innereye_runtime.training.lifecycle.steps as s, torch;"
         "from pathlib import Path;"
         "print([Path(importlib.util.cache_from_source(m.__file__)).is_file() for m in (s, torch)])"
     )
@@ -189,6 +189,6 @@ def test_wheels_on_disk_are_brought_when_the_pins_name_them(tmp_path: Path) -> N
         (links / name).write_text(name)
     network = BuildNetwork(pip={"find-links": str(links)}, proxies={}, certificates=None)
     pins = '# a comment\ntorch==2.13.0+cpu; platform_machine == "x86_64"\n'
-    assert network.bring_wheels(pins, folder) == [folder / "torch-2.13.0+cpu-cp311-x.whl"]
+    assert network.download_wheels(pins, folder) == [folder / "torch-2.13.0+cpu-cp311-x.whl"]
     assert [path.name for path in folder.iterdir()] == ["torch-2.13.0+cpu-cp311-x.whl"]
-    assert network.bring_wheels(pins, folder) == [folder / "torch-2.13.0+cpu-cp311-x.whl"]
+    assert network.download_wheels(pins, folder) == [folder / "torch-2.13.0+cpu-cp311-x.whl"]

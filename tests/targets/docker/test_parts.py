@@ -13,18 +13,18 @@ from pathlib import Path
 import pytest
 
 from innereye_runtime.errors import DataError, ImageError, InnerEyeError, PreflightError
-from innereye_runtime.job.launch import Launch
-from innereye_runtime.job.paths import RunPaths
+from innereye_runtime.job.launch_context import LaunchContext
 from innereye_runtime.job.provenance import Code
-from innereye_runtime.job.record import RunRecord
 from innereye_runtime.manifest.units import Memory
-from innereye_runtime.targets.docker import output
+from innereye_runtime.run.paths import RunPaths
+from innereye_runtime.run.record import RunRecord
+from innereye_runtime.targets.docker import log_stream
 from innereye_runtime.targets.docker.client import RefusedError
-from innereye_runtime.targets.docker.end import End, close_record, end_of
-from innereye_runtime.targets.docker.engine import own_error
-from innereye_runtime.targets.docker.output import OutputCopy
-from innereye_runtime.targets.docker.processes import is_alive, this_process
-from innereye_runtime.targets.docker.request import Caller
+from innereye_runtime.targets.docker.engine import to_image_error
+from innereye_runtime.targets.docker.exit_status import ExitStatus, exit_status_of, finalize_run_record
+from innereye_runtime.targets.docker.log_stream import LogStreamer
+from innereye_runtime.targets.docker.process_id import current_process, is_alive
+from innereye_runtime.targets.docker.request import HostUser
 
 LIMITS = {"memory": Memory.parse("2g"), "shared_memory": Memory.parse("64m")}
 
@@ -43,7 +43,7 @@ FOREIGN = [
 
 @pytest.mark.parametrize("foreign", FOREIGN, ids=repr)
 def test_every_error_of_the_client_becomes_our_own(foreign: Exception) -> None:
-    own = own_error(foreign, image="innereye-runtime:gpu")
+    own = to_image_error(foreign, image="innereye-runtime:gpu")
     assert isinstance(own, InnerEyeError)
     assert own.hint
 
@@ -60,7 +60,7 @@ def test_every_error_of_the_client_becomes_our_own(foreign: Exception) -> None:
     ],
 )
 def test_what_the_engine_says_is_told_with_a_remedy(said: str, kind: type[InnerEyeError], told: str) -> None:
-    own = own_error(RefusedError(500, said), image="innereye-runtime:gpu")
+    own = to_image_error(RefusedError(500, said), image="innereye-runtime:gpu")
     assert type(own) is kind
     assert told in str(own)
     assert own.hint
@@ -82,7 +82,7 @@ def test_what_the_engine_says_is_told_with_a_remedy(said: str, kind: type[InnerE
     ],
 )
 def test_an_end_has_a_code_and_a_reason(state: dict[str, object], stopped_by: int | None, code: int, told: str) -> None:
-    end = end_of(state, stopped_by=stopped_by, **LIMITS)
+    end = exit_status_of(state, stopped_by=stopped_by, **LIMITS)
     assert end.exit_code == code
     assert told in end.reason
     assert bool(end.reason) == bool(told)
@@ -93,9 +93,9 @@ def test_the_end_of_a_killed_container_is_written_and_a_told_one_is_left(tmp_pat
     record = RunRecord(id="run", model="Tiny", target="docker")
     record.begin_attempt("host")
     record.write(paths)
-    end = End(exit_code=137, reason="out of memory", hint="use less")
-    assert close_record(paths, end, model="Tiny") == "error: out of memory\nhint: use less\n"
-    assert close_record(paths, End(exit_code=0, reason=""), model="Tiny") == ""
+    end = ExitStatus(exit_code=137, reason="out of memory", hint="use less")
+    assert finalize_run_record(paths, end, model="Tiny") == "error: out of memory\nhint: use less\n"
+    assert finalize_run_record(paths, ExitStatus(exit_code=0, reason=""), model="Tiny") == ""
     record = RunRecord.read(paths)
     assert (record.state, record.exit_code, record.reason) == ("failed", 137, "out of memory")
 
@@ -106,14 +106,14 @@ def test_a_run_that_was_ended_while_it_listed_its_outputs_is_not_complete(tmp_pa
     record.begin_attempt("host")
     record.end_attempt("completed", 0, "")
     record.write(paths)
-    assert close_record(paths, End(exit_code=0, reason=""), model="Tiny") == ""
-    end = End(exit_code=130, reason="ended by SIGINT")
-    assert close_record(paths, end, model="Tiny") == "error: ended by SIGINT\n"
+    assert finalize_run_record(paths, ExitStatus(exit_code=0, reason=""), model="Tiny") == ""
+    end = ExitStatus(exit_code=130, reason="ended by SIGINT")
+    assert finalize_run_record(paths, end, model="Tiny") == "error: ended by SIGINT\n"
     assert RunRecord.read(paths).state == "interrupted"
 
 
 def test_a_container_that_never_got_to_its_record_gets_one(tmp_path: Path) -> None:
-    close_record(RunPaths(tmp_path), End(exit_code=130, reason="ended by SIGINT"), model="Tiny")
+    finalize_run_record(RunPaths(tmp_path), ExitStatus(exit_code=130, reason="ended by SIGINT"), model="Tiny")
     assert RunRecord.read(RunPaths(tmp_path)).state == "interrupted"
 
 
@@ -123,8 +123,8 @@ def test_a_container_that_was_killed_before_it_began_leaves_the_earlier_attempt_
     record.begin_attempt("host")
     record.end_attempt("stopped", 143, "stopped (SIGTERM)")
     record.write(paths)
-    end = End(exit_code=137, reason="out of memory")
-    assert close_record(paths, end, model="Tiny", earlier=1) == "error: out of memory\n"
+    end = ExitStatus(exit_code=137, reason="out of memory")
+    assert finalize_run_record(paths, end, model="Tiny", earlier=1) == "error: out of memory\n"
     first, second = RunRecord.read(paths).attempts
     assert (first.state, first.exit_code, first.reason) == ("stopped", 143, "stopped (SIGTERM)")
     assert (second.state, second.exit_code, second.reason) == ("failed", 137, "out of memory")
@@ -133,20 +133,20 @@ def test_a_container_that_was_killed_before_it_began_leaves_the_earlier_attempt_
 def test_output_is_copied_byte_for_byte_and_a_reader_that_has_gone_stops_nothing(tmp_path: Path) -> None:
     pieces = [(b"50%\r", None), (b"caf\xc3", None), (None, b"\xff"), (b"\xa9", None)]
     out, err = (os.open(tmp_path / name, os.O_RDWR | os.O_CREAT) for name in ("out", "err"))
-    OutputCopy(pieces, stdout=out, stderr=err).finish()
+    LogStreamer(pieces, stdout=out, stderr=err).finish()
     assert (tmp_path / "out").read_bytes() == "50%\rcafé".encode()
     assert (tmp_path / "err").read_bytes() == b"\xff"
     reader, writer = os.pipe()
     os.close(reader)
     taken = []
-    OutputCopy((taken.append(piece) or piece for piece in pieces), stdout=writer, stderr=err).finish()
+    LogStreamer((taken.append(piece) or piece for piece in pieces), stdout=writer, stderr=err).finish()
     assert len(taken) == len(pieces)
     for descriptor in (out, err, writer):
         os.close(descriptor)
 
 
 def test_a_slow_reader_gets_all_of_the_output(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(output, "_QUIET_SECONDS", 0.5)
+    monkeypatch.setattr(log_stream, "_QUIET_SECONDS", 0.5)
     reader, writer = os.pipe()
     os.set_blocking(writer, False)  # as another program that shares it may have left it
     size = 300_000
@@ -159,7 +159,7 @@ def test_a_slow_reader_gets_all_of_the_output(monkeypatch: pytest.MonkeyPatch) -
 
     thread = threading.Thread(target=read)
     thread.start()
-    OutputCopy([(bytes(size // 10), None)] * 10, stdout=writer, stderr=2).finish()
+    LogStreamer([(bytes(size // 10), None)] * 10, stdout=writer, stderr=2).finish()
     os.close(writer)
     thread.join(timeout=10)
     assert sum(map(len, taken)) == size
@@ -167,9 +167,9 @@ def test_a_slow_reader_gets_all_of_the_output(monkeypatch: pytest.MonkeyPatch) -
 
 
 def test_a_reader_that_takes_nothing_holds_nobody_who_asked_for_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(output, "_QUIET_SECONDS", 0.5)
+    monkeypatch.setattr(log_stream, "_QUIET_SECONDS", 0.5)
     reader, writer = os.pipe()
-    OutputCopy([(bytes(1 << 20), None)], stdout=writer, stderr=2).finish(lambda: True)
+    LogStreamer([(bytes(1 << 20), None)], stdout=writer, stderr=2).finish(lambda: True)
     os.close(reader)  # which ends the thread
     time.sleep(0.1)
     os.close(writer)
@@ -179,17 +179,17 @@ def test_a_full_disk_below_the_output_stops_nothing() -> None:
     full = os.open("/dev/full", os.O_WRONLY)
     taken = []
     pieces = [(b"one", None), (b"two", None)]
-    OutputCopy((taken.append(piece) or piece for piece in pieces), stdout=full, stderr=2).finish()
+    LogStreamer((taken.append(piece) or piece for piece in pieces), stdout=full, stderr=2).finish()
     assert len(taken) == len(pieces)
     os.close(full)
 
 
 def test_a_launcher_is_known_from_a_later_process_with_its_number() -> None:
-    assert is_alive(this_process())
-    number, start, boot = this_process().split("-", 2)
+    assert is_alive(current_process())
+    number, start, boot = current_process().split("-", 2)
     assert not is_alive(f"{number}-{int(start) + 1}-{boot}")
     child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
-    from innereye_runtime.targets.docker.processes import _identity
+    from innereye_runtime.targets.docker.process_id import _identity
 
     identity = _identity(child.pid)
     assert identity is not None and is_alive(identity)
@@ -199,7 +199,7 @@ def test_a_launcher_is_known_from_a_later_process_with_its_number() -> None:
 
 
 def test_the_launch_file_is_private_and_reads_back(tmp_path: Path) -> None:
-    launch = Launch(
+    launch = LaunchContext(
         code=Code(root="/code", commit="abc", dirty=True, diff="-x"),
         image={"reference": "innereye-runtime:cpu", "digest": "sha256:1"},
         datasets=[{"mode": "mount"}],
@@ -207,21 +207,21 @@ def test_the_launch_file_is_private_and_reads_back(tmp_path: Path) -> None:
     )
     launch.write(tmp_path / "launch.json")
     assert (tmp_path / "launch.json").stat().st_mode & 0o777 == 0o400
-    assert Launch.read(tmp_path / "launch.json") == launch
+    assert LaunchContext.read(tmp_path / "launch.json") == launch
     assert "hunter2" not in repr(launch)
-    assert Launch.read(tmp_path / "none") == Launch()
+    assert LaunchContext.read(tmp_path / "none") == LaunchContext()
 
 
 def test_what_a_launcher_left_that_was_killed_before_its_container_was_made_is_removed() -> None:
-    from innereye_runtime.targets.docker import launch as docker_launch
+    from innereye_runtime.targets.docker import launch_context_file as docker_launch
 
     gone = subprocess.Popen([sys.executable, "-c", ""])
     gone.wait()
     left = docker_launch._place() / f"innereye-runtime-{gone.pid}-1-abc"
     left.mkdir()
-    caller = Caller(uid=os.geteuid(), gid=os.getegid(), groups=(), memory=Memory.parse("1g"))
-    with docker_launch.launch_file(Launch(secrets={"API_KEY": "hunter2"}), caller) as file:
-        docker_launch.remove_left_behind()
-        assert Launch.read(file).secrets == {"API_KEY": "hunter2"}
+    caller = HostUser(uid=os.geteuid(), gid=os.getegid(), groups=(), memory=Memory.parse("1g"))
+    with docker_launch.launch_context_file(LaunchContext(secrets={"API_KEY": "hunter2"}), caller) as file:
+        docker_launch.cleanup_stale()
+        assert LaunchContext.read(file).secrets == {"API_KEY": "hunter2"}
         assert not left.exists()
     assert not file.parent.exists()

@@ -10,14 +10,14 @@ from pathlib import Path
 import pytest
 from tests.projects import Project, tiny_project
 
-from innereye_runtime.job.handover import Handover
-from innereye_runtime.job.launch import PLACE
-from innereye_runtime.job.resolve import Job, resolve
+from innereye_runtime.job.entrypoint_args import EntrypointArgs
+from innereye_runtime.job.launch_context import LAUNCH_FILE
+from innereye_runtime.job.resolve import Job, resolve_job
 from innereye_runtime.manifest.units import Memory
 from innereye_runtime.targets.docker import TARGET
-from innereye_runtime.targets.docker.request import Bind, Caller, ContainerRequest, container_name, plan_for
+from innereye_runtime.targets.docker.request import Bind, ContainerRequest, HostUser, container_name, plan_for
 
-CALLER = Caller(uid=1000, gid=1001, groups=(27, 998), memory=Memory.parse("10g"))
+CALLER = HostUser(uid=1000, gid=1001, groups=(27, 998), memory=Memory.parse("10g"))
 
 
 @pytest.fixture
@@ -28,7 +28,7 @@ def project(tmp_path: Path) -> Project:
 
 def job(project: Project, more: str = "", *overrides: str) -> Job:
     text = f"schema: 1\ncontainer: {{class: Tiny, namespaces: [tiny]}}\n{more}"
-    return resolve(project.write("job.yaml", text), cwd=project.root, target="docker", overrides=overrides)
+    return resolve_job(project.write("job.yaml", text), cwd=project.root, target="docker", overrides=overrides)
 
 
 def test_a_small_job_asks_for_this(project: Project) -> None:
@@ -92,7 +92,7 @@ def test_an_attempt_fills_in_what_its_start_decides(project: Project) -> None:
             f"--code-root={project.root}",
             str(project.root / "job.yaml"),
         ),
-        binds=(Bind(launch, target=PLACE), Bind(project.root), Bind(folder, read_only=False)),
+        binds=(Bind(launch, target=LAUNCH_FILE), Bind(project.root), Bind(folder, read_only=False)),
         labels={**plan.request.labels, "innereye-runtime.run": "run"},
     )
 
@@ -118,13 +118,13 @@ def test_the_description_is_plain_data(project: Project) -> None:
 
 def test_sudo_runs_the_container_as_the_one_who_called_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("os.geteuid", lambda: 0)
-    caller = Caller.current({"SUDO_UID": "1000", "SUDO_GID": "1001"})
+    caller = HostUser.current({"SUDO_UID": "1000", "SUDO_GID": "1001"})
     assert (caller.uid, caller.gid, caller.groups) == (1000, 1001, ())
 
 
 def test_the_command_is_what_the_running_side_reads(project: Project) -> None:
-    from innereye_runtime.job.handover import parse
+    from innereye_runtime.job.entrypoint_args import parse
 
     plan = plan_for(job(project, "", "--width=16"), CALLER)
     assert parse(plan.request.command) == plan.handover
-    assert isinstance(plan.handover, Handover)
+    assert isinstance(plan.handover, EntrypointArgs)

@@ -14,7 +14,7 @@ import pytest
 from tests.projects import Project, Result
 from tests.targets.docker.conftest import UID, Engine, Somebody, files_of, outcome, owned, trouble_project
 
-from innereye_runtime.data.outputs import verify
+from innereye_runtime.run.output_manifest import verify
 
 IMAGE = "innereye-runtime:cpu"
 PASSWORD = "hunter2-7f3a9c"

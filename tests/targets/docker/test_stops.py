@@ -19,7 +19,7 @@ import pytest
 from tests.projects import Project
 from tests.targets.docker.conftest import Engine, trouble_project
 
-from innereye_runtime.job.paths import RunPaths
+from innereye_runtime.run.paths import RunPaths
 from innereye_runtime.targets.supervision import GRACE_SECONDS
 
 COUNT = int(os.environ.get("INNEREYE_STOPS", "12"))

@@ -7,7 +7,7 @@ import socket
 from dataclasses import dataclass
 
 from innereye_runtime.standin.jobs.engine import docker
-from innereye_runtime.targets.docker.processes import is_alive, this_process
+from innereye_runtime.targets.docker.process_id import current_process, is_alive
 from innereye_runtime.targets.docker.request import LABEL
 
 OWNER, HOST = f"{LABEL}.standin", f"{LABEL}.host"
@@ -15,7 +15,7 @@ OWNER, HOST = f"{LABEL}.standin", f"{LABEL}.host"
 
 def owner_label() -> str:
     """On all that this process makes on the engine."""
-    return f"{OWNER}={this_process()}"
+    return f"{OWNER}={current_process()}"
 
 
 def labels() -> list[str]:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from innereye_runtime.errors import DataError, InnerEyeError
-from innereye_runtime.targets.azureml.plan import Input, folder_path
+from innereye_runtime.targets.azureml.error_mapping import is_not_found
+from innereye_runtime.targets.azureml.job_file import folder_path
+from innereye_runtime.targets.azureml.plan import Input
 from innereye_runtime.targets.azureml.session import Session
-from innereye_runtime.targets.azureml.translation import is_not_found
 
 
-def find_data(session: Session, wanted: Input, datastore: str) -> str:
+def resolve_data_asset(session: Session, wanted: Input, datastore: str) -> str:
     """What a job has as the path of an input: the URL of a folder of blobs, a data asset with its version, else a
     folder of the datastore.
 
@@ -27,9 +28,9 @@ def find_data(session: Session, wanted: Input, datastore: str) -> str:
         try:
             if separator:
                 doing = f"looking for data asset {wanted.id}"
-                session.ask(doing, lambda client: client.data.get(name, version=version))
+                session.call(doing, lambda client: client.data.get(name, version=version))
                 return wanted.path
-            found = session.ask(f"looking for data asset {name}", lambda client: client.data.get(name, label="latest"))
+            found = session.call(f"looking for data asset {name}", lambda client: client.data.get(name, label="latest"))
             return f"azureml:{name}:{found.version}"
         except InnerEyeError as error:
             if not is_not_found(error):
@@ -49,6 +50,6 @@ def _holds_anything(session: Session, folder: str, datastore: str) -> bool:
     prefix = f"{folder.strip('/')}/"
     doing = f"looking for folder {folder} in {datastore}"
     return (
-        session.ask(doing, lambda client: next(iter(container.list_blob_names(name_starts_with=prefix)), None))
+        session.call(doing, lambda client: next(iter(container.list_blob_names(name_starts_with=prefix)), None))
         is not None
     )

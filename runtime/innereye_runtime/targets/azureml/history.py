@@ -14,13 +14,13 @@ _SCOPE = "https://management.azure.com/.default"
 _EXIT_STATUS = re.compile(r"exited with status code (\d+)")
 
 
-def failure_of(session: Session, job: str) -> str:
+def get_failure_message(session: Session, job: str) -> str:
     """The service's own message on a job that failed; '' where it has none.
 
     Raises:
         PreflightError: the service can't be asked.
     """
-    discovery = session.ask(
+    discovery = session.call(
         f"looking for workspace {session.workspace}",
         lambda client: client.workspaces.get(session.workspace).discovery_url,
     )
@@ -33,7 +33,7 @@ def failure_of(session: Session, job: str) -> str:
         host = _get(session, str(discovery))["api"]
         return _get(session, f"{host}/history/v1.0{workspace}/runs/{job}/details")
 
-    found = session.ask(f"looking for why job {job} failed", lambda client: details())
+    found = session.call(f"looking for why job {job} failed", lambda client: details())
     error = (found.get("error") or {}).get("error") or {}
     return str(error.get("message") or "")
 

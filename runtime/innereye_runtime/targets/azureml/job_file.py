@@ -4,9 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from io import StringIO
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from innereye_runtime.targets.azureml.plan import OUTPUT, RUN_PLACEHOLDER, AzureMLPlan, folder_path
+if TYPE_CHECKING:
+    from innereye_runtime.targets.azureml.plan import AzureMLPlan
+
+OUTPUT = "run"
+"""The name of the job's output that is the run folder."""
+RUN_PLACEHOLDER = "<UTC start>_{model}"
 
 SCHEMA = "https://azuremlschemas.azureedge.net/latest/commandJob.schema.json"
 IDENTITIES: Mapping[str, str] = {"token": "aml_token", "managed": "managed", "user": "user_identity"}
@@ -62,6 +67,11 @@ def job_text(plan: AzureMLPlan) -> str:
     yaml.width = 4096
     yaml.dump(data, output)
     return "".join(f"# {line}\n" for line in _remarks(plan)) + output.getvalue()
+
+
+def folder_path(folder: str, datastore: str) -> str:
+    """The reference to a folder of a datastore."""
+    return f"azureml://datastores/{datastore}/paths/{folder.strip('/')}"
 
 
 def _remarks(plan: AzureMLPlan) -> list[str]:

@@ -12,20 +12,18 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from innereye_runtime.data.blobs import BlobUrl
+from innereye_runtime.data.sources.blobs import BlobUrl
 from innereye_runtime.errors import UsageError
-from innereye_runtime.job.handover import Handover
-from innereye_runtime.job.launch import VARIABLE
+from innereye_runtime.job.entrypoint_args import EntrypointArgs
+from innereye_runtime.job.launch_context import VARIABLE
 from innereye_runtime.job.resolve import Job
 from innereye_runtime.manifest.model import Dataset, Manifest
-from innereye_runtime.manifest.writing import dump
+from innereye_runtime.manifest.serializer import dump
+from innereye_runtime.targets.azureml.job_file import OUTPUT, folder_path, job_data, job_text
 from innereye_runtime.targets.azureml.settings import WorkspaceSettings, find_workspace
 
 DATASTORE = "workspaceblobstore"
 """The datastore where the manifest names none: each workspace has it."""
-OUTPUT = "run"
-"""The name of the job's output that is the run folder."""
-RUN_PLACEHOLDER = "<UTC start>_{model}"
 LAUNCH = "innereye-runtime-launch.json"
 """In the job's code: what only this side knows of it."""
 IMAGE_VARIABLE = "INNEREYE_AZUREML_IMAGE"
@@ -87,8 +85,6 @@ class AzureMLPlan:
     manifest: Manifest = field(compare=False, repr=False)
 
     def describe(self) -> dict[str, Any]:
-        from innereye_runtime.targets.azureml.job_file import job_data
-
         workspace = {key: getattr(self.workspace, key) for key in ("subscription_id", "resource_group", "workspace")}
         return {
             "target": "azureml",
@@ -101,8 +97,6 @@ class AzureMLPlan:
 
     def job_file(self) -> str:
         """The job as the YAML that `az ml job create --file` takes."""
-        from innereye_runtime.targets.azureml.job_file import job_text
-
         return job_text(self)
 
 
@@ -172,11 +166,6 @@ def _data_path(id: str, datastore: str) -> str:
     return f"azureml:{id}" if match["version"] else f"azureml:{id}@latest"
 
 
-def folder_path(folder: str, datastore: str) -> str:
-    """The reference to a folder of a datastore."""
-    return f"azureml://datastores/{datastore}/paths/{folder.strip('/')}"
-
-
 def _processes(job: Job) -> int:
     gpus = job.manifest.compute.gpus
     if job.manifest.compute.nodes == 1 or gpus == "none":
@@ -206,7 +195,7 @@ def _manifest_place(job: Job) -> str:
 
 def _command(job: Job, place: str, inputs: tuple[Input, ...]) -> str:
     """What bash runs in the working directory, which is a copy of the code."""
-    request = Handover(
+    request = EntrypointArgs(
         manifest=Path(place),
         overrides=job.overrides,
         target="azureml",

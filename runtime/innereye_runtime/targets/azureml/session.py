@@ -13,8 +13,8 @@ from io import StringIO
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from innereye_runtime.errors import PreflightError
-from innereye_runtime.targets.azureml.address import Address
-from innereye_runtime.targets.azureml.translation import patiently, translated
+from innereye_runtime.targets.azureml.error_mapping import map_azure_errors, with_retries
+from innereye_runtime.targets.azureml.job_uri import JobUri
 
 if TYPE_CHECKING:
     from azure.ai.ml import MLClient
@@ -28,7 +28,7 @@ STATES = (
     *("NotStarted", "Starting", "Provisioning", "Preparing", "Queued", "Running", "Finalizing"),
     *("CancelRequested", "Completed", "Failed", "Canceled", "NotResponding", "Paused", "Unknown"),
 )
-OVER = ("Completed", "Failed", "Canceled", "NotResponding")
+TERMINAL_STATES = ("Completed", "Failed", "Canceled", "NotResponding")
 """The states that a job doesn't leave."""
 ARTIFACTS = "workspaceartifactstore"
 
@@ -69,18 +69,18 @@ class Session:
             self.resource_group,
             self.workspace,
             # Without it, the SDK looks at no upload's end, and waits for ever for a file whose upload failed. What it
-            # shows is dropped by `quietly`.
+            # shows is dropped by `suppress_azure_output`.
             show_progress=True,
             # Of the SDK's own, for each request; its ten would keep a user waiting for minutes without a word.
             retry_total=4,
             retry_backoff_factor=0.5,
         )
 
-    def ask(self, doing: str, action: Callable[[MLClient], T], *, hint: str = "") -> T:
+    def call(self, doing: str, action: Callable[[MLClient], T], *, hint: str = "") -> T:
         """What `action` gives, which only reads or may be done more than once.
 
         Raises:
-            PreflightError, UsageError: as `translated` has it.
+            PreflightError, UsageError: as `map_azure_errors` has it.
         """
         from azure.core.exceptions import ClientAuthenticationError
 
@@ -88,13 +88,13 @@ class Session:
             try:
                 return action(self.client)
             except ClientAuthenticationError:
-                self.sign_in_again()
+                self.refresh_credential()
                 raise
 
-        with translated(doing, hint=hint):
-            return patiently(attempt)
+        with map_azure_errors(doing, hint=hint):
+            return with_retries(attempt)
 
-    def sign_in_again(self) -> None:
+    def refresh_credential(self) -> None:
         """Forgets the token, and all that was opened with it."""
         self.__dict__.pop("client", None)
         self.__dict__.pop("credential", None)
@@ -106,12 +106,12 @@ class Session:
         Raises:
             PreflightError: it isn't there, or can't be asked for.
         """
-        found: Job = self.ask(f"looking for job {name}", lambda client: client.jobs.get(name))
+        found: Job = self.call(f"looking for job {name}", lambda client: client.jobs.get(name))
         return found
 
-    def address(self, job: str) -> Address:
+    def address(self, job: str) -> JobUri:
         """The address of a job of this workspace."""
-        return Address(
+        return JobUri(
             subscription_id=self.subscription_id,
             resource_group=self.resource_group,
             workspace=self.workspace,
@@ -125,7 +125,7 @@ class Session:
             PreflightError: there is no such datastore, or no access to it.
         """
         if datastore not in self._containers:
-            store: Any = self.ask(
+            store: Any = self.call(
                 f"opening datastore {datastore}",
                 lambda client: client.datastores.get(datastore, include_secrets=True),
             )
@@ -181,7 +181,7 @@ def _show_code(address: str, code: str, expires: object) -> None:
 
 
 @contextmanager
-def quietly() -> Iterator[None]:
+def suppress_azure_output() -> Iterator[None]:
     """Inside it, what the SDK prints by itself (a reset of colours after an upload) is dropped."""
     with redirect_stderr(StringIO()), redirect_stdout(StringIO()):
         yield

@@ -14,15 +14,15 @@ from typing import TYPE_CHECKING, Any
 
 from innereye_runtime.errors import PreflightError, UsageError
 from innereye_runtime.job import provenance
-from innereye_runtime.job.launch import Launch
-from innereye_runtime.targets.azureml.address import Address
-from innereye_runtime.targets.azureml.assets import find_data
+from innereye_runtime.job.launch_context import LaunchContext
+from innereye_runtime.targets.azureml.assets import resolve_data_asset
 from innereye_runtime.targets.azureml.environment import build_context
+from innereye_runtime.targets.azureml.error_mapping import UnreachableError, is_not_found, map_azure_errors
 from innereye_runtime.targets.azureml.job_file import job_data
+from innereye_runtime.targets.azureml.job_uri import JobUri
 from innereye_runtime.targets.azureml.plan import LAUNCH, AzureMLPlan
-from innereye_runtime.targets.azureml.session import OVER, Session, quietly, state_of
+from innereye_runtime.targets.azureml.session import TERMINAL_STATES, Session, state_of, suppress_azure_output
 from innereye_runtime.targets.azureml.snapshot import Snapshot
-from innereye_runtime.targets.azureml.translation import UnreachableError, is_not_found, translated
 
 if TYPE_CHECKING:
     from azure.ai.ml import MLClient
@@ -53,7 +53,7 @@ def new_submission(run: str) -> Submission:
     return Submission(name=f"{name}-{token}".lstrip("_-"), run=run, token=token)
 
 
-def refuse_running(session: Session, run: str) -> None:
+def ensure_not_running(session: Session, run: str) -> None:
     """Nothing for a run that may go on.
 
     Raises:
@@ -61,11 +61,11 @@ def refuse_running(session: Session, run: str) -> None:
         UsageError: a job of this run isn't over; a second one would write over what it writes.
     """
 
-    def at_work(client: MLClient) -> list[Job]:
+    def running_jobs(client: MLClient) -> list[Job]:
         tagged = client.jobs.list(tag=RUN_TAG)
-        return [job for job in tagged if job.tags[RUN_TAG] == run and state_of(job) not in OVER]
+        return [job for job in tagged if job.tags[RUN_TAG] == run and state_of(job) not in TERMINAL_STATES]
 
-    for job in session.ask("listing jobs", at_work):
+    for job in session.call("listing jobs", running_jobs):
         address = session.address(str(job.name))
         raise UsageError(
             f"the run goes on: job {job.name} is {state_of(job).lower()}",
@@ -75,7 +75,7 @@ def refuse_running(session: Session, run: str) -> None:
 
 def submit(
     session: Session, plan: AzureMLPlan, submission: Submission, snapshot: Snapshot, values: Mapping[str, str]
-) -> Address:
+) -> JobUri:
     """The address of the job, which is now the service's. `values`: of the secrets.
 
     Raises:
@@ -85,7 +85,7 @@ def submit(
     """
     data = job_data(plan, run=submission.run)
     for one in plan.inputs:
-        data["inputs"][one.name]["path"] = find_data(session, one, plan.datastore)
+        data["inputs"][one.name]["path"] = resolve_data_asset(session, one, plan.datastore)
     with tempfile.TemporaryDirectory(prefix="innereye-runtime-") as folder:
         code = Path(folder) / "code"
         code.mkdir()
@@ -93,7 +93,7 @@ def submit(
         manifest = code / plan.manifest_place
         manifest.parent.mkdir(parents=True, exist_ok=True)
         manifest.write_text(plan.manifest_text, encoding="utf-8")
-        launch = Launch(
+        launch = LaunchContext(
             code=provenance.code(plan.code),
             image={"reference": plan.image, "digest": ""} if plan.image else None,
             run=submission.run,
@@ -114,16 +114,16 @@ def _send(session: Session, data: Mapping[str, Any], submission: Submission) -> 
     from azure.ai.ml import load_job
     from azure.core.exceptions import ClientAuthenticationError, ResourceExistsError
 
-    with translated("reading the job"), quietly():
+    with map_azure_errors("reading the job"), suppress_azure_output():
         job = load_job(StringIO(json.dumps(data)))
     for number in range(1, TRIES + 1):
         try:
-            with translated("submitting the job"), quietly():
+            with map_azure_errors("submitting the job"), suppress_azure_output():
                 session.client.jobs.create_or_update(job)
             return
         except PreflightError as error:
             if isinstance(error.__cause__, ClientAuthenticationError) and number == 1:
-                session.sign_in_again()  # a token that had expired; what was refused for it was not done
+                session.refresh_credential()  # a token that had expired; what was refused for it was not done
                 continue
             is_taken = isinstance(error.__cause__, ResourceExistsError)
             if not (is_taken or isinstance(error, UnreachableError)):

@@ -11,18 +11,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from innereye_runtime.errors import ExitCode, InnerEyeError
-from innereye_runtime.job.paths import create_run_folder
 from innereye_runtime.job.resolve import Job
-from innereye_runtime.targets.azureml.address import Address
-from innereye_runtime.targets.azureml.following import DetachedError, follow
-from innereye_runtime.targets.azureml.history import failure_of
-from innereye_runtime.targets.azureml.homecoming import Place, bring_home, claim, is_empty, send_out
+from innereye_runtime.run.paths import create_run_folder
+from innereye_runtime.targets.azureml.exit_code import exit_code_of, has_record
+from innereye_runtime.targets.azureml.history import get_failure_message
+from innereye_runtime.targets.azureml.job_uri import JobUri
+from innereye_runtime.targets.azureml.log_stream import DetachedError, follow
 from innereye_runtime.targets.azureml.logs import LogReader
-from innereye_runtime.targets.azureml.outcome import exit_code_of, has_record
 from innereye_runtime.targets.azureml.plan import AzureMLPlan, plan_for
 from innereye_runtime.targets.azureml.session import Session
 from innereye_runtime.targets.azureml.snapshot import Snapshot, take_snapshot
-from innereye_runtime.targets.azureml.submission import new_submission, refuse_running, submit
+from innereye_runtime.targets.azureml.submission import ensure_not_running, new_submission, submit
+from innereye_runtime.targets.azureml.transfer import BlobPrefix, download_run, is_empty, reserve_run_folder, upload_run
 from innereye_runtime.targets.supervision import RetryBudget, secret_values
 from innereye_runtime.targets.writing import write_all
 
@@ -48,7 +48,7 @@ class AzureMLHandle:
         return str(self._folder if self._is_home else self._address)
 
     @property
-    def place(self) -> Place:
+    def place(self) -> BlobPrefix:
         return _place(self._plan, self._folder)
 
     def wait(self) -> int:
@@ -67,17 +67,17 @@ class AzureMLHandle:
             while True:
                 status = self._follow()
                 is_over = True
-                bring_home(self._session, self.place, self._folder)
+                download_run(self._session, self.place, self._folder)
                 exit_code = self._exit_code(status)
                 if status in ("Completed", "Canceled") or not budget.take(exit_code):
                     self._is_home = True
                     return exit_code
-                tell(f"{self._address.job} ended with {exit_code}; the manifest allows another try")
+                log_status(f"{self._address.job} ended with {exit_code}; the manifest allows another try")
                 self._address, is_over = self._submit(), False
         except (DetachedError, KeyboardInterrupt) as interruption:
             if not is_over:
-                tell(f"the job goes on; to follow it again: innereye-run logs -f '{self._address}'")
-            tell(f"to bring its run folder here when it is done: innereye-run download '{self._address}'")
+                log_status(f"the job goes on; to follow it again: innereye-run logs -f '{self._address}'")
+            log_status(f"to bring its run folder here when it is done: innereye-run download '{self._address}'")
             _remove_if_empty(self._folder)
             is_terminated = isinstance(interruption, DetachedError) and interruption.signum == signal.SIGTERM
             return ExitCode.STOPPED if is_terminated else ExitCode.INTERRUPTED
@@ -90,22 +90,22 @@ class AzureMLHandle:
         failure = ""
         if status == "Failed" and not has_record(self._folder):
             # It never came to a run folder: what the service says is all that there is to say.
-            failure = failure_of(self._session, self._address.job)
-            tell(f"{self._address.job}: {failure or status}")
+            failure = get_failure_message(self._session, self._address.job)
+            log_status(f"{self._address.job}: {failure or status}")
         return exit_code_of(status, self._folder, failure)
 
     def _follow(self) -> str:
         log = LogReader(self._session, self._address.job)
         while True:
             try:
-                return follow(self._session, self._address.job, log, write=self._print, tell=tell)
+                return follow(self._session, self._address.job, log, write=self._print, tell=log_status)
             except DetachedError as detached:
                 if detached.signum != signal.SIGINT or not (os.isatty(0) and os.isatty(2)):
                     raise
-                match _ask("\n[d] leave the job running, [c] cancel it, or [Enter] go on following: "):
+                match prompt_user("\n[d] leave the job running, [c] cancel it, or [Enter] go on following: "):
                     case "c":
                         cancel(self._session, self._address.job, waits=False)  # its log goes on
-                        tell(f"{self._address.job}: asked to save a checkpoint and end")
+                        log_status(f"{self._address.job}: asked to save a checkpoint and end")
                     case "d":
                         raise
 
@@ -113,15 +113,15 @@ class AzureMLHandle:
         with suppress(OSError):  # nobody takes it any more (`| head`): the job goes on, and its folder has to come home
             write_all(self._stdout, piece)
 
-    def _submit(self) -> Address:
+    def _submit(self) -> JobUri:
         values = secret_values(self._plan.secrets, os.environ)
         submission = new_submission(self._folder.name)
         try:
             address = submit(self._session, self._plan, submission, self._snapshot, values)
         except KeyboardInterrupt:
-            tell(f"look for job {submission.name} in workspace {self._session.workspace} before you submit again")
+            log_status(f"look for job {submission.name} in workspace {self._session.workspace} before you submit again")
             raise
-        tell(f"submitted {address}")
+        log_status(f"submitted {address}")
         return address
 
 
@@ -136,16 +136,16 @@ class AzureMLTarget:
         snapshot = take_snapshot(plan.code, without=plan.outputs_folder)
         snapshot.check_size()
         for left_out in snapshot.left_out:
-            tell(f"not part of the job's code: {left_out}")
-        tell(f"code: {len(snapshot.files)} files, {snapshot.bytes / 1e6:.1f} MB, from {plan.code}")
+            log_status(f"not part of the job's code: {left_out}")
+        log_status(f"code: {len(snapshot.files)} files, {snapshot.bytes / 1e6:.1f} MB, from {plan.code}")
         session = Session(*settings)
         session.container(plan.datastore)  # the run folder has a place, or there is no job
         if plan.run_folder is not None:
             folder, is_new = plan.run_folder, False
-            refuse_running(session, folder.name)
+            ensure_not_running(session, folder.name)
             place = _place(plan, folder)
             if is_empty(session, place):  # it ran elsewhere until now
-                send_out(session, folder, place)
+                upload_run(session, folder, place)
         else:
             folder, is_new = _new_folder(session, plan, datetime.now(UTC)), True
         try:
@@ -162,15 +162,15 @@ def _new_folder(session: Session, plan: AzureMLPlan, now: datetime) -> Path:
     try:
         while True:
             folders.append(create_run_folder(plan.outputs_folder, plan.model_name, now).root)
-            if claim(session, _place(plan, folders[-1])):
+            if reserve_run_folder(session, _place(plan, folders[-1])):
                 return folders.pop()
     finally:
         for folder in folders:
             _remove_if_empty(folder)
 
 
-def _place(plan: AzureMLPlan, folder: Path) -> Place:
-    return Place(datastore=plan.datastore, path=f"{plan.location}/{folder.name}")
+def _place(plan: AzureMLPlan, folder: Path) -> BlobPrefix:
+    return BlobPrefix(datastore=plan.datastore, path=f"{plan.location}/{folder.name}")
 
 
 def cancel(session: Session, job: str, *, waits: bool = True) -> None:
@@ -185,16 +185,16 @@ def cancel(session: Session, job: str, *, waits: bool = True) -> None:
         if waits:
             poller.result()
 
-    session.ask(f"cancelling job {job}", request)
+    session.call(f"cancelling job {job}", request)
 
 
-def tell(text: str) -> None:
+def log_status(text: str) -> None:
     """Writes a line about the job, which is none of its own log, to standard error, where somebody reads it."""
     with suppress(OSError):
         write_all(2, f"{text}\n".encode(errors="backslashreplace"))
 
 
-def _ask(question: str) -> str:
+def prompt_user(question: str) -> str:
     """The first letter of the answer, '' for none; `d` where nobody can answer any more."""
     sys.stderr.write(question)
     sys.stderr.flush()

@@ -54,18 +54,18 @@ class BuildNetwork:
             secrets["ca.pem"] = self.certificates
         return secrets
 
-    def bring_wheels(self, pins: str, folder: Path) -> list[Path]:
+    def download_wheels(self, pins: str, folder: Path) -> list[Path]:
         """The wheels of this machine's pip (its `find-links`) that `pins` name, linked or copied into `folder`."""
         wanted = [
             f"{name.replace('-', '_')}-{version}-"
             for name, version in re.findall(r"^([\w.-]+)==([^\s;]+)", pins, flags=re.MULTILINE)
         ]
-        brought = []
+        staged = []
         for place in self.pip.get("find-links", "").split():
             for wheel in sorted(Path(place.removeprefix("file://")).glob("*.whl")):
                 if any(wheel.name.startswith(start) for start in wanted):
-                    brought.append(_bring(wheel, folder / wheel.name))
-        return brought
+                    staged.append(_bring(wheel, folder / wheel.name))
+        return staged
 
 
 def pip_settings(environment: Mapping[str, str]) -> dict[str, str]:

@@ -17,7 +17,7 @@ from types import TracebackType
 from typing import Any
 from urllib.parse import quote, urlencode
 
-from innereye_runtime.targets.docker.address import Address
+from innereye_runtime.targets.docker.endpoint import Address
 
 SECONDS = 60
 """For one answer of the engine. Waiting for a container's end and following its output have no such bound."""

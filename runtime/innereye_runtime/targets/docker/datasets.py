@@ -7,13 +7,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from innereye_runtime.data.bringing import Brought
+from innereye_runtime.data.staging import StagedDataset
 from innereye_runtime.targets.docker.request import Bind, DockerPlan
 
 
-def with_datasets(plan: DockerPlan, brought: Sequence[Brought]) -> DockerPlan:
+def with_datasets(plan: DockerPlan, staged: Sequence[StagedDataset]) -> DockerPlan:
     """The plan whose container has the folders that were brought, at the same paths, and knows of them."""
-    folders = tuple(one.path for one in brought)
+    folders = tuple(one.path for one in staged)
     binds = {*plan.request.binds, *(Bind(folder) for folder in folders)}
     return replace(
         plan,

@@ -8,8 +8,8 @@ from typing import Any
 
 from innereye_runtime.errors import DataError, ImageError, InnerEyeError, PreflightError
 from innereye_runtime.manifest.model import Gpus
-from innereye_runtime.targets.docker.address import Address
 from innereye_runtime.targets.docker.client import EngineClient, RefusedError
+from innereye_runtime.targets.docker.endpoint import Address
 from innereye_runtime.targets.docker.request import ContainerRequest
 
 
@@ -19,17 +19,17 @@ def connect() -> EngineClient:
     Raises:
         PreflightError: no engine answers there.
     """
-    with translated():
+    with map_engine_errors():
         return EngineClient.connect(Address.current())
 
 
 def create(client: EngineClient, request: ContainerRequest) -> str:
     """The id of a new container, which waits to be started."""
-    with translated(request):
-        return str(client.post("/containers/create", body_of(request), name=request.name)["Id"])
+    with map_engine_errors(request):
+        return str(client.post("/containers/create", to_create_body(request), name=request.name)["Id"])
 
 
-def body_of(request: ContainerRequest) -> dict[str, Any]:
+def to_create_body(request: ContainerRequest) -> dict[str, Any]:
     """What the engine is sent for `request`. The container's root is read-only, and it can gain no privilege.
 
     Source: ContainerCreate in the engine's API reference.
@@ -86,7 +86,7 @@ def image_of(client: EngineClient, reference: str) -> dict[str, Any]:
     Raises:
         ImageError: it has none of that name.
     """
-    with translated(image=reference):
+    with map_engine_errors(image=reference):
         found: dict[str, Any] = client.get(f"/images/{reference}/json")
     return found
 
@@ -98,15 +98,15 @@ def digest_of(image: dict[str, Any]) -> str:
 
 
 @contextmanager
-def translated(request: ContainerRequest | None = None, *, image: str = "") -> Iterator[None]:
+def map_engine_errors(request: ContainerRequest | None = None, *, image: str = "") -> Iterator[None]:
     """Inside, what the engine refuses, or its absence, comes out as our own error, which says what to do."""
     try:
         yield
     except (RefusedError, OSError) as error:
-        raise own_error(error, image=image or (request.image if request else ""), request=request) from error
+        raise to_image_error(error, image=image or (request.image if request else ""), request=request) from error
 
 
-def own_error(error: Exception, *, image: str = "", request: ContainerRequest | None = None) -> InnerEyeError:
+def to_image_error(error: Exception, *, image: str = "", request: ContainerRequest | None = None) -> InnerEyeError:
     """The error that a user should see for one of the client's."""
     text = str(error)
     match error:

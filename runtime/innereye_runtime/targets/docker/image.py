@@ -91,7 +91,7 @@ def build(request: ImageBuild, *, output: int) -> str:
     client = connect()
     network = BuildNetwork.current()
     pins = (request.root / "images" / f"torch-{request.variant}.txt").read_text(encoding="utf-8")
-    network.bring_wheels(pins, request.root / "images" / "wheels" / request.variant)
+    network.download_wheels(pins, request.root / "images" / "wheels" / request.variant)
     with tempfile.TemporaryDirectory(prefix="innereye-runtime-build-") as folder:
         argv = request.argv(building_client(), network.write_secrets(Path(folder)))
         environment = {

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from innereye_runtime.job.datasets import datasets_of
-from innereye_runtime.job.handover import Handover
-from innereye_runtime.job.launch import PLACE
+from innereye_runtime.job.entrypoint_args import EntrypointArgs
+from innereye_runtime.job.launch_context import LAUNCH_FILE
 from innereye_runtime.job.resolve import Job
 from innereye_runtime.manifest.model import Dataset, Gpus, Manifest
 from innereye_runtime.manifest.units import Memory
@@ -54,7 +54,7 @@ class ContainerRequest:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Caller:
+class HostUser:
     """Who starts the job, and on what machine."""
 
     uid: int
@@ -63,7 +63,7 @@ class Caller:
     memory: Memory
 
     @classmethod
-    def current(cls, environment: Mapping[str, str] = os.environ) -> Caller:
+    def current(cls, environment: Mapping[str, str] = os.environ) -> HostUser:
         """This process's user; behind sudo the one who called it, so that the run folder is theirs."""
         memory = Memory(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"))
         if os.geteuid() == 0 and "SUDO_UID" in environment and "SUDO_GID" in environment:
@@ -77,13 +77,13 @@ class DockerPlan:
     """A job as a request for a container. What a start decides (folder, name, launcher) is filled in by `container`."""
 
     request: ContainerRequest
-    handover: Handover
+    handover: EntrypointArgs
     manifest: Manifest
     text: str | None
     """The manifest's text, where it is not a file: it is written into the run folder."""
     model_name: str
     outputs_folder: Path
-    caller: Caller
+    caller: HostUser
     datasets: tuple[Dataset, ...]
     """What the launcher brings here before the container starts; where it then lies is not known yet."""
 
@@ -107,10 +107,12 @@ class DockerPlan:
             "max_duration": str(self.manifest.compute.max_duration or "") or None,
         }
 
-    def container(self, handover: Handover, *, name: str, launch: Path, labels: Mapping[str, str]) -> ContainerRequest:
+    def container(
+        self, handover: EntrypointArgs, *, name: str, launch: Path, labels: Mapping[str, str]
+    ) -> ContainerRequest:
         """The request for one attempt, in the folder that `handover` names; `launch` is the file for `job.launch`."""
         assert handover.run_folder is not None
-        binds = {*self.request.binds, Bind(handover.run_folder, read_only=False), Bind(launch, target=PLACE)}
+        binds = {*self.request.binds, Bind(handover.run_folder, read_only=False), Bind(launch, target=LAUNCH_FILE)}
         return replace(
             self.request,
             command=tuple(handover.argv()),
@@ -120,11 +122,11 @@ class DockerPlan:
         )
 
 
-def plan_for(job: Job, caller: Caller) -> DockerPlan:
+def plan_for(job: Job, caller: HostUser) -> DockerPlan:
     """The request for `job`. Reads nothing but the file system's tree, to mount what is there."""
     manifest, compute = job.manifest, job.manifest.compute
     memory = compute.docker.memory or Memory(caller.memory.bytes * 9 // 10 >> 20 << 20)
-    handover = Handover(
+    handover = EntrypointArgs(
         manifest=manifest.path or Path("manifest.yaml"),
         overrides=job.overrides,
         target="docker",
@@ -196,11 +198,11 @@ def _binds(job: Job, roots: list[Path], datasets: tuple[Dataset, ...]) -> Iterat
     if manifest.path is not None and not manifest.path.is_relative_to(job.code_root):
         yield Bind(manifest.path)
     folders = {dataset.local for dataset in datasets if dataset.local is not None}
-    named = {path for path in _paths_in_arguments(job) if not path.is_relative_to(job.code_root)}
+    named = {path for path in _bind_argument_paths(job) if not path.is_relative_to(job.code_root)}
     yield from (Bind(path) for path in folders | named)
 
 
-def _paths_in_arguments(job: Job) -> Iterator[Path]:
+def _bind_argument_paths(job: Job) -> Iterator[Path]:
     """The absolute paths among the arguments (a dataset, weights to start from) that are there on this machine."""
     for argument in job.arguments.values():
         values = argument.value if isinstance(argument.value, list | tuple) else [argument.value]

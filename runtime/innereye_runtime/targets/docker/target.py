@@ -16,30 +16,30 @@ from typing import TYPE_CHECKING, Any
 
 from innereye_runtime.errors import ExitCode, InnerEyeError
 from innereye_runtime.job import provenance
-from innereye_runtime.job.launch import Launch
-from innereye_runtime.job.paths import RunPaths, create_run_folder
-from innereye_runtime.job.record import attempts_of, tell_end, told_exit_code
+from innereye_runtime.job.launch_context import LaunchContext
 from innereye_runtime.job.resolve import Job
+from innereye_runtime.run.paths import RunPaths, create_run_folder
+from innereye_runtime.run.record import count_attempts, record_exit, recorded_exit_code
 from innereye_runtime.targets.docker.client import EngineClient, RefusedError
-from innereye_runtime.targets.docker.containers import refuse_running
-from innereye_runtime.targets.docker.end import End, close_record, end_of
-from innereye_runtime.targets.docker.engine import create, digest_of, translated
-from innereye_runtime.targets.docker.launch import launch_file
-from innereye_runtime.targets.docker.output import OutputCopy
-from innereye_runtime.targets.docker.processes import this_process
-from innereye_runtime.targets.docker.request import Caller, DockerPlan, container_name, plan_for
-from innereye_runtime.targets.doctor import require
-from innereye_runtime.targets.doctor.subject import Subject
-from innereye_runtime.targets.supervision import RetryBudget, StopRequest, secret_values, supervised, timeout_reason
+from innereye_runtime.targets.docker.engine import create, digest_of, map_engine_errors
+from innereye_runtime.targets.docker.exit_status import ExitStatus, exit_status_of, finalize_run_record
+from innereye_runtime.targets.docker.launch_context_file import launch_context_file
+from innereye_runtime.targets.docker.log_stream import LogStreamer
+from innereye_runtime.targets.docker.process_id import current_process
+from innereye_runtime.targets.docker.request import DockerPlan, HostUser, container_name, plan_for
+from innereye_runtime.targets.docker.runs import ensure_not_running
+from innereye_runtime.targets.preflight import raise_on_failed_checks
+from innereye_runtime.targets.preflight.context import CheckContext
+from innereye_runtime.targets.supervision import RetryBudget, StopRequest, secret_values, supervise, timeout_reason
 from innereye_runtime.targets.writing import write_all
 
 if TYPE_CHECKING:
-    from innereye_runtime.data.bringing import Brought
+    from innereye_runtime.data.staging import StagedDataset
 
 
 class DockerTarget:
     def plan(self, job: Job) -> DockerPlan:
-        return plan_for(job, Caller.current())
+        return plan_for(job, HostUser.current())
 
     def submit(self, plan: DockerPlan, *, stdout: int) -> DockerHandle:
         """Checks what can be checked, brings the datasets, makes the run folder. The container starts in `wait`:
@@ -55,22 +55,22 @@ class DockerTarget:
         root = plan.handover.code_root or plan.outputs_folder
         asked = threading.Thread(target=lambda: code.append(provenance.code(root)))
         asked.start()
-        subject = Subject(
+        subject = CheckContext(
             target="docker",
             manifest=plan.manifest,
             image_reference=plan.request.image,
             outputs=plan.outputs_folder,
         )
-        require(subject)
+        raise_on_failed_checks(subject)
         if plan.handover.run_folder is not None:
-            refuse_running(subject.client, plan.handover.run_folder)
-        brought: tuple[Brought, ...] = ()
+            ensure_not_running(subject.client, plan.handover.run_folder)
+        staged: tuple[StagedDataset, ...] = ()
         if plan.datasets:  # what brings them takes a while to import, and is not needed without
-            from innereye_runtime.data.datasets import bring_here
+            from innereye_runtime.data.datasets import stage_datasets
             from innereye_runtime.targets.docker.datasets import with_datasets
 
-            brought = held.enter_context(bring_here(plan.datasets))
-            plan = with_datasets(plan, brought)
+            staged = held.enter_context(stage_datasets(plan.datasets))
+            plan = with_datasets(plan, staged)
         folder = plan.handover.run_folder
         if folder is None:
             folder = create_run_folder(plan.outputs_folder, plan.model_name, datetime.now(UTC)).root
@@ -83,10 +83,10 @@ class DockerTarget:
             for path in (paths.root, *paths.root.iterdir()):
                 os.chown(path, plan.caller.uid, plan.caller.gid)
         asked.join()
-        launch = Launch(
+        launch = LaunchContext(
             code=code[0],
             image={"reference": plan.request.image, "digest": digest_of(subject.image)},
-            datasets=[one.to_data() for one in brought],
+            datasets=[one.to_data() for one in staged],
             secrets=secrets,
         )
         return DockerHandle(subject.client, plan, paths, launch, held.pop_all(), stdout=stdout)
@@ -98,7 +98,14 @@ class DockerHandle:
     """
 
     def __init__(
-        self, client: EngineClient, plan: DockerPlan, paths: RunPaths, launch: Launch, held: ExitStack, *, stdout: int
+        self,
+        client: EngineClient,
+        plan: DockerPlan,
+        paths: RunPaths,
+        launch: LaunchContext,
+        held: ExitStack,
+        *,
+        stdout: int,
     ) -> None:
         self._client = client
         self._plan = plan
@@ -120,49 +127,49 @@ class DockerHandle:
         compute = self._plan.manifest.compute
         budget = RetryBudget(compute.retries)
         attempt = 1
-        with supervised(self._stop, self._kill, max_duration=compute.max_duration) as request:
+        with supervise(self._stop, self._kill, max_duration=compute.max_duration) as request:
             while True:
                 end = self._run(attempt, request)
                 if request.timed_out and end.exit_code != ExitCode.DONE:
                     reason = timeout_reason(compute.max_duration)
-                    tell_end(self._paths, end.exit_code, reason, earlier=self._attempts)
+                    record_exit(self._paths, end.exit_code, reason, earlier=self._attempts)
                 if request.made or not budget.take(end.exit_code):
                     return end.exit_code
                 attempt += 1
 
-    def _run(self, attempt: int, asked: StopRequest) -> End:
+    def _run(self, attempt: int, asked: StopRequest) -> ExitStatus:
         """One container from its creation to its removal, whatever happens between."""
-        self._attempts = attempts_of(self._paths)
+        self._attempts = count_attempts(self._paths)
         try:
             with self._created(attempt) as container:
                 self._container = container
-                with translated(self._plan.request):
+                with map_engine_errors(self._plan.request):
                     state = container.run(asked, stdout=self._stdout)
         except InnerEyeError as error:
-            end = End(exit_code=error.exit_code, reason=str(error), hint=error.hint)
+            end = ExitStatus(exit_code=error.exit_code, reason=str(error), hint=error.hint)
             self._close_record(end)
             raise
-        end = end_of(
+        end = exit_status_of(
             state,
             memory=self._plan.request.memory,
             shared_memory=self._plan.request.shared_memory,
             stopped_by=asked.signum,
         )
-        told = told_exit_code(self._paths, earlier=self._attempts)
+        told = recorded_exit_code(self._paths, earlier=self._attempts)
         if told and end.exit_code > 128 and not asked.made:  # by another rank than the one that was killed
-            end = End(exit_code=told, reason="")
+            end = ExitStatus(exit_code=told, reason="")
         # The last lines of the job's output, which the job could not write.
         told_late = self._close_record(end).encode()
         with suppress(OSError):  # nobody reads it here; it stands in the folder
             write_all(2, told_late)
         return end
 
-    def _close_record(self, end: End) -> str:
-        return close_record(self._paths, end, model=self._plan.model_name, earlier=self._attempts)
+    def _close_record(self, end: ExitStatus) -> str:
+        return finalize_run_record(self._paths, end, model=self._plan.model_name, earlier=self._attempts)
 
     @contextmanager
     def _created(self, attempt: int) -> Iterator[Container]:
-        with launch_file(self._launch, self._plan.caller) as file:
+        with launch_context_file(self._launch, self._plan.caller) as file:
             request = self._plan.container(
                 self._plan.handover,
                 name=container_name(self._paths.root.name, attempt, os.getpid()),
@@ -171,7 +178,7 @@ class DockerHandle:
                     "run": self._paths.root.name,
                     "run-folder": str(self._paths.root),
                     "host": socket.gethostname(),
-                    "launcher": this_process(),
+                    "launcher": current_process(),
                 },
             )
             container = Container(self._client, create(self._client, request), file, self._paths)
@@ -210,7 +217,7 @@ class Container:
         shutil.rmtree(self._launch.parent, ignore_errors=True)
         ended = threading.Event()
         threading.Thread(target=self._repeat, args=(asked, ended), daemon=True).start()
-        output = OutputCopy(chunks, stdout=stdout, stderr=2)
+        output = LogStreamer(chunks, stdout=stdout, stderr=2)
         try:
             if asked.signum is not None:
                 self.signal(asked.signum)
@@ -232,7 +239,7 @@ class Container:
                 return
 
     def remove(self) -> None:
-        with translated():
+        with map_engine_errors():
             try:
                 self._client.delete(self._place, force=1, v=1)
             except RefusedError as refusal:

@@ -1,0 +1,1 @@
+"""The parameters that every container has, by theme."""

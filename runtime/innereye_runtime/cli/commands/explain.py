@@ -1,0 +1,208 @@
+"""`innereye-run explain MANIFEST`: every effective value, of manifest and container, and where it came from."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, fields, is_dataclass
+from typing import TYPE_CHECKING, Any
+
+from innereye_runtime.cli.ui.job_options import JobArguments, job_parser, resolve_job_options
+from innereye_runtime.cli.ui.parser import Parser
+from innereye_runtime.cli.ui.terminal import BOLD, DIM, YELLOW, eprint, paint, show_diagnostics
+from innereye_runtime.errors import ExitCode
+from innereye_runtime.manifest.units import Duration, Memory
+
+if TYPE_CHECKING:
+    from innereye_runtime.job.resolve import Job
+    from innereye_runtime.manifest.yaml.document import Document
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Row:
+    name: str
+    value: Any
+    """Plain data."""
+    origin: str
+    """default, class (the `__init__` of one), manifest or command line."""
+    line: int | None = None
+    """Of the manifest."""
+
+
+def parser() -> Parser:
+    return job_parser(
+        "explain",
+        about="Shows every effective value, of the manifest and of the container, and where it came from: a default,\n"
+        "the `__init__` of the class, the manifest's line, or the command line. Each wins over those before it.",
+        examples=[
+            "innereye-run explain manifests/hello.yaml --num_epochs=5",
+            "innereye-run explain manifests/hello.yaml | grep l_rate",
+        ],
+        json="one JSON object: manifest and container, each a list of values",
+    )
+
+
+def run(argv: Sequence[str]) -> int:
+    options = parser()
+    arguments, overrides = options.read(argv, JobArguments())
+    job = resolve_job_options(options, arguments, overrides)
+    from innereye_runtime.manifest.loading import load
+
+    show_diagnostics(job.warnings)
+    document = load(arguments.manifest).document
+    assert document is not None, "a manifest that was resolved has been read"
+    manifest = [*of_manifest(job, document, target_given=arguments.target is not None), *of_workspace(job)]
+    container = list(of_container(job, document))
+    if arguments.json:
+        rows = {"manifest": [asdict(row) for row in manifest], "container": [asdict(row) for row in container]}
+        print(json.dumps(rows, indent=2, ensure_ascii=False))
+        return ExitCode.DONE
+    location = job.location
+    print(paint(f"manifest {arguments.manifest}", BOLD, sys.stdout))
+    print(as_text(manifest))
+    print(paint(f"container {location.class_name}, {location.file}:{location.line}", BOLD, sys.stdout))
+    print(as_text(container), end="")
+    return ExitCode.DONE
+
+
+def of_manifest(job: Job, document: Document, *, target_given: bool) -> Iterator[Row]:
+    """The values of the manifest in the order of its types; the container's arguments are told with the container."""
+    for path, value in _leaves(job.manifest, ()):
+        not_asked_for = path[0] == "compute" and path[1] in ("docker", "azureml") and value is None
+        if path[0] == "path" or path[:2] == ("container", "args") or not_asked_for:
+            continue
+        places = [path, ("dataset", *path[2:])] if path[:2] == ("datasets", 0) else [path]
+        line = next((found for place in places if (found := _line(document, place))), None)
+        origin = "manifest" if line else "default"
+        if path == ("compute", "target") and target_given:
+            origin, line = "command line", None
+        yield Row(name=_dotted(path), value=value, origin=origin, line=line)
+
+
+def of_workspace(job: Job) -> Iterator[Row]:
+    """The settings of the workspace that the manifest leaves to the environment or to a config.json."""
+    from innereye_runtime.targets.azureml.settings import KEYS, find_workspace
+
+    if job.manifest.compute.target != "azureml":
+        return
+    found = find_workspace(job.manifest.compute.azureml, os.environ, job.code_root)
+    for key in KEYS:
+        setting = getattr(found, key)
+        if setting is None or setting.origin != "manifest":
+            value, origin = (setting.value, setting.origin) if setting else (None, "set nowhere")
+            yield Row(name=f"compute.azureml.{key}", value=value, origin=origin)
+
+
+def of_container(job: Job, document: Document) -> Iterator[Row]:
+    """The container's settable parameters, those that were set first."""
+    values = {name: argument.value for name, argument in job.arguments.items()}
+    values.update(_computed(job))
+    order = {"command line": 0, "manifest": 1, "class": 2, "default": 3}
+    for argument in sorted(job.arguments.values(), key=lambda argument: order[argument.origin]):
+        line = None
+        if argument.origin == "manifest":
+            line = _line(document, ("container", "args", argument.name))
+            line = line or _line(document, ("trainer", "num_epochs"))
+        yield Row(name=argument.name, value=_plain(values[argument.name]), origin=argument.origin, line=line)
+
+
+def _computed(job: Job) -> Mapping[str, Any]:
+    """The values that the source does not tell, from the imported class; none where it can't be imported here."""
+    from importlib.util import find_spec
+
+    from innereye_runtime.parameters.parameter import UNKNOWN
+
+    unknown = [name for name, argument in job.arguments.items() if argument.value is UNKNOWN]
+    if not unknown:
+        return {}
+    told = f"the source of {job.location.class_name} does not tell {', '.join(unknown)}"
+    if find_spec("torch") is None:
+        eprint(f"{paint('note:', YELLOW, sys.stderr)} {told}, and without torch the class can't be imported here")
+        return {}
+    from innereye_runtime.introspection.discovery import load
+
+    eprint(f"{paint('note:', YELLOW, sys.stderr)} {told}: {job.location.module} was imported for it")
+    container = load(job.location, job.search_path)()
+    return {name: getattr(container, name) for name in unknown}
+
+
+def as_text(rows: Sequence[Row]) -> str:
+    """Three columns; the last one says where the value came from."""
+    names = max(len(row.name) for row in rows)
+    shown = [_shown(row.value) for row in rows]
+    # A long path stands out of its column; it does not push the others' origins away.
+    width = max((len(value) for value in shown if len(value) <= 24), default=0)
+    lines = []
+    for row, value in zip(rows, shown, strict=True):
+        origin = f"line {row.line}" if row.line else row.origin
+        style = DIM if row.origin == "default" else ""
+        line = f"  {row.name:<{names}}  {value:<{width}}  {origin}"
+        lines.append(paint(line, style, sys.stdout) if style else line)
+    return "\n".join(lines) + "\n"
+
+
+def _leaves(value: Any, path: tuple[str | int, ...]) -> Iterator[tuple[tuple[str | int, ...], Any]]:
+    """The plain values below `value`, each with its path as the manifest writes it."""
+    if is_dataclass(value) and not isinstance(value, Memory | Duration):
+        for field in fields(value):
+            yield from _leaves(getattr(value, field.name), (*path, _KEYS.get(field.name, field.name)))
+    elif isinstance(value, Mapping):
+        for key, item in value.items():
+            yield from _leaves(item, (*path, key))
+    elif isinstance(value, tuple) and value and is_dataclass(value[0]):
+        for index, item in enumerate(value):
+            yield from _leaves(item, (*path, index))
+    else:
+        yield path, _plain(value)
+
+
+_KEYS = {"class_name": "class"}
+
+
+def _line(document: Document, path: tuple[str | int, ...]) -> int | None:
+    try:
+        document.node(path)
+    except KeyError:
+        return None
+    return document.span(path, key=True).line
+
+
+def _dotted(path: tuple[str | int, ...]) -> str:
+    text = ""
+    for step in path:
+        text += f"[{step}]" if isinstance(step, int) else f".{step}"
+    return text[1:]
+
+
+def _plain(value: Any) -> Any:
+    """`value` as JSON has it: enums by value, paths and sizes as text."""
+    from enum import Enum
+
+    match value:
+        case None | bool() | int() | float() | str():
+            return value
+        case Enum():
+            return _plain(value.value)
+        case list() | tuple():
+            return [_plain(item) for item in value]
+        case Mapping():
+            return {str(key): _plain(item) for key, item in value.items()}
+        case _:
+            return str(value)
+
+
+def _shown(value: Any) -> str:
+    """`value` in one line, as the command line would take it."""
+    match value:
+        case None:
+            return "-"
+        case "":
+            return "''"
+        case str():
+            return value
+        case list() if not any(isinstance(item, list | dict) for item in value):
+            return ",".join(map(_shown, value)) or "[]"
+        case _:
+            return json.dumps(value, ensure_ascii=False)

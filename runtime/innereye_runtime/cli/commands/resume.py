@@ -1,0 +1,68 @@
+"""`innereye-run resume RUN`: the next attempt of a run, in its own folder."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, cast
+
+from innereye_runtime.cli.commands.run import JSON_HELP, start
+from innereye_runtime.cli.commands.verify import add_run, run_folder_argument
+from innereye_runtime.cli.ui.parser import Parser, add_target
+from innereye_runtime.cli.ui.terminal import eprint
+from innereye_runtime.errors import ExitCode, UsageError
+
+if TYPE_CHECKING:
+    from innereye_runtime.manifest.model import TargetName
+
+
+class Arguments(argparse.Namespace):
+    folder: Path
+    target: TargetName | None
+    json: bool
+
+
+def parser() -> Parser:
+    parser = Parser(
+        "resume",
+        usage="RUN [--target process|docker|azureml] [--json]",
+        about="Goes on with a run that was stopped, killed or failed: in the same folder, from its newest readable\n"
+        "checkpoint, as the next attempt. A run that is complete is left as it is.",
+        examples=["innereye-run resume outputs/2026-11-24T101530Z_HelloContainer"],
+    )
+    add_run(parser)
+    add_target(parser, default="where the run was")
+    parser.add_argument("--json", action="store_true", help=JSON_HELP)
+    return parser
+
+
+def run(argv: Sequence[str]) -> int:
+    arguments, _ = parser().read(argv, Arguments())
+    from innereye_runtime.job.resolve import resolve_job
+    from innereye_runtime.run.paths import RunPaths
+    from innereye_runtime.run.record import RunRecord
+
+    paths = RunPaths(run_folder_argument(arguments.folder))
+    record = RunRecord.read(paths)
+    if record.state == "completed":
+        import json
+
+        from innereye_runtime.cli.commands.run import outcome
+
+        eprint(f"{paths.root.name} is complete; there is nothing to resume")
+        done = outcome(str(paths.root), ExitCode.DONE)
+        print(json.dumps(done) if arguments.json else paths.root)
+        return ExitCode.DONE
+    if not paths.manifest.is_file():
+        raise UsageError(f"{paths.root} has no manifest.yaml: it was stopped before it began", hint="start it anew")
+    root = record.code.get("root")
+    job = resolve_job(
+        paths.manifest,
+        cwd=Path.cwd(),
+        target=arguments.target or cast("TargetName", record.target),
+        smoke=record.smoke,
+        root=Path(root) if root else None,
+        run_folder=paths.root,
+    )
+    return start(job, as_json=arguments.json)

@@ -1,0 +1,84 @@
+"""`innereye-run validate MANIFEST...`: every problem at its line and column, before anything is started."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from innereye_runtime.cli.ui.parser import Parser, add_manifest, name_options
+from innereye_runtime.cli.ui.terminal import show_diagnostics, show_error
+from innereye_runtime.errors import ExitCode, ManifestError, UsageError
+
+if TYPE_CHECKING:
+    from innereye_runtime.diagnostics.diagnostic import Diagnostic
+
+
+class Arguments(argparse.Namespace):
+    manifests: list[Path]
+    format: Literal["text", "json", "github", "sarif"]
+
+
+def parser() -> Parser:
+    parser = Parser(
+        "validate",
+        usage="[--format text|json|github|sarif] MANIFEST... [--key=value ...]",
+        about="Checks manifests, the arguments of their containers and overrides; imports and starts nothing.\n"
+        "Exit code 2: at least one is wrong. Text goes to standard error, every other format to standard output.",
+        examples=[
+            "innereye-run validate manifests/hello.yaml --num_layers=7",
+            "innereye-run validate --format sarif manifests/*.yaml > manifests.sarif",
+        ],
+        overrides=True,
+    )
+    add_manifest(parser, many=True)
+    parser.add_argument(
+        "--format",
+        choices=("text", "json", "github", "sarif"),
+        default="text",
+        help="as a compiler shows it (the default), for a program, for annotations\non GitHub, for a code scanner",
+    )
+    return parser
+
+
+def run(argv: Sequence[str]) -> int:
+    options = parser()
+    arguments, overrides = options.read(argv, Arguments())
+    code = ExitCode.DONE
+    found: list[Diagnostic] = []
+    for manifest in arguments.manifests:
+        try:
+            with name_options(options):
+                diagnostics: Sequence[Diagnostic] = check(manifest, overrides)
+        except ManifestError as error:
+            diagnostics, code = error.diagnostics, error.exit_code
+        except UsageError as error:  # there is no such file; the others are checked all the same
+            show_error(error)
+            code = error.exit_code
+            continue
+        found += diagnostics
+        if arguments.format == "text":
+            show_diagnostics(diagnostics)
+            if not any(diagnostic.severity == "error" for diagnostic in diagnostics):
+                print(f"{manifest}: valid", flush=True)
+    if arguments.format != "text":
+        from innereye_runtime.diagnostics.rendering import render
+
+        sys.stdout.write(
+            render(found, arguments.format).rstrip("\n") + "\n" if found or arguments.format != "github" else ""
+        )
+    return code
+
+
+def check(manifest: Path, overrides: Sequence[str]) -> Sequence[Diagnostic]:
+    """Warnings and notes on a manifest that is right.
+
+    Raises:
+        ManifestError: it is not.
+        UsageError: it is not there.
+    """
+    from innereye_runtime.job.resolve import resolve_job
+
+    return resolve_job(manifest, cwd=Path.cwd(), overrides=overrides).warnings

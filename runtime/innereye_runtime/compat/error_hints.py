@@ -1,0 +1,44 @@
+"""What to do about errors that code written for other libraries, or other versions of them, meets here."""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+_GUIDE: Final = "https://lightning.ai/docs/pytorch/stable/upgrade/migration_guide.html"
+
+_REMEDIES: Final[tuple[tuple[type[Exception], str, str], ...]] = (
+    (
+        ImportError,
+        r"No module named '(health_ml|health_azure|health)\b",
+        "hi-ml's names are those of innereye_runtime: write 'from innereye_runtime import LightningContainer'",
+    ),
+    (
+        ImportError,
+        r"No module named 'InnerEye\.",
+        "of the InnerEye toolbox only what containers are written with is here: InnerEye.ML.lightning_container, "
+        "InnerEye.ML.common, InnerEye.ML.deep_learning_config, InnerEye.Common",
+    ),
+    (
+        ImportError,
+        r"'pytorch_lightning\b.*'|'pytorch_lightning\.",
+        f"it is gone from today's Lightning; {_GUIDE} tells what stands for it",
+    ),
+    (
+        TypeError,
+        r"missing 1 required positional argument: 'task'",
+        "metrics of today ask for their task, as in Accuracy(task='multiclass', num_classes=3) or task='binary'",
+    ),
+    (
+        RuntimeError,
+        r"Training with multiple optimizers is only supported with manual optimization",
+        f"set automatic_optimization = False and step the optimizers in training_step; {_GUIDE} has an example",
+    ),
+)
+"""The kind of error, a pattern in its message, and the remedy."""
+
+
+def hint_for(error: BaseException) -> str:
+    """What to do about `error`, where that is known; else ''."""
+    text = str(error)
+    return next((told for kind, pattern, told in _REMEDIES if isinstance(error, kind) and re.search(pattern, text)), "")

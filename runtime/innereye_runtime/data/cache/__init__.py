@@ -1,0 +1,1 @@
+"""The cache of downloaded datasets that the runs of this machine share."""

@@ -1,0 +1,1 @@
+"""Blob containers mounted read-only by FUSE."""

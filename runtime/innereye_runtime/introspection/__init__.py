@@ -1,0 +1,1 @@
+"""What a container class declares, found and checked without running it."""

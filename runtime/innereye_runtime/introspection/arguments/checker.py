@@ -1,0 +1,267 @@
+"""A container's arguments, checked against its parameters before anything is built, queued or paid for; and set on it.
+
+Lowest first: the parameter's default, the class's own value, the manifest, the command line. Codes: E3xx in the
+manifest, E4xx on the command line, with the same last digits for the same problem.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, Literal
+
+from innereye_runtime.diagnostics.diagnostic import Diagnostic
+from innereye_runtime.errors import UsageError
+from innereye_runtime.introspection.arguments.locations import ArgumentLocation, CommandLine, ManifestText
+from innereye_runtime.manifest.builder import expanded
+from innereye_runtime.parameters import constraints
+from innereye_runtime.parameters.overrides import Override, parse
+from innereye_runtime.parameters.parameter import UNKNOWN, Parameter, effective
+from innereye_runtime.parameters.values import ValueProblemError, accept, shown
+
+if TYPE_CHECKING:
+    from innereye_runtime.api.container import LightningContainer
+    from innereye_runtime.manifest.loading import Loaded
+
+Origin = Literal["default", "class", "manifest", "command line"]
+
+_MANIFEST_KEYS: Final = {
+    **dict.fromkeys(("gpu", "gpus", "use_gpu", "devices", "accelerator"), "compute.gpus"),
+    **{name: f"compute.{name}" for name in ("nodes", "shm_size", "max_duration")},
+    "cluster": "compute.azureml.cluster",
+    "num_nodes": "compute.nodes",
+    "output_folder": "outputs.folder",
+    "outputs": "outputs.folder",
+}
+"""What people look for among the parameters, and where it stands."""
+
+_UNKNOWN_NAME = 1
+_NOT_SETTABLE = 2
+_DUPLICATE = 7
+_CONTRADICTION = 8
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Argument:
+    """The effective value of one parameter and where it came from."""
+
+    name: str
+    value: Any
+    """As Python has it, enum members by their value; `UNKNOWN` where only the imported class will tell."""
+    origin: Origin
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CheckedArguments:
+    arguments: Mapping[str, Argument]
+    """Every public parameter, in the order of declaration."""
+    diagnostics: tuple[Diagnostic, ...]
+
+
+def check(
+    parameters: Mapping[str, Parameter],
+    *,
+    loaded: Loaded | None = None,
+    overrides: Sequence[Override] = (),
+    incomplete: bool = False,
+    cwd: Path | None = None,
+) -> CheckedArguments:
+    """The effective arguments of a container with these `parameters`, and every problem of the manifest's and the
+    overrides.
+
+    `incomplete`: the parameters may not be all that the class has (its source does not tell), so that an unknown name
+    is a warning and no error. Relative paths count from the manifest; those of overrides from `cwd`, where it is given.
+    """
+    checking = ArgumentChecker(parameters, incomplete)
+    if loaded is not None:
+        text = ManifestText(loaded)
+        path = loaded.manifest.path if loaded.manifest is not None else None
+        folder = path.parent if path is not None else cwd
+        for name, value in text.arguments().items():
+            checking.set_value(name, value, text.argument(name), "manifest", folder)
+        epochs = text.num_epochs()
+        if epochs is not None and "num_epochs" in parameters:
+            checking.set_value("num_epochs", epochs, text.trainer_epochs(), "manifest", folder)
+    line = CommandLine(overrides)
+    for index, override in enumerate(overrides):
+        checking.override(override, line.override(index), cwd)
+    checking.check_rules()
+    in_order = sorted(checking.diagnostics, key=lambda problem: (problem.source == line.source, problem.span))
+    return CheckedArguments(arguments=checking.arguments(), diagnostics=tuple(in_order))
+
+
+def apply(container: LightningContainer, checked: CheckedArguments) -> None:
+    """Sets what the manifest and the command line say on `container`, and validates it.
+
+    Raises:
+        UsageError: the class refuses a value, or values that contradict each other.
+    """
+    from innereye_runtime.parameters.from_class import python_value
+    from innereye_runtime.parameters.types import Alias, SplitList
+
+    declared = container.param.objects("existing")
+    given = [argument for argument in checked.arguments.values() if argument.origin in ("manifest", "command line")]
+    for argument in given:
+        parameter = declared.get(argument.name)
+        if parameter is None or isinstance(parameter, Alias | SplitList):
+            continue
+        try:
+            setattr(container, argument.name, python_value(parameter, argument.value))
+        except (TypeError, ValueError) as error:
+            raise UsageError(
+                f"{type(container).__name__} does not take {argument.name}={shown(argument.value)}: {error}"
+            ) from error
+    try:
+        container.validate()
+    except ValueError as error:
+        raise UsageError(f"{type(container).__name__}: {error}") from error
+
+
+class ArgumentChecker:
+    """Values as they are given, one after another; later ones win over earlier ones of another origin."""
+
+    def __init__(self, parameters: Mapping[str, Parameter], incomplete: bool) -> None:
+        self.parameters = parameters
+        self.incomplete = incomplete
+        self.diagnostics: list[Diagnostic] = []
+        self.given: dict[str, tuple[Any, Origin]] = {}
+        self.places: dict[str, ArgumentLocation] = {}
+        self.named_by: dict[tuple[str, Origin], str] = {}
+
+    def set_value(self, name: str, value: Any, place: ArgumentLocation, origin: Origin, folder: Path | None) -> None:
+        parameter = self._settable(name, place)
+        if parameter is not None:
+            try:
+                self._set(parameter, _anchored(accept(parameter, value), folder), place, origin)
+            except ValueProblemError as problem:
+                self._problem(place, problem.reason, str(problem), _remedy(problem, parameter), at_value=True)
+
+    def override(self, override: Override, place: ArgumentLocation, cwd: Path | None) -> None:
+        name, text = override.target(self.parameters)
+        parameter = self._settable(name, place)
+        if parameter is None:
+            return
+        if parameter.kind in ("integer", "number") and text is not None and not text.strip():
+            return  # an empty value means the default, and the manifest is silent or has said it
+        try:
+            self._set(parameter, _anchored(parse(parameter, text), cwd), place, "command line")
+        except ValueProblemError as problem:
+            hint = _remedy(problem, parameter)
+            self._problem(place, problem.reason, str(problem), hint, at_value=text is not None)
+
+    def _settable(self, name: str, place: ArgumentLocation) -> Parameter | None:
+        parameter = self.parameters.get(name)
+        if parameter is None:
+            self._unknown(name, place)
+        elif not parameter.settable:
+            why = "is private" if name.startswith("_") else "is constant"
+            self._problem(place, _NOT_SETTABLE, f"'{name}' can't be set: it {why} in {parameter.owner}", "delete it")
+            return None
+        return parameter
+
+    def _unknown(self, name: str, place: ArgumentLocation) -> None:
+        hint = self._hint_for_unknown(name)
+        if self.incomplete:
+            message = f"'{name}' is not among the parameters that the source tells; the class itself will be asked"
+            self._problem(place, _UNKNOWN_NAME, message, hint, warning=True)
+        else:
+            hint = hint or "innereye-run explain MANIFEST shows all parameters of a class, its own ones first"
+            self._problem(place, _UNKNOWN_NAME, f"the container has no parameter '{name}'", hint)
+
+    def _hint_for_unknown(self, name: str) -> str:
+        from difflib import get_close_matches
+
+        names = [parameter.name for parameter in self.parameters.values() if parameter.settable]
+        if key := _MANIFEST_KEYS.get(name):
+            return f"'{key}' of the manifest says that"
+        near = get_close_matches(name, names, 1) or [known for known in names if name in known.split("_")]
+        near = near or [known for known in names if name == _init_values(known)]
+        return f"did you mean '{near[0]}'?" if near else ""
+
+    def _set(self, parameter: Parameter, value: Any, place: ArgumentLocation, origin: Origin) -> None:
+        for name, target_value in _targets(parameter, value):
+            before = self.given.get(name)
+            other = self.named_by.get((name, origin))
+            same_word = other == parameter.name and origin == "command line"
+            if before is not None and before[1] == origin and before[0] != target_value and not same_word:
+                message = (
+                    f"{parameter.name} is {shown(value)} here, and {self.places[name].label} says {shown(before[0])}"
+                )
+                self._problem(place, _DUPLICATE, message, "give it once", at_value=True)
+                continue
+            self.given[name] = (target_value, origin)
+            self.places[name] = place
+            self.named_by[(name, origin)] = parameter.name
+
+    def check_rules(self) -> None:
+        """Tells where values contradict each other, as the class itself would when it validates them."""
+        values = {name: argument.value for name, argument in self.arguments().items()}
+        for rule in constraints.ALL:
+            given = [name for name in rule.names if name in self.places]
+            if given and all(values.get(name, UNKNOWN) is not UNKNOWN for name in rule.names):
+                problem = rule.problem(values)
+                if problem:
+                    hint = f"change {' or '.join(given)}"
+                    self._problem(self.places[given[-1]], _CONTRADICTION, problem, hint, at_value=True)
+
+    def arguments(self) -> dict[str, Argument]:
+        """The effective value of each public parameter."""
+        return {
+            name: Argument(name=name, value=value, origin=origin)
+            for name, (value, origin) in effective(self.parameters, self.given).items()
+            if not name.startswith("_")
+        }
+
+    def _problem(
+        self,
+        place: ArgumentLocation,
+        number: int,
+        message: str,
+        hint: str = "",
+        *,
+        at_value: bool = False,
+        warning: bool = False,
+    ) -> None:
+        self.diagnostics.append(
+            Diagnostic(
+                code=f"{'W' if warning else 'E'}{place.code_prefix}{number:02}",
+                message=message,
+                span=place.value if at_value else place.key,
+                source=place.source,
+                lines=place.lines(at_value=at_value),
+                hint=hint,
+                severity="warning" if warning else "error",
+            )
+        )
+
+
+def _remedy(problem: ValueProblemError, parameter: Parameter) -> str:
+    if problem.hint:
+        return problem.hint
+    if parameter.default is UNKNOWN or parameter.default is None:
+        return "innereye-run explain MANIFEST tells what it is for"
+    return f"its default is {shown(parameter.default)}"
+
+
+def _init_values(name: str) -> str:
+    return "".join(word[:1] for word in name.split("_"))
+
+
+def _targets(parameter: Parameter, value: Any) -> list[tuple[str, Any]]:
+    """The parameters that are set, with their values: those behind a second name."""
+    if parameter.alias_of:
+        return [(parameter.alias_of, dict(parameter.renamed).get(value, value))]
+    if parameter.merges_with is not None:
+        first, rest = parameter.merges_with
+        return [(first, value[0] if value else None), (rest, list(value[1:]))] if value else [(rest, [])]
+    return [(parameter.name, value)]
+
+
+def _anchored(value: Any, folder: Path | None) -> Any:
+    """Relative paths made absolute, since training's working directory is the run folder."""
+    if folder is None:
+        return value
+    if isinstance(value, list):
+        return [_anchored(item, folder) for item in value]
+    return folder / expanded(value) if isinstance(value, Path) else value

@@ -1,0 +1,228 @@
+"""How a container class is found by its name: in source files, without importing any; and imported, alone, when it is
+needed."""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+from typing import Final
+
+from innereye_runtime.errors import UsageError
+from innereye_runtime.introspection.static.module_files import ModuleFile, locate
+
+EXAMPLES: Final = "innereye_runtime.examples"
+_ROOT_MARKS: Final = (".git", "pyproject.toml", "setup.py", "setup.cfg")
+_CLASS: Final = re.compile(rb"^[ \t]*class[ \t]+(\w+)[ \t]*[(:\[]", re.MULTILINE)
+_MOST_FILES_IN_HINT: Final = 500
+
+_loaded_from: Final[list[Path]] = []
+
+
+class DiscoveryError(UsageError):
+    """There is no such class, or more than one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Location:
+    """Where a class is declared."""
+
+    module: str
+    class_name: str
+    file: Path
+    line: int
+
+    def __str__(self) -> str:
+        return f"{self.module}:{self.class_name} ({self.file}:{self.line})"
+
+
+def code_root(manifest_path: Path | None, cwd: Path) -> Path:
+    """The root of the user's code: the nearest folder at or above the manifest that holds .git, pyproject.toml,
+    setup.py or setup.cfg;
+    else `cwd`, where the manifest lies in it; else the manifest's folder."""
+    folder = cwd if manifest_path is None else (cwd / manifest_path).parent
+    for candidate in (folder, *folder.parents):
+        if any((candidate / mark).exists() for mark in _ROOT_MARKS):
+            return candidate
+    return cwd if folder.is_relative_to(cwd) else folder
+
+
+def search_path(manifest_path: Path | None, cwd: Path) -> tuple[Path, ...]:
+    """The folders that user modules are imported from, first to last: the code root, and the manifest's folder."""
+    folder = cwd if manifest_path is None else (cwd / manifest_path).parent
+    return tuple(dict.fromkeys((code_root(manifest_path, cwd), folder)))
+
+
+def find(class_name: str, namespaces: Sequence[str], search_path: Sequence[Path]) -> Location:
+    """The place of a class, from source files alone; nothing is imported.
+
+    A bare name is looked for in all modules at and below `namespaces` and the examples; `package.module:ClassName`
+    names its module. Folders of `search_path` come before those that Python searches.
+
+    Raises:
+        DiscoveryError: there is no such class (with the near matches), or several (with every place).
+    """
+    module, colon, name = class_name.rpartition(":")
+    if colon:
+        return _in_module(module, name, search_path)
+    searched = tuple(dict.fromkeys((*namespaces, EXAMPLES)))
+    known: dict[str, list[Location]] = {}
+    missing = []
+    for namespace in searched:
+        places = list(_modules(namespace, search_path))
+        if not places and namespace != EXAMPLES:
+            missing.append(namespace)
+        for place in places:
+            for location in _classes(place):
+                known.setdefault(location.class_name, []).append(location)
+    found = list({location.file.resolve(): location for location in known.get(class_name, ())}.values())
+    if len(found) == 1:
+        return found[0]
+    if found:
+        places_text = "; ".join(map(str, found))
+        raise DiscoveryError(
+            f"there are {len(found)} classes '{class_name}': {places_text}",
+            hint=f"name one of them: {found[0].module}:{class_name}",
+        )
+    raise _unknown(class_name, searched, missing, known, search_path)
+
+
+def load(location: Location, search_path: Sequence[Path] = ()) -> type:
+    """The class itself. Imports its module and no other; what that module raises, is raised as it is.
+
+    Raises:
+        DiscoveryError: the module has no such class, or its name is that of another one, which Python has imported.
+    """
+    from innereye_runtime.compat import lightning1_imports
+
+    lightning1_imports.install()
+    if search_path:
+        _loaded_from[:] = [search_path[0]]
+    for folder in reversed([str(folder) for folder in search_path]):
+        if folder not in sys.path:
+            sys.path.insert(0, folder)
+    module = import_module(location.module)
+    if getattr(module, "__file__", None) is None or not Path(str(module.__file__)).samefile(location.file):
+        raise DiscoveryError(
+            f"the name '{location.module}' is taken by {getattr(module, '__file__', None) or 'a module of Python'}",
+            hint=f"rename {location.file}",
+        )
+    found = getattr(module, location.class_name, None)
+    if not isinstance(found, type):
+        near = _suggest(
+            location.class_name, [name for name, value in vars(module).items() if isinstance(value, type)], 1
+        )
+        raise DiscoveryError(
+            f"the module {location.module} has no class '{location.class_name}'",
+            hint=f"did you mean '{near[0]}'?" if near else f"it is the file {location.file}",
+        )
+    return found
+
+
+def import_file() -> Path | None:
+    """The root of the code that a class was last loaded from, in this process."""
+    return _loaded_from[0] if _loaded_from else None
+
+
+def _in_module(module: str, name: str, search_path: Sequence[Path]) -> Location:
+    place = locate(module, search_path)
+    if place is None or place.file is None:
+        folders = ", ".join(map(str, search_path))
+        searched = f"searched: {folders or 'nothing but sys.path'}, and Python's own path"
+        raise DiscoveryError(f"there is no module '{module}'", hint=_file_for_module(module, name) or searched)
+    located = next((location for location in _classes(place) if location.class_name == name), None)
+    # A class that the source does not show may be made when the module is imported: `load` will tell.
+    return located or Location(module, name, place.file, 1)
+
+
+def _modules(namespace: str, search_path: Sequence[Path]) -> Iterator[ModuleFile]:
+    """The module `namespace` and, where it is a package, all modules below it."""
+    top = locate(namespace, search_path)
+    if top is None:
+        return
+    if top.file is not None:
+        yield top
+    for folder in top.folders:
+        for file in sorted(folder.rglob("*.py")):
+            parts = file.relative_to(folder).with_suffix("").parts
+            if any(not part.isidentifier() for part in parts):
+                continue
+            if parts[-1] != "__init__":
+                yield ModuleFile(name=".".join((namespace, *parts)), file=file, folders=())
+            elif len(parts) > 1:
+                yield ModuleFile(name=".".join((namespace, *parts[:-1])), file=file, folders=(file.parent,))
+
+
+def _classes(place: ModuleFile) -> Iterator[Location]:
+    """The classes in a source file, as far as its text shows them."""
+    if place.file is None:
+        return
+    try:
+        text = place.file.read_bytes()
+    except OSError:
+        return
+    for match in _CLASS.finditer(text):
+        if text[match.start() : match.start() + 1] not in b" \t" or _at_top(text, match.start()):
+            yield Location(place.name, match[1].decode(), place.file, text.count(b"\n", 0, match.start(1)) + 1)
+
+
+def _at_top(text: bytes, start: int) -> bool:
+    """Whether an indented class stands in an `if` or `try` at the top, and not in another class or function."""
+    above = re.findall(rb"^(\w+)", text[:start], re.MULTILINE)
+    return bool(above) and above[-1] in (b"if", b"else", b"elif", b"try", b"except", b"with")
+
+
+def _unknown(
+    class_name: str,
+    searched: Sequence[str],
+    missing: Sequence[str],
+    known: dict[str, list[Location]],
+    search_path: Sequence[Path],
+) -> DiscoveryError:
+    message = f"there is no class '{class_name}' in {_listed(searched)}"
+    if missing:
+        message += f"; there is no module {_listed(missing)} in {_listed([str(folder) for folder in search_path])}"
+    if file_hint := next((found for each in missing if (found := _file_for_module(each))), ""):
+        return DiscoveryError(message, hint=file_hint)
+    near = _suggest(class_name, known, 3)
+    if near:
+        return DiscoveryError(message, hint=f"did you mean {' or '.join(repr(name) for name in near)}?")
+    return DiscoveryError(message, hint=_elsewhere(class_name, search_path))
+
+
+def _file_for_module(name: str, class_name: str = "") -> str:
+    """The hint for a file's name where a module's is wanted; else ''."""
+    if name.endswith(".ipynb"):
+        return "a class can't be imported from a notebook: move it to a .py file"
+    if name.endswith(".py"):
+        return f"a module is named without .py: write {name.removesuffix('.py')}{':' * bool(class_name)}{class_name}"
+    return ""
+
+
+def _elsewhere(class_name: str, search_path: Sequence[Path]) -> str:
+    """Says where the class is, when it stands in a file of the user's that no namespace names."""
+    wanted = re.compile(rb"^class[ \t]+" + re.escape(class_name.encode()) + rb"[ \t]*[(:]", re.MULTILINE)
+    for root in search_path:
+        for count, file in enumerate(root.rglob("*.py")):
+            parts = file.relative_to(root).with_suffix("").parts
+            if count > _MOST_FILES_IN_HINT:
+                break
+            if all(part.isidentifier() for part in parts) and wanted.search(file.read_bytes()):
+                return f"it stands in {file}: write 'namespaces: [{'.'.join(parts)}]'"
+        notebook = next((file for file in root.glob("*.ipynb") if class_name.encode() in file.read_bytes()), None)
+        if notebook is not None:
+            return f"a class can't be imported from a notebook: move it from {notebook} to a .py file"
+    return "name the module that holds it in container.namespaces, or write package.module:ClassName"
+
+
+def _suggest(name: str, names: Iterable[str], count: int) -> list[str]:
+    from difflib import get_close_matches
+
+    return get_close_matches(name, list(names), count)
+
+
+def _listed(names: Sequence[str]) -> str:
+    return ", ".join(names)

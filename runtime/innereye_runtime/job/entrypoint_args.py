@@ -1,0 +1,119 @@
+"""What the launching side tells the running side, as an argument vector: written and read in this one file.
+
+innereye-runtime [--smoke] [--target T] [--run-folder DIR] [--code-root DIR] [--dataset DIR ...] MANIFEST [--name=value
+...]
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NoReturn
+
+from innereye_runtime.errors import UsageError
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EntrypointArgs:
+    """A request to the entrypoint. Its `argv()` parses back to an equal one."""
+
+    manifest: Path
+    overrides: tuple[str, ...] = ()
+    target: str | None = None
+    """The target that started this process; it stands in run.json. None: nobody did, the entrypoint was called by
+    hand.
+    """
+    smoke: bool = False
+    run_folder: Path | None = None
+    """None: a new one in the manifest's outputs folder."""
+    code_root: Path | None = None
+    """None: found from the manifest's place."""
+    datasets: tuple[Path, ...] = ()
+    """Where the datasets lie for this process, in the manifest's order; empty: where the manifest says."""
+
+    def argv(self) -> list[str]:
+        options = ["--smoke"] if self.smoke else []
+        if self.target is not None:
+            options.append(f"--target={self.target}")
+        if self.run_folder is not None:
+            options.append(f"--run-folder={self.run_folder}")
+        if self.code_root is not None:
+            options.append(f"--code-root={self.code_root}")
+        options += [f"--dataset={path}" for path in self.datasets]
+        return [*options, str(self.manifest), *self.overrides]
+
+
+EPILOG = """\
+examples:
+  innereye-runtime manifests/hello.yaml                   train, test and report; the run folder is
+  outputs/<start>_<class> innereye-runtime manifests/hello.yaml --num_layers=7    any public parameter of the container
+  class innereye-runtime --smoke manifests/hello.yaml           the whole path on two batches
+  innereye-runtime --run-folder=outputs/RUN MANIFEST      go on in that folder, from its newest checkpoint
+
+This is the running side: what the process target, the Docker image and AzureML start. On your machine use innereye-run.
+"""
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        raise UsageError(message, hint="innereye-runtime --help shows what it takes")
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line of the running side.
+
+    Raises (when it parses):
+        UsageError: the argument vector is off.
+    """
+    result = _Parser(
+        prog="innereye-runtime",
+        usage="innereye-runtime [options] MANIFEST [--name=value ...]",
+        description="Train, test and report one manifest in this process.",
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    result.add_argument("manifest", type=Path, metavar="MANIFEST", help="the manifest, a YAML file")
+    result.add_argument("--smoke", action="store_true", help="one epoch of two batches of each split")
+    result.add_argument(
+        "--run-folder", type=Path, metavar="DIR", help="the run folder; one that has a run goes on with it"
+    )
+    result.add_argument(
+        "--code-root", type=Path, metavar="DIR", help="the root of the code that has the container class"
+    )
+    result.add_argument(
+        "--dataset",
+        type=Path,
+        action="append",
+        default=[],
+        metavar="DIR",
+        help="where a dataset lies; once for each, in order",
+    )
+    result.add_argument("--target", metavar="NAME", help="the target that started this process, for run.json")
+    return result
+
+
+def parse(argv: Sequence[str]) -> EntrypointArgs:
+    """The request that `argv` makes.
+
+    Raises:
+        UsageError: an option is unknown or lacks its value, or there is no manifest.
+        SystemExit: for `--help`, after it was printed.
+    """
+    known, rest = parser().parse_known_args(argv)
+    for word in rest:
+        if not word.startswith("--"):
+            raise UsageError(
+                f"unexpected argument '{word}'", hint="one manifest, and parameters of the container as --name=value"
+            )
+    return EntrypointArgs(
+        manifest=known.manifest,
+        overrides=tuple(rest),
+        target=known.target,
+        smoke=known.smoke,
+        run_folder=known.run_folder,
+        code_root=known.code_root,
+        datasets=tuple(known.dataset),
+    )

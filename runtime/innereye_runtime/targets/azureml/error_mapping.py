@@ -1,0 +1,113 @@
+"""What the Azure packages raise, as this program's own errors, in one place; and how often a request is tried again."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TypeVar
+
+from innereye_runtime.errors import InnerEyeError, PreflightError, UsageError
+
+T = TypeVar("T")
+
+SIGN_IN = (
+    "sign in with az login, or set AZURE_CLIENT_ID, AZURE_TENANT_ID and AZURE_CLIENT_SECRET (or the like; "
+    "see azure-identity's EnvironmentCredential)"
+)
+TRIES = 6
+_PAUSE_SECONDS, _LONGEST_PAUSE = 0.5, 4.0
+_TRANSIENT = {408, 429, 500, 502, 503, 504}
+
+
+class UnreachableError(PreflightError):
+    """The service did not answer, or not in a way that tells whether it did what it was asked for."""
+
+
+@contextmanager
+def map_azure_errors(doing: str, *, hint: str = "") -> Iterator[None]:
+    """Lets errors of the Azure packages leave the block as ours. `doing`: "submitting the job", for the message.
+
+    Raises:
+        PreflightError: no access, nothing there, refused.
+        UnreachableError: no answer, or the service's own failure.
+        UsageError: the SDK finds fault with what it was given.
+    """
+    from azure.ai.ml.exceptions import MlException
+    from azure.core import exceptions as azure
+
+    try:
+        yield
+    except InnerEyeError:
+        raise
+    except azure.ClientAuthenticationError as error:
+        raise PreflightError(f"{doing}: Azure does not know who asks: {_first_line(error)}", hint=SIGN_IN) from error
+    except azure.HttpResponseError as error:
+        raise _of_status(doing, error, hint) from error
+    except MlException as error:  # an AzureError too
+        raise UsageError(f"{doing}: {_first_line(error)}", hint=hint) from error
+    except azure.AzureError as error:  # no connection, or none that lasted until the answer
+        raise UnreachableError(
+            f"{doing}: Azure can't be reached: {_first_line(error)}", hint=hint or "try again"
+        ) from error
+
+
+def with_retries(action: Callable[[], T], *, tries: int = TRIES) -> T:
+    """What `action` gives, which may be done more than once: tried again where the service did not answer or was busy,
+    and once with a new token where the old one had expired.
+    """
+    from azure.ai.ml.exceptions import MlException
+    from azure.core import exceptions as azure
+
+    renewed = False
+    for number in range(1, tries + 1):
+        try:
+            return action()
+        except azure.ClientAuthenticationError as error:
+            if error.status_code != 401 or renewed or number == tries:
+                raise
+            renewed = True
+        except azure.HttpResponseError as error:
+            if number == tries or not is_transient(error.status_code):
+                raise
+        except azure.AzureError as error:
+            if number == tries or isinstance(error, MlException):
+                raise
+        pause = min(_LONGEST_PAUSE, _PAUSE_SECONDS * 2 ** (number - 1))
+        time.sleep(pause * random.uniform(0.75, 1.25))
+    raise AssertionError("the last try returns or raises")
+
+
+def is_transient(status: int | None) -> bool:
+    """True for a service that is busy or has failed, and for a good answer of which only a part came."""
+    return status is None or status < 400 or status in _TRANSIENT
+
+
+def is_not_found(error: BaseException | None) -> bool:
+    """True where `error` comes from the service's answer that what was asked for isn't there."""
+    from azure.core.exceptions import ResourceNotFoundError
+
+    while error is not None and not isinstance(error, ResourceNotFoundError):
+        error = error.__cause__ or error.__context__
+    return error is not None
+
+
+def _of_status(doing: str, error: Exception, hint: str) -> PreflightError:
+    status = getattr(error, "status_code", None)
+    line = _first_line(error)
+    if status in (401, 403):
+        return PreflightError(f"{doing}: no access: {line}", hint=hint or SIGN_IN)
+    if is_transient(status):
+        said = f"Azure answered {status}: {line}" if status in _TRANSIENT else f"the connection broke: {line}"
+        return UnreachableError(f"{doing}: {said}", hint=hint or "try again")
+    return PreflightError(f"{doing}: {line}", hint=hint)
+
+
+def _first_line(error: Exception) -> str:
+    """The first sentence of an error whose text may go on for a page."""
+    text = str(getattr(error, "message", "") or error).strip()
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    line = lines[0] if lines else type(error).__name__
+    # azure-core puts the service's own code before its message.
+    return line.removeprefix("(UserError) ")[:500]

@@ -1,0 +1,169 @@
+"""Jobs that were submitted some time, by their address: how they stand, their log, their end, their run folder."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, replace
+from functools import partial
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from innereye_runtime.errors import OutputError, UsageError
+from innereye_runtime.targets.azureml.exit_code import exit_code_of, has_record
+from innereye_runtime.targets.azureml.history import get_failure_message
+from innereye_runtime.targets.azureml.job_file import OUTPUT
+from innereye_runtime.targets.azureml.job_uri import JobUri
+from innereye_runtime.targets.azureml.log_stream import follow
+from innereye_runtime.targets.azureml.logs import LogReader
+from innereye_runtime.targets.azureml.session import TERMINAL_STATES, Session, state_of
+from innereye_runtime.targets.azureml.submission import RUN_TAG
+from innereye_runtime.targets.azureml.target import cancel, log_status
+from innereye_runtime.targets.azureml.transfer import BlobPrefix, download_run, is_empty
+from innereye_runtime.targets.writing import write_all
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobStatus:
+    address: str
+    state: str
+    """In AzureML's words."""
+    experiment: str
+    name: str
+    created: str
+    run: str
+    """The run folder's name; '' for a job that innereye-run did not submit."""
+    failure: str
+    """What the service says of a job that failed."""
+    studio: str
+    """The page of the job."""
+
+    def describe(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+def session_of(address: JobUri) -> Session:
+    return Session(address.subscription_id, address.resource_group, address.workspace)
+
+
+def status_of(session: Session, address: JobUri) -> JobStatus:
+    """How the job stands.
+
+    Raises:
+        PreflightError: there is no such job, or the service can't be asked.
+    """
+    status = _status(session.job(address.job), address)
+    return replace(status, failure=get_failure_message(session, address.job)) if status.state == "Failed" else status
+
+
+def newest_jobs(session: Session, *, most: int = 50) -> list[JobStatus]:
+    """The newest jobs of the workspace that innereye-run submitted, without the reasons of those that failed.
+
+    Raises:
+        PreflightError: the service can't be asked.
+    """
+
+    def listed(client: Any) -> list[Any]:
+        return list(islice(client.jobs.list(tag=RUN_TAG), most))
+
+    return [_status(job, session.address(job.name)) for job in session.call("listing jobs", listed)]
+
+
+def _status(job: Any, address: JobUri) -> JobStatus:
+    return JobStatus(
+        address=str(address),
+        state=state_of(job),
+        experiment=job.experiment_name or "",
+        name=job.display_name or "",
+        created=f"{job.creation_context.created_at:%Y-%m-%dT%H:%M:%SZ}" if job.creation_context else "",
+        run=(job.tags or {}).get(RUN_TAG, ""),
+        failure="",
+        studio=job.studio_url or "",
+    )
+
+
+def print_log(session: Session, address: JobUri, *, goes_on: bool, stdout: int) -> None:
+    """Writes the log to the descriptor `stdout`: what is there or, where it `goes_on`, until the job is over.
+
+    Raises:
+        DetachedError: SIGINT or SIGTERM came while it went on.
+        OSError: nobody reads there any more, or it can't be written.
+        PreflightError: there is no such job, or the service can't be asked.
+    """
+    log = LogReader(session, address.job)
+    if goes_on:
+        follow(session, address.job, log, write=partial(write_all, stdout), tell=log_status)
+        return
+    session.job(address.job)
+    for piece in log.read():
+        write_all(stdout, piece)
+
+
+def stop(session: Session, address: JobUri) -> str:
+    """The state of the job after it was asked to end; one that is over stays as it is.
+
+    Raises:
+        PreflightError: there is no such job, or the service can't be asked.
+    """
+    if state_of(session.job(address.job)) not in TERMINAL_STATES:
+        cancel(session, address.job)
+    return state_of(session.job(address.job))
+
+
+def _place(session: Session, job: str, output: str, uri: str | None) -> BlobPrefix:
+    """Where an output lies: where the job says, else where AzureML puts those that have no place of their own."""
+    if uri:
+        return BlobPrefix.parse(uri)
+    store = session.call("looking for the default datastore", lambda client: client.datastores.get_default().name)
+    return BlobPrefix(datastore=str(store), path=f"azureml/{job}/{output}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DownloadResult:
+    folder: Path
+    files: int
+    exit_code: int | None
+    """None: the job is not over yet."""
+
+
+def download(session: Session, address: JobUri, outputs: Path) -> DownloadResult:
+    """The run folder of a job, brought into the folder `outputs`, and its other outputs beside it; checked where it is
+    complete.
+
+    Raises:
+        OutputError: there is nothing to bring, or it came damaged.
+        PreflightError: there is no such job, or the service can't be asked.
+        UsageError: a folder of that name is here, and holds another run.
+    """
+    job: Any = session.job(address.job)
+    state, name = state_of(job), (job.tags or {}).get(RUN_TAG, address.job)
+    folder = outputs / name
+    places = {
+        output: _place(session, address.job, output, getattr(described, "path", None))
+        for output, described in (job.outputs or {}).items()
+        if output != "default"  # what AzureML keeps of the working directory
+    }
+    if OUTPUT not in places:
+        raise OutputError(
+            f"job {address.job} has no output '{OUTPUT}': innereye-run did not submit it", hint="az ml job download"
+        )
+    if folder.exists() and not folder.is_dir():
+        raise UsageError(
+            f"{folder} is in the way of the run folder", hint="move it away, or name another folder with --to"
+        )
+    if is_empty(session, places[OUTPUT]):
+        failure = get_failure_message(session, address.job) if state == "Failed" else ""
+        reason = f": {failure}" if failure else ""
+        raise OutputError(
+            f"job {address.job} ({state}) has written nothing{reason}",
+            hint=f"innereye-run logs '{address}' shows what it printed"
+            if state in TERMINAL_STATES
+            else "it has not begun yet: download again later",
+        )
+    files = 0
+    for output, place in places.items():
+        target = folder if output == OUTPUT else outputs / f"{name}.{output}"
+        files += download_run(session, place, target)
+    if state not in TERMINAL_STATES:
+        return DownloadResult(folder=folder, files=files, exit_code=None)
+    failure = get_failure_message(session, address.job) if state == "Failed" and not has_record(folder) else ""
+    return DownloadResult(folder=folder, files=files, exit_code=exit_code_of(state, folder, failure))

@@ -1,0 +1,246 @@
+"""A run folder's way home: every file of it, checked against outputs.json."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import fcntl
+import hashlib
+import json
+import os
+import re
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from http import HTTPStatus
+from pathlib import Path
+from typing import Any
+
+from innereye_runtime.errors import OutputError, PreflightError, UsageError
+from innereye_runtime.run.output_manifest import verify
+from innereye_runtime.run.paths import RunPaths
+from innereye_runtime.targets.azureml.session import Session
+
+PARALLEL = 8
+_PLACE = re.compile(r"azureml://(?:.*/)?datastores/(?P<datastore>[^/]+)/paths/(?P<path>.+)")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BlobPrefix:
+    """A folder of blobs in a datastore."""
+
+    datastore: str
+    path: str
+
+    @classmethod
+    def parse(cls, uri: str) -> BlobPrefix:
+        """The place that a job's output has.
+
+        Raises:
+            OutputError: it is in no datastore.
+        """
+        match = _PLACE.fullmatch(uri)
+        if match is None:
+            raise OutputError(
+                f"the output {uri} is in no datastore, and can't be brought here",
+                hint="az ml job download --output-name may bring it",
+            )
+        return cls(datastore=match["datastore"], path=match["path"].rstrip("/"))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Blob:
+    name: str
+    size: int
+    target: Path
+
+
+def is_empty(session: Session, place: BlobPrefix) -> bool:
+    container = session.container(place.datastore)
+    prefix = f"{place.path}/"
+    found = session.call(
+        "looking for the run folder",
+        lambda client: next(iter(container.list_blob_names(name_starts_with=prefix)), None),
+    )
+    return found is None
+
+
+def reserve_run_folder(session: Session, place: BlobPrefix) -> bool:
+    """True for the first who asks for a place: a run that another machine started in the same second does not go there
+    too. Who may only read the datastore gets any place.
+
+    Raises:
+        PreflightError: the datastore can't be reached.
+    """
+    container = session.container(place.datastore)
+    folder, _, name = place.path.rpartition("/")
+    try:
+        session.call(
+            f"naming run {name}",
+            lambda client: container.upload_blob(f"{folder}/.names/{name}", b"", overwrite=False),
+        )
+    except PreflightError as error:
+        if getattr(error.__cause__, "error_code", None) == "BlobAlreadyExists":
+            return False
+        if getattr(error.__cause__, "status_code", None) != HTTPStatus.FORBIDDEN:
+            raise
+    return True
+
+
+def download_run(session: Session, place: BlobPrefix, folder: Path) -> int:
+    """The number of files that are now in `folder` as they are at `place`; those that were there already are not
+    fetched.
+
+    outputs.json comes last, so that a folder that has it is whole. Who brings the same folder at the same time waits.
+
+    Raises:
+        OutputError: a file can't be brought, or is not what outputs.json says.
+        PreflightError: the datastore can't be reached, or the disk is full here.
+        UsageError: something of this machine is in the way of a file.
+    """
+    try:
+        with _exclusive(folder):
+            return _bring_home(session, place, folder)
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise PreflightError(
+                f"disk full: the run folder {folder} can't be brought here",
+                hint="free some space and download it again: the files that are here already stay",
+            ) from error
+        if error.filename is None:
+            raise
+        raise UsageError(
+            f"the run folder {folder} can't be brought here: {error.filename2 or error.filename}: {error.strerror}",
+            hint="move away what is there, or name another folder with innereye-run download --to",
+        ) from error
+
+
+@contextlib.contextmanager
+def _exclusive(folder: Path) -> Iterator[None]:
+    """While it is open, this process is the only one of this machine that brings `folder` here. It is there for that;
+    one that was not and stays empty goes again.
+    """
+    is_new = not folder.exists()
+    folder.mkdir(parents=True, exist_ok=True)
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        with contextlib.suppress(OSError):  # a file system that has no such locks
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        if is_new:
+            with contextlib.suppress(OSError):  # not empty
+                folder.rmdir()
+        os.close(descriptor)
+
+
+def _bring_home(session: Session, place: BlobPrefix, folder: Path) -> int:
+    listed = RunPaths(folder).outputs_json
+    blobs = _list(session, place, folder)
+    last = [blob for blob in blobs if blob.target == listed]
+    expected = _expected(session, place.datastore, last)
+    listed.unlink(missing_ok=True)
+    wanted = [blob for blob in blobs if blob.target != listed and not _is_up_to_date(blob, folder, expected)]
+    with ThreadPoolExecutor(PARALLEL) as pool:
+        for _ in pool.map(lambda blob: _fetch(session, place.datastore, blob), wanted):
+            pass
+    if last:
+        _remove_stale_files(folder, {blob.target for blob in blobs})
+    for blob in last:
+        _fetch(session, place.datastore, blob)
+        problems = verify(folder)
+        if problems:
+            listed.unlink()
+            raise OutputError(f"the run folder came home damaged: {'; '.join(problems[:5])}", hint="download it again")
+    return len(blobs)
+
+
+def _remove_stale_files(folder: Path, known: set[Path]) -> None:
+    """Removes what came home from the middle of a write, of an earlier attempt, and is not there any more.
+
+    Such files have names that begin with a dot. Any other that is not listed is the user's: `verify` tells of it.
+    """
+    for file in folder.rglob(".*"):
+        if file.is_file() and file not in known:
+            file.unlink()
+
+
+def upload_run(session: Session, folder: Path, place: BlobPrefix) -> None:
+    """Puts the files of a run folder where a job will go on with it. The store checks what it got against its MD5.
+
+    Results are uploaded by the platform, and checked on their way back (`download_run`).
+
+    Raises:
+        PreflightError: the datastore can't be reached.
+    """
+    container = session.container(place.datastore)
+    for file in sorted(folder.rglob("*")):
+        if file.is_file():
+            name = f"{place.path}/{file.relative_to(folder).as_posix()}"
+
+            def upload(name: str = name, file: Path = file) -> None:
+                with file.open("rb") as data:
+                    container.upload_blob(name, data, overwrite=True, validate_content=True)
+
+            session.call(f"uploading {file.name}", lambda client, upload=upload: upload())  # type: ignore[misc]
+
+
+def _list(session: Session, place: BlobPrefix, folder: Path) -> list[_Blob]:
+    container = session.container(place.datastore)
+    prefix = f"{place.path}/"
+    found: Iterable[Any] = session.call(
+        "looking for the run folder", lambda client: list(container.list_blobs(name_starts_with=prefix))
+    )
+    blobs = []
+    for blob in found:
+        name = blob.name[len(prefix) :]
+        parts = name.split("/")
+        if (blob.metadata or {}).get("hdi_isfolder") or name.endswith("/"):
+            continue  # how a mount marks a folder
+        if not name or any(part in ("", ".", "..") for part in parts):
+            raise OutputError(
+                f"the run folder holds '{blob.name}', which can't be a file here",
+                hint="rename or delete it in the datastore, then download again",
+            )
+        blobs.append(_Blob(name=blob.name, size=blob.size, target=folder / name))
+    return blobs
+
+
+def _expected(session: Session, datastore: str, listed: list[_Blob]) -> dict[str, str]:
+    """The sha256 of each file, by its path; nothing where the run is not complete."""
+    for blob in listed:
+        content = session.call(
+            "downloading outputs.json",
+            lambda client, name=blob.name: _read(session, datastore, name),  # type: ignore[misc]
+        )
+        with contextlib.suppress(ValueError, KeyError, TypeError):
+            return {entry["path"]: entry["sha256"] for entry in json.loads(content)["files"]}
+    return {}
+
+
+def _is_up_to_date(blob: _Blob, folder: Path, expected: dict[str, str]) -> bool:
+    known = expected.get(blob.target.relative_to(folder).as_posix())
+    if known is None or not blob.target.is_file() or blob.target.stat().st_size != blob.size:
+        return False
+    with blob.target.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest() == known
+
+
+def _fetch(session: Session, datastore: str, blob: _Blob) -> None:
+    blob.target.parent.mkdir(parents=True, exist_ok=True)
+    part = blob.target.with_name(f".{blob.target.name}.part")
+
+    def fetch() -> None:
+        with part.open("wb") as file:
+            session.container(datastore).download_blob(blob.name).readinto(file)
+
+    try:
+        session.call(f"downloading {blob.target.name}", lambda client: fetch())
+        part.replace(blob.target)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def _read(session: Session, datastore: str, name: str) -> bytes:
+    content: bytes = session.container(datastore).download_blob(name).readall()
+    return content

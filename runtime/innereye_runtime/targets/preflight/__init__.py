@@ -1,0 +1,30 @@
+"""What stands in the way of a job, found before it starts. A check is one file with NAME and check(subject)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from types import ModuleType
+
+from innereye_runtime.targets.preflight import credentials, dataset, disk, engine, gpu, image, shared_memory
+from innereye_runtime.targets.preflight.context import CheckContext
+from innereye_runtime.targets.preflight.result import CheckResult
+
+OF_DOCKER: tuple[ModuleType, ...] = (engine, image)
+OF_EVERY_TARGET: tuple[ModuleType, ...] = (gpu, disk, shared_memory, dataset, credentials)
+
+
+def run_checks(subject: CheckContext) -> Iterator[tuple[str, CheckResult]]:
+    """Every check that means something for the subject's target, by its name, in the order of a job's needs."""
+    for check in (*(OF_DOCKER if subject.target == "docker" else ()), *OF_EVERY_TARGET):
+        yield check.NAME, check.check(subject)
+
+
+def raise_on_failed_checks(subject: CheckContext) -> None:
+    """Does nothing where a job may start. The launcher of a job calls it, so that nobody has to think of `doctor`.
+
+    Raises:
+        InnerEyeError: the first check that failed, as the error that the job would end with.
+    """
+    for _, finding in run_checks(subject):
+        if finding.error is not None:
+            raise finding.error

@@ -1,0 +1,1 @@
+"""Checkpoints: written, chosen, read and resumed from."""

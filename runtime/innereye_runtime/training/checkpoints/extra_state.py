@@ -1,0 +1,120 @@
+"""What a run carries from epoch to epoch beyond Lightning's own state: the user's generators, metrics that go on, and
+what of the model is frozen.
+
+The first two are looked for in what the user made: data loaders with their datasets and samplers, data module, model.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Collection, Iterator, Mapping
+from copy import deepcopy
+from functools import partial
+from typing import Any, Final
+
+import numpy
+import torch
+from pytorch_lightning import Trainer
+from torchmetrics import Metric
+
+_DEPTH: Final = 8
+_LONGEST: Final = 100
+"""Of a list or a dict; a longer one is data."""
+_STATISTICS: Final = "track_running_stats"
+_OPAQUE: Final = (Trainer, torch.Tensor, numpy.ndarray, str, bytes, int, float, type)
+_NOT_LOOKED_AT: Final = frozenset(("_parameters", "_buffers", "_iterator"))
+"""Of a module its tensors, of a data loader the iterator that is running."""
+
+_Kind = tuple[type, Callable[[Any], Any], Callable[[Any, Any], object]]
+_KINDS: Final[tuple[_Kind, ...]] = (
+    (torch.Generator, lambda own: own.get_state(), lambda own, state: own.set_state(state)),
+    (
+        numpy.random.Generator,
+        lambda own: own.bit_generator.state,
+        lambda own, state: setattr(own.bit_generator, "state", state),
+    ),
+    (numpy.random.RandomState, lambda own: own.get_state(), lambda own, state: own.set_state(state)),
+    (random.Random, lambda own: own.getstate(), lambda own, state: own.setstate(state)),
+    (Metric, lambda own: _metric_state(own), lambda own, state: _set_metric_state(own, state)),
+)
+"""What is carried: its type, how its state is read, and how it is put back."""
+
+
+def states(roots: Mapping[str, Any]) -> dict[str, Any]:
+    """The state of all that is found below `roots`, by the path to it."""
+    found = {path: _kind(value)[0](value) for path, value in _found(roots)}
+    return {path: deepcopy(state) for path, state in found.items() if state is not None}
+
+
+def restore(carried: Mapping[str, Any], roots: Mapping[str, Any]) -> list[str]:
+    """Puts the states of `states` back, and returns the paths of those whose object isn't there any more."""
+    found = dict(_found(roots))
+    for path in carried.keys() & found.keys():
+        _kind(found[path])[1](found[path], deepcopy(carried[path]))
+    return [path for path in carried if path not in found]
+
+
+def captured_frozen(model: torch.nn.Module) -> list[str]:
+    """The names of the parameters that are not trained, and of the layers whose running statistics stand still."""
+    weights = [name for name, weight in model.named_parameters() if not weight.requires_grad]
+    return [*weights, *(name for name, layer in model.named_modules() if not getattr(layer, _STATISTICS, True))]
+
+
+def freeze(model: torch.nn.Module, names: Collection[str]) -> None:
+    """Trains all of the model but `names`, as `captured_frozen` gives them."""
+    for name, weight in model.named_parameters():
+        weight.requires_grad = name not in names
+    for name, layer in model.named_modules():
+        if hasattr(layer, _STATISTICS):
+            setattr(layer, _STATISTICS, name not in names)
+
+
+def _kind(value: Any) -> tuple[Callable[[Any], Any], Callable[[Any, Any], object]]:
+    return next((read, write) for kind, read, write in _KINDS if isinstance(value, kind))
+
+
+def _found(roots: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    """Each object once, by the first path to it."""
+    kinds = tuple(kind for kind, _, _ in _KINDS)
+    pending = [(name, value, 0) for name, value in roots.items()]
+    seen: set[int] = set()
+    while pending:
+        path, value, depth = pending.pop(0)
+        if id(value) in seen or isinstance(value, _OPAQUE):
+            continue
+        seen.add(id(value))
+        if isinstance(value, kinds):
+            yield path, value
+        elif depth < _DEPTH:
+            pending += [(f"{path}.{name}", child, depth + 1) for name, child in _children(value)]
+
+
+def _children(value: Any) -> Iterator[tuple[Any, Any]]:
+    if isinstance(value, torch.nn.Module):
+        yield from value.named_children()
+    if isinstance(value, partial):
+        yield from (("args", value.args), ("keywords", value.keywords))
+    elif isinstance(value, list | tuple):
+        yield from enumerate(value if len(value) <= _LONGEST else ())
+    elif isinstance(value, dict):
+        yield from value.items() if len(value) <= _LONGEST else ()
+    elif hasattr(value, "__dict__"):
+        yield from ((name, child) for name, child in vars(value).items() if name not in _NOT_LOOKED_AT)
+
+
+def _metric_state(metric: Metric) -> dict[str, Any] | None:
+    """None where it has been reset, as one that Lightning logs is at the end of an epoch."""
+    if not metric._update_count:
+        return None
+    return {"updates": metric._update_count, "values": {name: getattr(metric, name) for name in metric._defaults}}
+
+
+def _set_metric_state(metric: Metric, state: Mapping[str, Any]) -> None:
+    metric.reset()
+    metric._update_count = state["updates"]
+    for name, value in state["values"].items():
+        setattr(metric, name, _on_device(value, metric.device))
+
+
+def _on_device(value: Any, device: torch.device) -> Any:
+    return [item.to(device) for item in value] if isinstance(value, list) else value.to(device)

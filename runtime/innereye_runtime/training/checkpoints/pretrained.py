@@ -1,0 +1,91 @@
+"""The checkpoints that a run starts from, where its container names some: files, downloads, or those of another run."""
+
+from __future__ import annotations
+
+import logging
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.error import URLError
+from urllib.parse import unquote, urlsplit
+from urllib.request import urlopen
+
+from innereye_runtime.errors import DataError, UsageError
+
+if TYPE_CHECKING:
+    from innereye_runtime.api.container import LightningContainer
+
+log = logging.getLogger("innereye_runtime")
+
+FOLDER = "pretrained_models"
+_TIMEOUT_SECONDS = 60
+
+
+def starting_weights(container: LightningContainer, run_folder: Path, cwd: Path) -> list[Path]:
+    """The checkpoint files that the container's parameters name, on this machine; relative paths are taken from `cwd`.
+
+    Downloads are kept in the run folder, so that a restart finds them there.
+
+    Raises:
+        DataError: one of them isn't there or can't be downloaded.
+        UsageError: it is named by something that only AzureML knows.
+    """
+    if container.model_id or container.pretraining_run_recovery_id:
+        name = "model_id" if container.model_id else "pretraining_run_recovery_id"
+        raise UsageError(
+            f"{name} names something in an AzureML workspace, which can't be reached from here",
+            hint="download the checkpoint and give its path as local_weights_path",
+        )
+    found = [_file(cwd / path, "local_weights_path") for path in container.local_weights_path]
+    found += [_download(url, run_folder / FOLDER) for url in container.weights_url]
+    if container.src_checkpoint:
+        found += _source(container.src_checkpoint, run_folder, cwd)
+    return found
+
+
+def _source(source: str, run_folder: Path, cwd: Path) -> Iterator[Path]:
+    """`src_checkpoint`: a file, a URL, or `RUN[:path/]file` with the path below the run's checkpoints."""
+    if urlsplit(source).scheme in ("http", "https"):
+        yield _download(source, run_folder / FOLDER)
+        return
+    run, separator, name = source.partition(":")
+    if (cwd / source).is_file() or not separator:
+        yield _file(cwd / source, "src_checkpoint")
+        return
+    for folder in (cwd / run, run_folder.parent / run):
+        if folder.is_dir():
+            yield _file(folder / "checkpoints" / name, "src_checkpoint")
+            return
+    raise DataError(
+        f"src_checkpoint: there is no run '{run}' in {cwd} or {run_folder.parent}",
+        hint="name a run folder, as RUN:best.ckpt, or the path of a checkpoint",
+    )
+
+
+def _file(path: Path, parameter: str) -> Path:
+    if not path.is_file():
+        raise DataError(f"{parameter}: there is no checkpoint {path}", hint="name the file's place on this machine")
+    return path.resolve()
+
+
+def _download(url: str, folder: Path) -> Path:
+    target = folder / (Path(unquote(urlsplit(url).path)).name or "weights.ckpt")
+    if target.exists():
+        return target
+    folder.mkdir(parents=True, exist_ok=True)
+    partial = target.with_name(f".{target.name}.part")
+    log.info("downloading %s", url)
+    try:
+        with urlopen(url, timeout=_TIMEOUT_SECONDS) as response, partial.open("wb") as file:
+            shutil.copyfileobj(response, file, 1 << 20)
+            expected = response.headers.get("Content-Length")
+        if expected is not None and partial.stat().st_size != int(expected):
+            raise URLError(f"it ended after {partial.stat().st_size} of {expected} bytes")
+    except (OSError, ValueError) as error:
+        raise DataError(
+            f"weights can't be downloaded from {url}: {getattr(error, 'reason', error)}",
+            hint="download them yourself and give local_weights_path",
+        ) from error
+    partial.replace(target)
+    return target

@@ -1,0 +1,73 @@
+"""A fingerprint of a model's weights that is the same wherever equal weights are."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from innereye_runtime.errors import DataError
+
+if TYPE_CHECKING:
+    import pytorch_lightning as pl
+
+_NO_CHECKPOINT: Final = "weights alone become one by torch.save({'state_dict': model.state_dict()}, FILE)"
+
+
+def weights_sha256(state_dict: Mapping[str, Any]) -> str:
+    """The sha256 over a state_dict: for each key in sorted order its UTF-8 name, `str(dtype)`, `str(shape)` and the
+    bytes.
+
+    The bytes are those of the contiguous tensor, little-endian. Entries that are no tensors (`get_extra_state`) don't
+    count.
+    """
+    import torch
+
+    digest = hashlib.sha256()
+    for name in sorted(state_dict):
+        tensor = state_dict[name]
+        if not isinstance(tensor, torch.Tensor):
+            continue
+        digest.update(name.encode())
+        digest.update(str(tensor.dtype).encode())
+        digest.update(str(tensor.shape).encode())
+        flat = tensor.detach().cpu().contiguous().reshape(-1)
+        digest.update(flat.view(torch.uint8).numpy().data)
+    return digest.hexdigest()
+
+
+def load_into(model: pl.LightningModule, content: dict[str, Any]) -> None:
+    """Makes `model` what it was when the checkpoint `content` was saved: its weights, and what it keeps beside them."""
+    model.on_load_checkpoint(content)
+    model.load_state_dict(content["state_dict"])
+
+
+def read_weights(path: Path) -> dict[str, Any]:
+    """The content of a checkpoint that the user names.
+
+    Raises:
+        DataError: it is none.
+    """
+    try:
+        content = read_checkpoint(path)
+    except Exception as error:  # whatever torch.load makes of it
+        raise DataError(f"{path} is no checkpoint: {str(error).partition(chr(10))[0]}", hint=_NO_CHECKPOINT) from error
+    if not isinstance(content, dict) or "state_dict" not in content:
+        raise DataError(f"{path} is no checkpoint of Lightning: it has no 'state_dict'", hint=_NO_CHECKPOINT)
+    return content
+
+
+def read_checkpoint(path: Path) -> dict[str, Any]:
+    """The content of a checkpoint that this runtime or Lightning wrote, its tensors on the CPU.
+
+    Checkpoints are pickles: they hold what callbacks and hyperparameters are made of, and are trusted as the user's own
+    code is.
+
+    Raises:
+        Exception: whatever `torch.load` raises for a file that is cut short or no checkpoint.
+    """
+    import torch
+
+    content: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=False)
+    return content

@@ -1,0 +1,1 @@
+"""A run from start to end: its steps, its signals, its output and how it ended."""

@@ -1,0 +1,133 @@
+"""What a user's container gives, looked at where it is given: a mistake there is told by its method's name."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from inspect import signature
+from typing import Any, cast
+
+import pytorch_lightning as pl
+from pytorch_lightning.callbacks import Callback
+from pytorch_lightning.utilities.model_helpers import is_overridden
+
+from innereye_runtime.api.container import LightningContainer
+from innereye_runtime.errors import DataError, InnerEyeError, UsageError
+from innereye_runtime.introspection.discovery import Location
+
+
+def container_class(found: type, location: Location) -> type[LightningContainer]:
+    """`found`, the class at `location`.
+
+    Raises:
+        UsageError: it is no container.
+        InnerEyeError: its `__init__` asks for arguments.
+    """
+    name = location.class_name
+    if not issubclass(found, LightningContainer):
+        raise UsageError(
+            f"{name} is no LightningContainer: {location.file}:{location.line}",
+            hint=f"name the container, or write class {name}(LightningContainer)",
+        )
+    try:
+        signature(found).bind()
+    except TypeError as error:
+        raise InnerEyeError(
+            f"{name}.__init__ can't be called without arguments: {error}",
+            hint="make each argument a parameter of the class, as in num_layers = param.Integer(3)",
+        ) from None
+    return found
+
+
+def require_model(container: LightningContainer) -> pl.LightningModule:
+    """The model that the container creates; it is kept in the container.
+
+    Raises:
+        InnerEyeError: `create_model` is missing, or gives something else.
+    """
+    _require(container, "create_model")
+    container.create_lightning_module_and_store()
+    model: object = container._model  # `container.model` raises where it is None
+    if isinstance(model, pl.LightningModule):
+        return model
+    hint = "derive the model from LightningModuleWithOptimizer, or from pytorch_lightning.LightningModule"
+    if any(base.__module__.startswith("lightning.") for base in type(model).__mro__):
+        hint = "import pytorch_lightning, not lightning.pytorch: to Python they are two packages"
+    raise _wrong(container, "create_model", model, "a LightningModule", hint)
+
+
+def data_of(container: LightningContainer, model: pl.LightningModule) -> pl.LightningDataModule:
+    """The data module that the container gives.
+
+    Raises:
+        InnerEyeError: `get_data_module` is missing, or gives something else.
+    """
+    _require(container, "get_data_module")
+    data: object = container.get_data_module()
+    own_loaders = is_overridden("train_dataloader", model)
+    if isinstance(data, pl.LightningDataModule) or (data is None and own_loaders):
+        return cast(pl.LightningDataModule, data)  # None: Lightning asks the model itself
+    raise _wrong(container, "get_data_module", data, "a LightningDataModule", "wrap the data in one")
+
+
+def callbacks_of(container: LightningContainer) -> list[Callback]:
+    """The callbacks that the container gives.
+
+    Raises:
+        InnerEyeError: one of them is none.
+    """
+    given: object = container.get_callbacks()
+    return _callbacks(container, "get_callbacks", given)
+
+
+def trainer_arguments_of(container: LightningContainer) -> dict[str, Any]:
+    """The trainer arguments that the container gives; `callbacks` is a list.
+
+    Raises:
+        InnerEyeError: they are no dict, or one of the callbacks is none.
+    """
+    given: object = container.get_trainer_arguments()
+    if given is not None and not isinstance(given, Mapping):
+        hint = "name each argument, as in return {'gradient_clip_val': 1}"
+        raise _wrong(container, "get_trainer_arguments", given, "a dict", hint)
+    arguments = dict(given or {})
+    return arguments | {"callbacks": _callbacks(container, "get_trainer_arguments", arguments.get("callbacks"))}
+
+
+def _callbacks(container: LightningContainer, method: str, given: object) -> list[Callback]:
+    callbacks: list[Callback] = []
+    for each in () if given is None else given if isinstance(given, Iterable) else (given,):
+        if not isinstance(each, Callback):
+            raise _wrong(container, method, each, "a Callback", "derive it from pytorch_lightning.Callback")
+        callbacks.append(each)
+    return callbacks
+
+
+class RequireTrainingBatches(Callback):
+    """Ends a run whose training data is empty: Lightning would train nothing, and call that complete."""
+
+    def __init__(self, container: LightningContainer) -> None:
+        self._container = container
+
+    def on_fit_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Raises DataError where there was no batch to train on, and none was not what the trainer was asked for."""
+        if trainer.num_training_batches == 0 and trainer.limit_train_batches != 0:
+            place = f" (the dataset is {self._container.local_dataset})" if self._container.local_dataset else ""
+            raise DataError(
+                f"{type(self._container).__name__}: the training data has no batch{place}",
+                hint="look for files that were not found; drop_last=True leaves nothing of less than one batch",
+            )
+
+
+def _require(container: LightningContainer, method: str) -> None:
+    if getattr(type(container), method) is getattr(LightningContainer, method):
+        name = type(container).__name__
+        raise InnerEyeError(f"{name} has no {method}", hint=f"write 'def {method}(self):' in {name}")
+
+
+def _wrong(container: LightningContainer, method: str, given: object, wanted: str, hint: str) -> InnerEyeError:
+    what = f"a {type(given).__name__}"
+    if given is None:
+        what, hint = "nothing", "end it with 'return' and what it made"
+    elif isinstance(given, type):
+        what, hint = f"the class {given.__name__}", f"call the class: return {given.__name__}(...)"
+    return InnerEyeError(f"{type(container).__name__}.{method}() returned {what}, not {wanted}", hint=hint)

@@ -1,0 +1,151 @@
+"""A run as it is open: its folder, its record and what the steps of training hand to each other."""
+
+from __future__ import annotations
+
+import io
+import logging
+import os
+import platform
+import socket
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, chdir, contextmanager
+from dataclasses import asdict, dataclass
+
+from innereye_runtime import __version__
+from innereye_runtime.diagnostics.rendering import render
+from innereye_runtime.errors import ExitCode, ManifestError, UsageError
+from innereye_runtime.job import provenance
+from innereye_runtime.job.launch_context import LaunchContext
+from innereye_runtime.job.ranks import Ranks
+from innereye_runtime.job.resolve import Job
+from innereye_runtime.manifest.serializer import dump, to_data
+from innereye_runtime.run.background_hash import BackgroundHasher
+from innereye_runtime.run.paths import RunPaths
+from innereye_runtime.run.record import RunRecord, release_disk_space, reserve_disk_space, state_of
+from innereye_runtime.training.lifecycle.console import tee_output
+from innereye_runtime.training.lifecycle.outcome import outcome_of
+from innereye_runtime.training.lifecycle.root_cause import find_root_cause, record_failure
+from innereye_runtime.training.lifecycle.signals import stop_on_signals
+from innereye_runtime.training.lifecycle.tracebacks import format_traceback
+
+log = logging.getLogger("innereye_runtime")
+
+
+@dataclass(slots=True, kw_only=True)
+class Run:
+    """The run folder and its record. Only the first rank's record is written."""
+
+    job: Job
+    paths: RunPaths
+    ranks: Ranks
+    record: RunRecord
+    exit_code: int = ExitCode.DONE
+    hashed_ahead: BackgroundHasher | None = None
+
+    @contextmanager
+    def step(self, name: str) -> Iterator[None]:
+        """Takes the time of one step; it stands in run.json under `timings`, in seconds."""
+        started = time.monotonic()
+        try:
+            yield
+        finally:
+            self.record.timings[name] = round(time.monotonic() - started, 3)
+
+    def write(self) -> None:
+        if self.ranks.is_first:
+            self.record.write(self.paths)
+
+    @contextmanager
+    def record_errors(self) -> Iterator[None]:
+        """No exception leaves the block: it is shown, it ends the attempt, and its exit code is the run's."""
+        try:
+            with stop_on_signals():
+                yield
+        except BaseException as error:  # also SystemExit of the user's code, and our own Stopped
+            outcome = outcome_of(error)
+            if not self.ranks.is_first:
+                record_failure(self.paths, self.ranks.global_rank, error, outcome)
+            elif self.record.state == "running":
+                outcome = find_root_cause(self.paths, self.record.attempt.number, error, outcome)
+            if outcome.show_traceback:
+                # On the stream of the lines below it: two streams keep no order between them where they meet again.
+                log.error("%s", format_traceback(error))
+            if isinstance(error, ManifestError):
+                log.error("%s", render(error.diagnostics, "text"))
+            log.error("error: %s", outcome.reason)
+            if outcome.hint:
+                log.error("hint: %s", outcome.hint)
+            self.exit_code = outcome.exit_code
+            self.record.end_attempt(state_of(outcome.exit_code), outcome.exit_code, outcome.reason)
+
+
+@contextmanager
+def open_run(job: Job, paths: RunPaths, *, target: str | None) -> Iterator[Run]:
+    """A run in the folder `paths`: its next attempt begins here, and ends with the block, whatever ends that
+    (`Run.guarded`).
+
+    Inside, the working directory is the run folder, and all output goes to logs/console.log too.
+    """
+    launch = LaunchContext.read()
+    os.environ.update(launch.secrets)
+    ranks = Ranks.from_environment(os.environ, nodes=job.manifest.compute.nodes)
+    run = Run(job=job, paths=paths, ranks=ranks, record=_record(job, paths, target or "process", launch))
+    run.record.begin_attempt(socket.gethostname())
+    with ExitStack() as stack:
+        for folder in (paths.root, paths.checkpoints, paths.logs):
+            folder.mkdir(parents=True, exist_ok=True)
+        if ranks.is_first:
+            paths.outputs_json.unlink(missing_ok=True)  # not complete any more
+            run.write()
+            reserve_disk_space(paths.run_json)
+            paths.manifest.write_text(dump(job.manifest), encoding="utf-8")
+            stack.enter_context(tee_output(paths.console_log))
+            _log_to_console()
+        stack.enter_context(chdir(paths.root))
+        stack.enter_context(run.record_errors())
+        yield run
+        run.record.end_attempt("completed", ExitCode.DONE, "")
+    run.write()
+    if ranks.is_first:
+        release_disk_space(paths.run_json)
+
+
+def _record(job: Job, paths: RunPaths, target: str, launch: LaunchContext) -> RunRecord:
+    if paths.run_json.exists():
+        record = RunRecord.read(paths)
+        if record.model != job.model_name:
+            raise UsageError(
+                f"{paths.root} holds a run of {record.model}, and the manifest names {job.model_name}",
+                hint="give each model a run folder of its own",
+            )
+    else:
+        record = RunRecord(id=launch.run or paths.root.name, model=job.model_name, target=target)
+    record.target = target
+    record.smoke = job.smoke
+    record.manifest = to_data(job.manifest)
+    record.container = {
+        "class": job.location.class_name,
+        "module": job.location.module,
+        "file": str(job.location.file),
+    }
+    record.code = asdict(launch.code or provenance.code(job.code_root))
+    record.image = dict(launch.image) if launch.image else None
+    record.packages = provenance.packages()
+    record.python = platform.python_version()
+    record.runtime_version = __version__
+    record.hardware = provenance.hardware()
+    record.timings = {}
+    return record
+
+
+def _log_to_console() -> None:
+    """Lets this program's own lines go to standard output, where training's other output goes, line by line."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(line_buffering=True)
+    handler = logging.StreamHandler(sys.stdout)
+    handler.setFormatter(logging.Formatter("%(message)s"))
+    log.addHandler(handler)
+    log.setLevel(logging.INFO)
+    log.propagate = False

@@ -1,0 +1,284 @@
+"""The steps from a container class to a trained, evaluated, reported model, in the order that the entrypoint takes
+them.
+"""
+
+from __future__ import annotations
+
+import logging
+import multiprocessing
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO
+
+import pytorch_lightning as pl
+from pytorch_lightning.callbacks import BatchSizeFinder, Callback, DeviceStatsMonitor, LearningRateFinder
+from pytorch_lightning.loggers.logger import Logger
+
+from innereye_runtime.api.container import LightningContainer
+from innereye_runtime.compat.lightning1_hooks import adapt_module
+from innereye_runtime.compat.uncalled_hooks import warn_uncalled_hooks
+from innereye_runtime.data.datasets import check_unchanged
+from innereye_runtime.data.datasets import resolve as resolve_datasets
+from innereye_runtime.data.staging import StagedDataset
+from innereye_runtime.errors import ExitCode, ManifestError, UsageError
+from innereye_runtime.introspection.arguments.checker import apply, check
+from innereye_runtime.introspection.discovery import load
+from innereye_runtime.job.datasets import datasets_of
+from innereye_runtime.job.launch_context import LaunchContext
+from innereye_runtime.job.resolve import parse_overrides
+from innereye_runtime.parameters.from_class import parameters_of
+from innereye_runtime.parameters.values import plain
+from innereye_runtime.report import write_report
+from innereye_runtime.run.output_manifest import check_expected, start_background_hashing, write_outputs
+from innereye_runtime.run.record import write_json
+from innereye_runtime.training.checkpoints.checkpointing import (
+    LAST,
+    MONITORS,
+    Progress,
+    Recovery,
+    newest_checkpoint,
+    restore_finished_run,
+)
+from innereye_runtime.training.checkpoints.pretrained import starting_weights
+from innereye_runtime.training.checkpoints.weights import read_checkpoint, read_weights, weights_sha256
+from innereye_runtime.training.evaluation import evaluate
+from innereye_runtime.training.lifecycle.contract import RequireTrainingBatches, container_class, data_of, require_model
+from innereye_runtime.training.lifecycle.regression import check_regression
+from innereye_runtime.training.lifecycle.run import Run
+from innereye_runtime.training.lifecycle.seeding import seed_run
+from innereye_runtime.training.lightning.epoch_logging import EnsureEpochLogging
+from innereye_runtime.training.lightning.metrics import SPLITS
+from innereye_runtime.training.lightning.monitoring import LoadingTime, record_load
+from innereye_runtime.training.lightning.progress import EpochLogger, TerminalBar
+from innereye_runtime.training.lightning.tracking import azureml_logger
+from innereye_runtime.training.lightning.trainer import gpu_hardware, make_loggers, make_trainer, quieten_lightning
+
+log = logging.getLogger("innereye_runtime")
+
+TUNING_CALLBACKS = (BatchSizeFinder, LearningRateFinder)
+
+
+@dataclass(slots=True, kw_only=True)
+class TrainingResult:
+    """What training leaves for the steps after it."""
+
+    trainer: pl.Trainer
+    data: pl.LightningDataModule
+    progress: Progress
+    weights: list[Path] = field(default_factory=list)
+    """The given checkpoints, where there was no training; the best of the run's own where empty."""
+
+
+def create_container(run: Run) -> LightningContainer:
+    """The container: its class imported, its arguments checked once more, against the class itself, and set.
+
+    Raises:
+        ManifestError: the class refuses an argument that its source did not tell about.
+    """
+    job = run.job
+    quieten_lightning()
+    log.info("%s, attempt %d, in %s", job.model_name, run.record.attempt.number, run.paths.root)
+    container = container_class(load(job.location, job.search_path), job.location)()
+    parameters = parameters_of(container)
+    checked = check(parameters, loaded=job.loaded, overrides=parse_overrides(job.overrides), cwd=job.cwd)
+    if any(diagnostic.severity == "error" for diagnostic in checked.diagnostics):
+        raise ManifestError(checked.diagnostics)
+    apply(container, checked)
+    container.output_to = str(run.paths.root)
+    if run.ranks.is_first:
+        warn_uncalled_hooks(container)
+    os.environ.update(container.get_additional_environment_variables())
+    # Second names of a parameter would only say the same again.
+    first_names = (name for name, each in parameters.items() if not each.alias_of and each.merges_with is None)
+    given = {name: checked.arguments[name] for name in first_names if name in checked.arguments}
+    run.record.arguments = {name: {"value": plain(each.value), "origin": each.origin} for name, each in given.items()}
+    run.record.hardware["gpus"] = gpu_hardware()
+    if run.ranks.is_first:
+        lines = (f"{name} = {plain(each.value)}\n" for name, each in given.items())
+        run.paths.args.write_text("".join(lines), encoding="utf-8")
+    return container
+
+
+def find_datasets(run: Run, container: LightningContainer, places: Sequence[Path]) -> None:
+    """Gives the container its datasets: from `places`, else from the manifest, else what the container says itself.
+
+    Raises:
+        DataError: one isn't there, isn't the one whose sha256 the manifest has, or changed since an earlier attempt.
+    """
+    overridden = run.record.arguments["local_dataset"]["origin"] == "command line"
+    wanted = datasets_of(run.job.manifest, container.param.values(), overridden=overridden, cwd=run.job.cwd)
+    staged = [StagedDataset.from_data(data) for data in LaunchContext.read().datasets]
+    found = resolve_datasets(wanted, places, staged=staged)
+    check_unchanged(found, run.record.datasets)
+    run.record.datasets = [dataset.describe() for dataset in found]
+    if found:
+        container.local_dataset = found[0].path
+        container.extra_local_dataset_paths = [dataset.path for dataset in found[1:]]
+
+
+def train(run: Run, container: LightningContainer, terminal: IO[str] | None) -> TrainingResult:
+    """The trained model: from the start, from given weights, or from the newest checkpoint of an earlier attempt."""
+    job, paths, record = run.job, run.paths, run.record
+    seed = record.seed = container.effective_random_seed
+    seed_run(seed)
+    multiprocessing.set_start_method(container.multiprocessing_start_method.value, force=True)
+    container.setup()
+    model = adapt_module(require_model(container))
+    data = data_of(container, model)
+    if run.ranks.is_first:
+        container.before_training_on_global_rank_zero()
+    if run.ranks.is_first_on_node:
+        container.before_training_on_local_rank_zero()
+    container.before_training_on_all_ranks()
+
+    resumed = newest_checkpoint(paths)
+    recovery = Recovery(
+        paths, seed=seed, monitor=container.checkpoint_monitor, every_n_epochs=container.autosave_every_n_val_epochs
+    )
+    trainer = make_trainer(
+        container,
+        paths=paths,
+        gpus=job.manifest.compute.gpus,
+        nodes=job.manifest.compute.nodes,
+        smoke=job.smoke,
+        manifest_arguments=job.manifest.trainer.arguments,
+        epochs_given=record.arguments["num_epochs"]["origin"] in ("manifest", "command line"),
+        callbacks=[recovery, *_callbacks(container, terminal)],
+        loggers=[*make_loggers(paths, resumed_step=resumed.step if resumed else None), *_azureml(run)],
+    )
+    if resumed is not None:
+        record.attempt.resumed_from = str(resumed.path.relative_to(paths.root))
+        record.attempt.epoch = resumed.progress.epochs
+        log.info("going on from %s: %d epochs are complete", record.attempt.resumed_from, resumed.progress.epochs)
+        callbacks: list[Callback] = vars(trainer)["callbacks"]
+        for name in sorted({type(each).__name__ for each in callbacks if isinstance(each, TUNING_CALLBACKS)}):
+            log.warning("warning: %s searches anew, and may find another value than in the first attempt", name)
+    run.write()
+    if resumed is not None and resumed.progress.finished:
+        restore_finished_run(resumed, trainer, model, data)
+        return TrainingResult(trainer=trainer, data=data, progress=resumed.progress)
+    start = [resumed.path] if resumed else starting_weights(container, paths.root, job.cwd)
+    if container.run_inference_only:
+        return TrainingResult(trainer=trainer, data=data, progress=recovery.progress, weights=start)
+    if len(start) > 1:
+        raise UsageError(
+            f"{len(start)} checkpoints are given to start training from",
+            hint="name one, or set run_inference_only for an ensemble",
+        )
+    whole_state = resumed is not None or container.resume_training
+    if start and not whole_state:
+        model.load_state_dict(read_weights(start[0])["state_dict"])
+    checkpoint = str(start[0]) if start and whole_state else None
+    with record_load(paths.logs / "load.csv", container.monitoring_interval_seconds):
+        trainer.fit(model, datamodule=data, ckpt_path=checkpoint, weights_only=False)
+    if recovery.progress.monitor not in ("", LAST) and recovery.progress.best_value is None:
+        log.warning("warning: best.ckpt is that of %s", _describe_best(recovery.progress))
+    return TrainingResult(trainer=trainer, data=data, progress=recovery.progress)
+
+
+def _callbacks(container: LightningContainer, terminal: IO[str] | None) -> list[Callback]:
+    """The callbacks that only look on, or see to it that there is something to look at."""
+    watchers: list[Callback] = [RequireTrainingBatches(container), EnsureEpochLogging(), EpochLogger()]
+    every = container.pl_progress_bar_refresh_rate
+    if terminal is not None and every != 0:
+        watchers.append(TerminalBar(terminal, every_n_batches=every))
+    if container.monitor_loading:
+        watchers.append(LoadingTime())
+    if container.monitor_gpu:
+        watchers.append(DeviceStatsMonitor())
+    return watchers
+
+
+def evaluate_best(run: Run, container: LightningContainer, trained: TrainingResult) -> None:
+    """Evaluates the best checkpoint, and writes metrics.json: the last epoch's metrics of train and val, those of
+    test.
+    """
+    if run.ranks.is_first:
+        run.hashed_ahead = start_background_hashing(run.paths.root)
+    chosen = container.get_checkpoint_to_test()
+    best = run.paths.best_checkpoint
+    checkpoints = [chosen] if chosen is not None else trained.weights or ([best] if best.exists() else [])
+    metrics = {split: dict(trained.progress.metrics.get(split, {})) for split in SPLITS}
+    metrics["test"] |= evaluate(
+        container, trained.data, trained.trainer, checkpoints, seed=run.record.seed, smoke=run.job.smoke
+    )
+    run.record.metrics = metrics
+    for name, value in metrics["test"].items():
+        log.info("%s: %s", name, "not a number" if value is None else f"{value:.4g}")
+    if run.ranks.is_first:
+        write_json(run.paths.metrics_json, metrics)
+        run.record.checkpoints = _describe_checkpoints(run, trained.progress)
+
+
+def report(run: Run, container: LightningContainer) -> None:
+    """The container's own report, then the check of what the manifest says must be there.
+
+    Raises:
+        OutputError: an expected output is missing or empty, or differs from that of the regression test.
+    """
+    if not run.ranks.is_first:
+        return
+    if container.generate_report:
+        container.create_report()
+    if run.job.manifest.outputs.expect:
+        write_report(run.paths)  # it may be expected too; it is written anew when all is known
+    check_expected(run.paths.root, run.job.manifest.outputs.expect)
+    expected = container.regression_test_folder
+    check_regression(
+        run.job.cwd / expected if expected is not None else None,
+        run.paths.root,
+        csv_tolerance=container.regression_test_csv_tolerance,
+    )
+
+
+def finalise(run: Run) -> None:
+    """Writes report.html, however the run ended, and for a complete one outputs.json, the last of all files."""
+    if not run.ranks.is_first:
+        return
+    with run.record_errors():
+        write_report(run.paths)
+        if run.exit_code == ExitCode.DONE:
+            write_outputs(run.paths.root, ahead=run.hashed_ahead)
+            return
+    run.write()
+
+
+def _azureml(run: Run) -> list[Logger]:
+    """The logger of the job in AzureML that this run is, where it is one."""
+    values = {name: argument["value"] for name, argument in run.record.arguments.items()}
+    found = azureml_logger(os.environ, values, attempt=run.record.attempt.number) if run.ranks.is_first else None
+    return [found] if found is not None else []
+
+
+def _describe_checkpoints(run: Run, progress: Progress) -> dict[str, dict[str, object]]:
+    found: dict[str, dict[str, object]] = {}
+    for name, path in (("best", run.paths.best_checkpoint), ("last", run.paths.last_checkpoint)):
+        if path.exists():
+            content = read_checkpoint(path)
+            found[name] = {
+                "path": str(path.relative_to(run.paths.root)),
+                "epoch": content["callbacks"][Recovery.__qualname__]["epochs"] - 1,
+                "weights_sha256": weights_sha256(content["state_dict"]),
+            }
+    if "best" in found:
+        found["best"] |= {
+            "monitor": progress.monitor or None,
+            "value": progress.best_value,
+            "reason": _describe_best(progress),
+        }
+    return found
+
+
+def _describe_best(progress: Progress) -> str:
+    if progress.monitor == LAST:
+        return "the last epoch: checkpoint_monitor is 'last'"
+    if progress.best_value is None:
+        logged = sorted(name for names in progress.metrics.values() for name in names)
+        if progress.monitor in logged:
+            return f"the last epoch: '{progress.monitor}' was never a number"
+        if progress.monitor:
+            return f"the last epoch: '{progress.monitor}' was never logged; logged: {', '.join(logged) or 'nothing'}"
+        return f"the last epoch: none of {', '.join(MONITORS)} was logged"
+    return f"the lowest {progress.monitor}"

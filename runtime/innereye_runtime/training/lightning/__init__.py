@@ -1,0 +1,1 @@
+"""The Lightning trainer of a run: its callbacks, loggers and metrics."""

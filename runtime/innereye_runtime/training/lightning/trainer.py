@@ -1,0 +1,189 @@
+"""The Lightning trainer of a run, from the container's parameters, its own trainer arguments and the manifest's."""
+
+from __future__ import annotations
+
+import logging
+import warnings
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import pytorch_lightning as pl
+from lightning_fabric.utilities.exceptions import MisconfigurationException
+from pytorch_lightning.callbacks import Callback, Checkpoint, ModelCheckpoint
+from pytorch_lightning.loggers import TensorBoardLogger
+from pytorch_lightning.loggers.logger import Logger
+
+from innereye_runtime.compat.lightning1_hooks import adapt_callback
+from innereye_runtime.compat.trainer_args import container_arguments, known_arguments
+from innereye_runtime.errors import PreflightError, UsageError
+from innereye_runtime.manifest.model import Gpus
+from innereye_runtime.run.paths import RunPaths
+from innereye_runtime.training.lifecycle.contract import callbacks_of, trainer_arguments_of
+from innereye_runtime.training.lightning.metrics import MetricsTable
+
+if TYPE_CHECKING:
+    from innereye_runtime.api.container import LightningContainer
+
+SMOKE_BATCHES = 2
+
+
+def devices(gpus: Gpus, nodes: int) -> dict[str, Any]:
+    """The trainer arguments for the GPUs that the manifest asks for.
+
+    Raises:
+        PreflightError: they are not there. Training never falls back to the CPU in silence.
+    """
+    import torch
+
+    if gpus == "none" or gpus == 0:
+        return {"accelerator": "cpu", "devices": 1, "num_nodes": nodes, "strategy": "ddp" if nodes > 1 else "auto"}
+    present = torch.cuda.device_count()
+    wanted = list(gpus) if isinstance(gpus, tuple) else present if gpus == "all" else int(gpus)
+    missing = max(wanted, default=-1) + 1 if isinstance(wanted, list) else max(wanted, 1)
+    if missing > present:
+        found = "none" if present == 0 else f"only {present}"
+        raise PreflightError(
+            f"compute.gpus asks for {wanted if isinstance(wanted, list) else gpus}, and PyTorch sees {found} here",
+            hint="check that nvidia-smi sees them and that torch is a CUDA build, or set 'gpus: none' to use the CPU",
+        )
+    count = len(wanted) if isinstance(wanted, list) else wanted
+    several = count * nodes > 1
+    return {"accelerator": "gpu", "devices": wanted, "num_nodes": nodes, "strategy": "ddp" if several else "auto"}
+
+
+def make_loggers(paths: RunPaths, *, resumed_step: int | None) -> list[Logger]:
+    """TensorBoard and metrics.csv. `resumed_step`: the step that a restarted run goes on from.
+
+    TensorBoard is the first, so that a model finds its writer at `self.logger.experiment`.
+    """
+    table = MetricsTable(paths.metrics_csv)
+    if paths.metrics_csv.exists():
+        resumed_step = resumed_step or 0  # an earlier attempt that reached no checkpoint leaves its rows all the same
+        table.restart(resumed_step)
+    tensorboard = TensorBoardLogger(str(paths.logs), name="tensorboard", version="", purge_step=resumed_step)
+    return [tensorboard, table]
+
+
+def make_trainer(
+    container: LightningContainer,
+    *,
+    paths: RunPaths,
+    gpus: Gpus,
+    nodes: int,
+    smoke: bool,
+    manifest_arguments: Mapping[str, Any],
+    epochs_given: bool,
+    callbacks: Sequence[Callback],
+    loggers: Sequence[Logger],
+) -> pl.Trainer:
+    """The trainer. What the manifest says wins over the container's `get_trainer_arguments`, and both over its
+    parameters. `epochs_given`: num_epochs comes from the manifest or the command line, and wins over both.
+
+    Raises:
+        UsageError: an argument is none of `pytorch_lightning.Trainer`'s, or has a value that it does not take.
+        PreflightError: the GPUs that the manifest or the container asks for are not there.
+    """
+    arguments: dict[str, Any] = {
+        "max_epochs": container.num_epochs,
+        "num_sanity_val_steps": container.pl_num_sanity_val_steps,
+        "deterministic": container.pl_deterministic,
+        "detect_anomaly": container.detect_anomaly,
+        "precision": "16-mixed" if container.use_mixed_precision else "32-true",
+        "limit_train_batches": container.pl_limit_train_batches,
+        "limit_val_batches": container.pl_limit_val_batches,
+        "limit_test_batches": container.pl_limit_test_batches,
+        "fast_dev_run": container.pl_fast_dev_run or False,
+        "accumulate_grad_batches": container.pl_accumulate_grad_batches,
+        "log_every_n_steps": container.pl_log_every_n_steps,
+        "check_val_every_n_epoch": container.pl_check_val_every_n_epoch,
+        "sync_batchnorm": container.pl_sync_batchnorm and gpus != "none",  # PyTorch has it for GPUs alone
+        "profiler": container.pl_profiler,
+        "enable_progress_bar": False,
+        "enable_model_summary": False,
+        **devices(gpus, nodes),
+    }
+    if arguments["strategy"] == "ddp" and container.pl_find_unused_parameters:
+        arguments["strategy"] = "ddp_find_unused_parameters_true"
+    if gpus != "none" and container.max_num_gpus > 0 and isinstance(arguments["devices"], int):
+        arguments["devices"] = min(arguments["devices"], container.max_num_gpus)
+    where = f"{type(container).__name__}.get_trainer_arguments()"
+    own = container_arguments(trainer_arguments_of(container), where)
+    given = known_arguments(manifest_arguments, "the manifest's trainer.arguments")
+    given_callbacks = [*callbacks_of(container), *own.pop("callbacks")]
+    callbacks = [*callbacks, *(adapt_callback(each) for each in given_callbacks)]
+    _redirect_checkpoint_callbacks(callbacks, paths)
+    if epochs_given:
+        own.pop("max_epochs", None)
+    arguments |= own | given
+    if smoke:
+        limits = dict.fromkeys(("limit_train_batches", "limit_val_batches", "limit_test_batches"), SMOKE_BATCHES)
+        arguments |= {"max_epochs": 1, "fast_dev_run": False, "log_every_n_steps": 1, **limits}
+    extra_loggers = arguments.pop("logger", None)
+    if isinstance(extra_loggers, Logger):
+        extra_loggers = [extra_loggers]
+    trainer = _build_trainer(
+        where,
+        default_root_dir=str(paths.root),
+        callbacks=callbacks,
+        logger=[*loggers, *(extra_loggers if isinstance(extra_loggers, list) else [])],
+        # Recovery keeps the checkpoints; Lightning's own callback only runs where the user brings one.
+        enable_checkpointing=any(isinstance(callback, Checkpoint) for callback in callbacks),
+        **arguments,
+    )
+    if trainer.precision == "64-true":
+        container.model.double()  # Lightning does it after it has read a checkpoint, which would lose half of its bits
+    return trainer
+
+
+def _build_trainer(where: str, **arguments: Any) -> pl.Trainer:
+    """`where`: the method that gave some of the arguments."""
+    import torch
+
+    if arguments["accelerator"] in ("gpu", "cuda") and not torch.cuda.is_available():
+        raise PreflightError(
+            f"{where} asks for the accelerator '{arguments['accelerator']}', and PyTorch sees no GPU here",
+            hint="leave the accelerator to compute.gpus, or check that nvidia-smi sees a GPU and torch is a CUDA build",
+        )
+    try:
+        trainer = pl.Trainer(**arguments)
+        if trainer.accumulate_grad_batches < 1:
+            raise ValueError("accumulate_grad_batches has to be at least 1")
+    except (MisconfigurationException, TypeError, ValueError) as error:
+        hint = f"look at trainer.arguments in the manifest, and at {where}"
+        raise UsageError(f"pytorch_lightning.Trainer does not take its arguments: {error}", hint=hint) from error
+    return trainer
+
+
+def _redirect_checkpoint_callbacks(callbacks: Sequence[Callback], paths: RunPaths) -> None:
+    """Lets the user's own ModelCheckpoint write beside best.ckpt and last.ckpt, which a restart relies on."""
+    for callback in callbacks:
+        if isinstance(callback, ModelCheckpoint):
+            folder = paths.root / (callback.dirpath or paths.checkpoints)
+            callback.dirpath = str(folder)
+            if folder.resolve() == paths.checkpoints.resolve():
+                callback.CHECKPOINT_NAME_LAST = f"{type(callback).__name__}-last"
+                if callback.filename in (paths.best_checkpoint.stem, paths.last_checkpoint.stem):
+                    callback.filename = f"{type(callback).__name__}-{callback.filename}"
+
+
+def gpu_hardware() -> list[dict[str, Any]]:
+    """Name and memory of each GPU that PyTorch sees; costs nothing where no CUDA build is installed."""
+    import torch
+
+    if not torch.cuda.is_available():
+        return []
+    found = (torch.cuda.get_device_properties(index) for index in range(torch.cuda.device_count()))
+    return [{"name": properties.name, "memory_bytes": properties.total_memory} for properties in found]
+
+
+def quieten_lightning() -> None:
+    """Keeps Lightning's remarks on hardware, products and small loaders out of the log; its warnings of faults stay."""
+    for name in ("pytorch_lightning.utilities.rank_zero", "lightning_fabric.utilities.rank_zero"):
+        logging.getLogger(name).setLevel(logging.WARNING)
+    for remark in (
+        "does not have many workers",
+        "smaller than the logging interval",
+        r"isinstance\(treespec, LeafSpec\)",
+        "Found .* module\\(s\\) in eval mode",
+    ):
+        warnings.filterwarnings("ignore", f".*{remark}")

@@ -1,0 +1,42 @@
+"""Errors that old code meets on today's libraries come with what to do about them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from importlib import import_module
+from typing import Any
+
+import pytest
+
+from innereye_runtime.training.lifecycle.outcome import outcome_of
+
+
+def old_name() -> Any:
+    exec("from pytorch_lightning.plugins import DDPPlugin", {})
+
+
+def old_accuracy() -> Any:
+    import torchmetrics
+
+    return torchmetrics.Accuracy()  # type: ignore[call-arg]
+
+
+@pytest.mark.parametrize(
+    ("attempt", "words"),
+    [
+        (lambda: import_module("health_ml.lightning_container"), "from innereye_runtime import LightningContainer"),
+        (lambda: import_module("InnerEye.ML.config"), "InnerEye.ML.lightning_container"),
+        (lambda: import_module("pytorch_lightning.utilities.cloud_io"), "migration_guide"),
+        (old_name, "migration_guide"),
+        (old_accuracy, "task='binary'"),
+    ],
+)
+def test_the_error_of_an_old_idiom_has_its_remedy(attempt: Callable[[], Any], words: str) -> None:
+    with pytest.raises(Exception) as error:
+        attempt()
+    assert words in outcome_of(error.value).hint
+
+
+def test_any_other_error_of_the_users_has_none() -> None:
+    for error in (ModuleNotFoundError("No module named 'mine'"), TypeError("no"), RuntimeError("no")):
+        assert outcome_of(error).hint == ""

@@ -1,0 +1,1 @@
+from tests.api.conftest import fresh_imports, write  # noqa: F401

@@ -1,0 +1,212 @@
+"""What a user's container may carry from epoch to epoch: a restart of the run gives the same, whatever it is."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy
+import pytest
+import torch
+import torchmetrics
+from pytorch_lightning.callbacks import (
+    BaseFinetuning,
+    Callback,
+    EarlyStopping,
+    ModelCheckpoint,
+    StochasticWeightAveraging,
+)
+from tests.training.harness import KillAt, Killed, train
+from tests.training.models import Model, Noisy, NoisyData
+from torch.utils.data import DataLoader, Sampler
+
+from innereye_runtime import LightningContainer
+from innereye_runtime.run.paths import RunPaths
+from innereye_runtime.training.checkpoints.weights import read_checkpoint, weights_sha256
+
+pytestmark = pytest.mark.filterwarnings("ignore")  # Lightning's remarks on workers and logging intervals
+
+
+class Jittered(Noisy):
+    """Items with noise from a generator of the user's own."""
+
+    def __init__(self, draw: Callable[[], Any]) -> None:
+        super().__init__(20)
+        self.draw = draw
+
+    def __getitem__(self, index: int) -> tuple[torch.Tensor, torch.Tensor]:
+        x, y = super().__getitem__(index)
+        return x + float(self.draw()), y
+
+
+class NumpyGenerator(NoisyData):
+    def setup(self, stage: str) -> None:
+        self.random = numpy.random.default_rng(5)
+
+    def train_dataloader(self) -> Any:
+        return DataLoader(Jittered(lambda: self.random.normal()), batch_size=4, shuffle=True)
+
+
+class TorchGenerator(NoisyData):
+    def setup(self, stage: str) -> None:
+        self.random = torch.Generator().manual_seed(5)
+
+    def train_dataloader(self) -> Any:
+        return DataLoader(Jittered(lambda: torch.rand((), generator=self.random)), batch_size=4, shuffle=True)
+
+
+class OwnOrder(Sampler[int]):
+    def __init__(self) -> None:
+        self.random = numpy.random.RandomState(3)
+
+    def __iter__(self) -> Iterator[int]:
+        return iter(self.random.permutation(20).tolist())
+
+    def __len__(self) -> int:
+        return 20
+
+
+class OwnSampler(NoisyData):
+    def train_dataloader(self) -> Any:
+        return DataLoader(Noisy(20), batch_size=4, sampler=OwnOrder())
+
+
+class PersistentWorkers(NoisyData):
+    def train_dataloader(self) -> Any:
+        workers = {"num_workers": 2, "persistent_workers": True, "multiprocessing_context": "fork"}
+        return DataLoader(Noisy(20), batch_size=4, shuffle=True, **workers)  # type: ignore[arg-type]
+
+
+class MetricOverEpochs(Model):
+    def __init__(self) -> None:
+        super().__init__()
+        self.mean = torchmetrics.MeanMetric()
+
+    def training_step(self, batch: Any, batch_idx: int) -> torch.Tensor:
+        loss = super().training_step(batch, batch_idx)
+        self.mean.update(loss.detach())
+        self.log("train/step", loss, on_step=True, on_epoch=False)
+        return loss
+
+    def on_train_epoch_end(self) -> None:
+        self.log("train/mean", self.mean.compute())
+
+
+class Manual(Model):
+    """Two optimizers, each with a schedule."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.automatic_optimization = False
+        self.second = torch.nn.Linear(4, 1)
+
+    def training_step(self, batch: Any, batch_idx: int) -> None:  # type: ignore[override]
+        losses = (self.loss(batch), torch.nn.functional.mse_loss(self.second(batch[0]), batch[1]))
+        for optimizer, loss in zip(self.optimizers(), losses, strict=True):  # type: ignore[arg-type]
+            optimizer.zero_grad()
+            self.manual_backward(loss)
+            optimizer.step()
+        for schedule in self.lr_schedulers():  # type: ignore[union-attr]
+            schedule.step()  # type: ignore[call-arg]
+
+    def configure_optimizers(self) -> Any:
+        first = torch.optim.Adam(self.layers.parameters(), lr=1e-2)
+        second = torch.optim.SGD(self.second.parameters(), lr=1e-2, momentum=0.9)
+        return [first, second], [torch.optim.lr_scheduler.StepLR(each, 7, 0.5) for each in (first, second)]
+
+    def on_train_epoch_start(self) -> None:
+        """The parent's is for one optimizer."""
+
+
+class Unfreezing(Model):
+    """Its first layers are trained from the second epoch on."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        BaseFinetuning.freeze(self.layers[:2])
+
+    def on_train_epoch_start(self) -> None:
+        if self.current_epoch == 1:
+            BaseFinetuning.make_trainable(self.layers[:2])
+
+
+class Container(LightningContainer):
+    def __init__(
+        self,
+        *,
+        data: Callable[[], Any] = NoisyData,
+        model: Callable[[], Model] = Model,
+        arguments: dict[str, Any] | None = None,
+        callbacks: Callable[[], list[Callback]] = list,
+        **parameters: Any,
+    ) -> None:
+        super().__init__(num_epochs=3, pl_log_every_n_steps=1, **parameters)
+        self.data, self.network, self.arguments, self.own_callbacks = data, model, arguments, callbacks
+
+    def create_model(self) -> Any:
+        return self.network()
+
+    def get_data_module(self) -> Any:
+        return self.data()
+
+    def get_trainer_arguments(self) -> dict[str, Any]:
+        return dict(self.arguments or {})
+
+    def get_callbacks(self) -> list[Callback]:
+        return self.own_callbacks()
+
+
+def early_stopping() -> list[Callback]:
+    return [EarlyStopping("val/loss", patience=2, min_delta=10.0)]
+
+
+def own_checkpoints() -> list[Callback]:
+    return [ModelCheckpoint(dirpath="checkpoints", filename="best", monitor="val/loss", save_last=True)]
+
+
+def averaging() -> list[Callback]:
+    return [StochasticWeightAveraging(swa_lrs=1e-2, swa_epoch_start=1, annealing_epochs=2)]
+
+
+CASES: dict[str, dict[str, Any]] = {
+    "a numpy generator": {"data": NumpyGenerator},
+    "a torch generator": {"data": TorchGenerator},
+    "a sampler of one's own": {"data": OwnSampler},
+    "persistent workers": {"data": PersistentWorkers},
+    "a metric over all epochs, values by step": {"model": MetricOverEpochs},
+    "two optimizers, by hand": {"model": Manual},
+    "layers that are frozen at first": {"model": Unfreezing},
+    "max_steps": {"arguments": {"max_steps": 13, "max_epochs": -1}},
+    "double precision": {"arguments": {"precision": "64-true"}},
+    "bfloat16": {"arguments": {"precision": "bf16-mixed"}},
+    "accumulated gradients": {"arguments": {"accumulate_grad_batches": 3}},
+    "validation within an epoch": {"arguments": {"val_check_interval": 0.4}},
+    "validation every other epoch": {"pl_check_val_every_n_epoch": 2},
+    "early stopping": {"callbacks": early_stopping},
+    "checkpoints of one's own": {"callbacks": own_checkpoints},
+    "averaged weights": {"callbacks": averaging},
+}
+
+
+def result(folder: Path) -> list[str]:
+    paths = RunPaths(folder)
+    last, best = read_checkpoint(paths.last_checkpoint), read_checkpoint(paths.best_checkpoint)
+    metrics = json.dumps(last["callbacks"]["Recovery"]["metrics"])
+    hashes = [weights_sha256(each["state_dict"]) for each in (last, best)]
+    return [*hashes, str(last["global_step"]), metrics, paths.metrics_csv.read_text()]
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_a_restart_carries_on(tmp_path: Path, case: str) -> None:
+    train(Container(**CASES[case]), tmp_path / "whole")
+    for epoch, batch in ((0, 3), (2, 1)):
+        folder = tmp_path / f"killed in {epoch}"
+        broken = Container(**CASES[case])
+        # Made when they are asked for: a relative dirpath counts from the working directory of that moment.
+        broken.own_callbacks = lambda at=(epoch, batch), own=broken.own_callbacks: [*own(), KillAt(*at)]
+        with pytest.raises(Killed):
+            train(broken, folder)
+        train(Container(**CASES[case]), folder)
+        assert result(folder) == result(tmp_path / "whole"), f"killed in epoch {epoch} at batch {batch}"
