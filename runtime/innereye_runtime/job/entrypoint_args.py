@@ -47,10 +47,10 @@ class EntrypointArgs:
 
 EPILOG = """\
 examples:
-  innereye-runtime manifests/hello.yaml                   train, test and report; the run folder is
-  outputs/<start>_<class> innereye-runtime manifests/hello.yaml --num_layers=7    any public parameter of the container
-  class innereye-runtime --smoke manifests/hello.yaml           the whole path on two batches
-  innereye-runtime --run-folder=outputs/RUN MANIFEST      go on in that folder, from its newest checkpoint
+  innereye-runtime manifests/hello.yaml                   train, test and report, in outputs/<start>_<class>
+  innereye-runtime manifests/hello.yaml --num_layers=7    set any public parameter of the container class
+  innereye-runtime --smoke manifests/hello.yaml           run the whole path on two batches
+  innereye-runtime --run-folder=outputs/RUN MANIFEST      resume in that folder, from its newest checkpoint
 
 This is the running side: what the process target, the Docker image and AzureML start. On your machine use innereye-run.
 """

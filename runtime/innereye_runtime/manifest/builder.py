@@ -84,9 +84,9 @@ def _compute(value: Mapping[str, Any]) -> Compute:
     docker = {name: item for name, item in _written(value.get("docker", {})).items() if (name, item) != ("cpus", 0)}
     if "memory" in docker:
         docker["memory"] = Memory.parse(docker["memory"])
-    gpus = value.get("gpus", "none")
+    gpus, target = value.get("gpus", "none"), value.get("target", "process")
     return Compute(
-        target=value.get("target", "process"),
+        target=target,
         gpus=tuple(gpus) if isinstance(gpus, list) else gpus,
         nodes=value.get("nodes", 1),
         shm_size=Memory.parse(value["shm_size"]) if "shm_size" in value else None,
@@ -94,4 +94,5 @@ def _compute(value: Mapping[str, Any]) -> Compute:
         retries=Retries(**value.get("retries", {})),
         docker=DockerSettings(**docker),
         azureml=AzureMLSettings(**azureml),
+        external=dict(value.get(target, {})) if target not in ("process", "docker", "azureml") else {},
     )

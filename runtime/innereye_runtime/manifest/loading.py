@@ -12,6 +12,7 @@ from innereye_runtime.errors import UsageError
 from innereye_runtime.manifest import rules
 from innereye_runtime.manifest.builder import build, build_container
 from innereye_runtime.manifest.model import Container, Manifest, TargetName
+from innereye_runtime.manifest.plugins import schema_with
 from innereye_runtime.manifest.schema import departures, manifest_schema
 from innereye_runtime.manifest.yaml import decode
 from innereye_runtime.manifest.yaml.document import Document
@@ -72,7 +73,9 @@ def parse(text: bytes, *, path: Path | None, source: str, target: TargetName | N
         document = replace(document, private=document.span(("secrets",)))
         found = [document.redacted(diagnostic) for diagnostic in found]
     value = _for_target(document.value, target)
-    if wrong := departures(value):
+    compute = value.get("compute")
+    schema = schema_with(manifest_schema(), compute.get("target") if isinstance(compute, dict) else None)
+    if wrong := departures(value, schema):
         from innereye_runtime.manifest import messages  # needed only for a mistake
 
         found += messages.diagnostics(document, wrong)

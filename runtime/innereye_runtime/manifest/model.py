@@ -9,7 +9,8 @@ from typing import Any, Literal
 
 from innereye_runtime.manifest.units import Duration, Memory
 
-TargetName = Literal["process", "docker", "azureml"]
+TargetName = str
+"""process, docker, azureml, or one that another distribution brings."""
 Gpus = Literal["none", "all"] | int | tuple[int, ...]
 
 
@@ -81,6 +82,8 @@ class Compute:
     retries: Retries = Retries()
     docker: DockerSettings = DockerSettings()
     azureml: AzureMLSettings = AzureMLSettings()
+    external: Mapping[str, Any] = field(default_factory=dict)
+    """The settings of a target that another distribution brings, as `compute.<target>` has them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

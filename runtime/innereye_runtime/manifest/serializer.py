@@ -30,6 +30,8 @@ def to_data(manifest: Manifest) -> dict[str, Any]:
     for name in ("trainer", "compute", "outputs", "environment", "secrets"):
         if part := _data(getattr(manifest, name)):
             data[name] = part
+    if external := data.get("compute", {}).pop("external", None):
+        data["compute"][manifest.compute.target] = external
     return data
 
 

@@ -1,21 +1,33 @@
-"""The seam between the command line and a compute target: `Target.plan` is pure, `Target.submit` has the effects."""
+"""The seam between the command line and a compute target: one `Target` for each, one `RunHandle` for each run of it.
+
+`plan` is pure, `submit` has the effects. A target of another distribution registers itself by the entry point group
+`innereye_runtime.targets`, under the name that a manifest writes as `compute.target`.
+"""
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import Any, Protocol, TypeVar, runtime_checkable
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar, runtime_checkable
 
 from innereye_runtime.job.resolve import Job
-from innereye_runtime.manifest.model import TargetName
+from innereye_runtime.manifest.model import Manifest
+
+if TYPE_CHECKING:
+    from innereye_runtime.targets.preflight.result import CheckResult
 
 P = TypeVar("P", bound="Plan")
+
+Write = Callable[[int, bytes], None]
+"""Takes output of a run: 1 for standard output, 2 for standard error, and the bytes."""
 
 
 class Plan(Protocol):
     """Everything that a target is going to ask for, as a frozen value that compares equal to another such request."""
 
     def describe(self) -> dict[str, Any]:
-        """The request as plain data, for `innereye-run plan`. No secret's value is in it."""
+        """The request as plain data, for `innereye-run plan`. It contains no secret's value."""
 
 
 @runtime_checkable
@@ -27,11 +39,11 @@ class WrittenPlan(Protocol):
 
 
 class Handle(Protocol):
-    """A job that was started."""
+    """A job that this process submitted."""
 
     @property
     def run(self) -> str:
-        """The absolute path of the run folder, or the address of a job elsewhere."""
+        """The absolute path of the run folder, or the reference of a job elsewhere."""
 
     def wait(self) -> int:
         """The exit code of the job, when it has ended. Blocks, and lets the job print.
@@ -40,11 +52,97 @@ class Handle(Protocol):
         """
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunStatus:
+    """A run as `innereye-run ps` lists it."""
+
+    run: str
+    """Its name."""
+    target: str
+    state: str
+    """In the target's own words."""
+    reference: str
+    """What `status`, `logs`, `stop` and `download` take."""
+    since: str = ""
+    place: str = ""
+    """Where it runs: an image, a process, a job."""
+    note: str = ""
+    details: Mapping[str, Any] = field(default_factory=dict)
+    """What the target knows beyond that, as plain data."""
+
+    def describe(self) -> dict[str, Any]:
+        common = {"run": self.run, "target": self.target, "state": self.state, "reference": self.reference}
+        return {**common, **self.details}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StopResult:
+    """What became of a run that was asked to end, or of something that `clean` removed."""
+
+    run: str
+    summary: str
+    details: Mapping[str, Any] = field(default_factory=dict)
+
+    def describe(self) -> dict[str, Any]:
+        return {"run": self.run, **self.details}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DownloadResult:
+    folder: Path
+    files: int
+    exit_code: int | None
+    """None: the job is not over yet."""
+
+
+class RunHandle(Protocol):
+    """A run that was submitted some time, by this process or another one."""
+
+    has_two_streams: bool
+    """Whether `logs` keeps standard output apart from standard error."""
+
+    def status(self) -> Mapping[str, Any]:
+        """Its state as plain data, in the order to be shown.
+
+        Raises:
+            PreflightError: there is no such job, or its service does not answer.
+        """
+
+    def logs(self, write: Write, *, follow: bool) -> None:
+        """Passes what the run printed to `write`: so far, or with `follow` until its end.
+
+        Raises:
+            PreflightError: there is no such job, or its service does not answer.
+        """
+
+    def stop(self) -> Sequence[StopResult]:
+        """Asks the run to save a checkpoint and end, and waits for it; a run that is over stays as it is."""
+
+    def wait(self) -> int:
+        """The exit code of the run, when it is over. Blocks; a signal ends the waiting and not the run."""
+
+    def download(self, outputs: Path) -> DownloadResult:
+        """The run folder, in the folder `outputs` on this machine, verified.
+
+        Raises:
+            OutputError: there is nothing to download, or it arrived damaged.
+            UsageError: the run folder is on this machine already.
+        """
+
+
 class Target(Protocol[P]):
-    """A place where jobs run. A target's module has one, under the name `TARGET`."""
+    """A place where jobs run. A built-in target's module has one under the name `TARGET`."""
+
+    is_local: bool
+    """Its runs are on this machine, so that `ps` and `clean` ask it without being told to."""
 
     def plan(self, job: Job) -> P:
         """The whole request for `job`. No network, no engine, no file written."""
+
+    def preflight(self, manifest: Manifest | None, outputs: Path) -> Iterable[tuple[str, CheckResult]]:
+        """The result of each check of what a job needs here, by name; of a small job on the CPU where `manifest` is
+        None.
+        """
 
     def submit(self, plan: P, *, stdout: int) -> Handle:
         """Checks what can be checked, then starts the job. `stdout` is the descriptor that its standard output goes to.
@@ -55,15 +153,20 @@ class Target(Protocol[P]):
             DataError: a dataset is missing.
         """
 
+    def attach(self, reference: str) -> RunHandle | None:
+        """The run that `reference` names: a run folder, a run's name, or an id or URI of this target's own. None where
+        it is not one of this target's.
+        """
 
-_MODULES: dict[TargetName, str] = {
-    "process": "innereye_runtime.targets.process",
-    "docker": "innereye_runtime.targets.docker",
-    "azureml": "innereye_runtime.targets.azureml",
-}
+    def list(self) -> Sequence[RunStatus]:
+        """Its runs, the newest first.
 
+        Raises:
+            PreflightError: its engine or service does not answer.
+        """
 
-def get_target(name: TargetName) -> Target[Any]:
-    """The target of that name; its module is imported here and not before."""
-    target: Target[Any] = import_module(_MODULES[name]).TARGET
-    return target
+    def clean(self) -> Sequence[StopResult]:
+        """Stops and removes what launchers that were killed left behind."""
+
+    def settings(self, job: Job) -> Iterable[tuple[str, str | None, str]]:
+        """Settings that the manifest leaves to the environment, for `explain`: key, value and origin of each."""

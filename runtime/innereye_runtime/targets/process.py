@@ -6,7 +6,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from importlib.util import find_spec
@@ -20,9 +20,13 @@ from innereye_runtime.job.resolve import Job
 from innereye_runtime.manifest.model import Manifest
 from innereye_runtime.run.paths import RunPaths, create_run_folder
 from innereye_runtime.run.record import count_attempts, record_exit, recorded_exit_code
+from innereye_runtime.targets.base import RunStatus, StopResult
+from innereye_runtime.targets.preflight.result import CheckResult
+from innereye_runtime.targets.process_id import current_process
+from innereye_runtime.targets.process_runs import ENTRYPOINT, LAUNCHER, ProcessRun, run_processes, stop
 from innereye_runtime.targets.supervision import RetryBudget, secret_values, supervise, timeout_reason
 
-_ENTRYPOINT = ("-P", "-m", "innereye_runtime.entrypoint")
+_ENTRYPOINT = ("-P", "-m", ENTRYPOINT)
 """-P: without it the working directory is searched first, and a random.py of the user's would be PyTorch's `random`."""
 
 
@@ -92,7 +96,7 @@ class ProcessHandle:
         self._attempts = count_attempts(self._paths)
         return subprocess.Popen(
             [self._plan.executable, *_ENTRYPOINT, *request.argv()],
-            env={**os.environ, **self._plan.environment},
+            env={**os.environ, **self._plan.environment, LAUNCHER: current_process()},
             stdin=subprocess.DEVNULL,
             stdout=self._stdout,
             # A group of its own: Ctrl-C reaches this process alone, which passes it on once.
@@ -123,6 +127,29 @@ class ProcessHandle:
 
 
 class ProcessTarget:
+    is_local = True
+
+    def preflight(self, manifest: Manifest | None, outputs: Path) -> Iterable[tuple[str, CheckResult]]:
+        from innereye_runtime.targets.preflight import checks_of
+
+        return checks_of("process", manifest, outputs)
+
+    def attach(self, reference: str) -> ProcessRun | None:
+        paths = RunPaths(Path(reference).absolute())
+        if paths.run_json.is_file():
+            return ProcessRun(paths)
+        named = (one.folder for one in run_processes() if reference in (one.folder.name, str(one.pid)))
+        return next((ProcessRun(RunPaths(folder)) for folder in named), None)
+
+    def list(self) -> Sequence[RunStatus]:
+        return [one.status() for one in run_processes()]
+
+    def clean(self) -> Sequence[StopResult]:
+        return [stop(one) for one in run_processes() if one.orphan]
+
+    def settings(self, job: Job) -> Iterable[tuple[str, str | None, str]]:
+        return ()
+
     def plan(self, job: Job) -> ProcessPlan:
         manifest = job.manifest
         return ProcessPlan(

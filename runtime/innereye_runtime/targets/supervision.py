@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import select
 import signal
 import threading
 from collections.abc import Callable, Iterator, Mapping
@@ -27,6 +28,14 @@ class StopRequest:
     @property
     def made(self) -> bool:
         return self.signum is not None
+
+
+class DetachedError(Exception):
+    """A signal ended the following of a job that runs elsewhere; the job keeps running. `signum` says which."""
+
+    def __init__(self, signum: int) -> None:
+        super().__init__(signal.Signals(signum).name)
+        self.signum = signum
 
 
 @contextmanager
@@ -120,3 +129,20 @@ def secret_values(names: tuple[str, ...], environment: Mapping[str, str]) -> dic
             hint=f"export {missing[0]}=... before you start the run; values stand in no manifest",
         )
     return {name: environment[name] for name in names}
+
+
+def write_all(descriptor: int, data: bytes) -> None:
+    """Writes all of `data`, however slowly it is taken.
+
+    Raises:
+        BrokenPipeError: nobody reads there any more (`| head`).
+        OSError: it can't be written, as on a full disk.
+    """
+    view = memoryview(data)
+    while view:
+        try:
+            view = view[os.write(descriptor, view) :]
+        except BlockingIOError:  # another process that has it too does not want to wait for it; this one has to
+            room = select.poll()
+            room.register(descriptor, select.POLLOUT)
+            room.poll()

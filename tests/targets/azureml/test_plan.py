@@ -229,7 +229,7 @@ print(sorted({name.split(".")[0] for name in sys.modules} & {"azure", "msal", "t
 def test_other_targets_ask_nothing_of_azure(project: Project) -> None:
     code = """
 import sys
-from innereye_runtime.targets.base import get_target
+from innereye_runtime.targets.registry import get_target
 get_target("process"), get_target("docker")
 print(sorted(name for name in sys.modules if name.split(".")[0] == "azure" or ".azureml" in name))
 """

@@ -15,9 +15,9 @@ from tests.targets.docker.conftest import UID, Engine
 
 from innereye_runtime.errors import DataError
 from innereye_runtime.job.resolve import resolve_job
-from innereye_runtime.targets.docker import TARGET
 from innereye_runtime.targets.docker.engine import connect, create
 from innereye_runtime.targets.docker.request import Bind
+from innereye_runtime.targets.docker.target import TARGET
 
 GOLDEN = Path(__file__).parent / "golden"
 SMALL = "{retries: {infrastructure: 0}, docker: {memory: 600m}, shm_size: 8m}"

@@ -14,8 +14,8 @@ from innereye_runtime.job.entrypoint_args import EntrypointArgs
 from innereye_runtime.job.launch_context import LAUNCH_FILE
 from innereye_runtime.job.resolve import Job, resolve_job
 from innereye_runtime.manifest.units import Memory
-from innereye_runtime.targets.docker import TARGET
 from innereye_runtime.targets.docker.request import Bind, ContainerRequest, HostUser, container_name, plan_for
+from innereye_runtime.targets.docker.target import TARGET
 
 CALLER = HostUser(uid=1000, gid=1001, groups=(27, 998), memory=Memory.parse("10g"))
 

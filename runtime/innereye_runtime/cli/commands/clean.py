@@ -7,7 +7,8 @@ import json
 from collections.abc import Sequence
 
 from innereye_runtime.cli.ui.parser import Parser
-from innereye_runtime.errors import ExitCode
+from innereye_runtime.cli.ui.terminal import eprint
+from innereye_runtime.errors import ExitCode, PreflightError
 
 
 class Arguments(argparse.Namespace):
@@ -18,8 +19,8 @@ def parser() -> Parser:
     parser = Parser(
         "clean",
         usage="[--json]",
-        about="Stops and removes the containers whose launcher is gone; a running one gets time to save a checkpoint.\n"
-        "Run folders stay. Containers that have a launcher are left alone. Jobs of a stand-in that was killed go too.",
+        about="Stops and removes the processes and containers whose launcher is gone; a running one gets time to save\n"
+        "a checkpoint. Run folders stay. Runs that have a launcher are left alone.",
         examples=["innereye-run clean"],
     )
     parser.add_argument("--json", action="store_true", help="print one JSON list: run, run_folder, exit_code, removed")
@@ -27,23 +28,20 @@ def parser() -> Parser:
 
 
 def run(argv: Sequence[str]) -> int:
-    from innereye_runtime.standin.jobs.leftovers import remove_left_behind
-    from innereye_runtime.targets.docker.engine import connect
-    from innereye_runtime.targets.docker.runs import containers, stop_all
+    from innereye_runtime.targets.base import StopResult
+    from innereye_runtime.targets.registry import local_targets
 
     arguments, _ = parser().read(argv, Arguments())
-    client = connect()
-    ended = stop_all(client, [container for container in containers(client) if container.orphan])
-    of_standins = remove_left_behind()
+    removed: list[StopResult] = []
+    for name, target in local_targets().items():
+        try:
+            removed += target.clean()
+        except PreflightError as error:
+            eprint(f"note: target {name} was not cleaned: {error}")
     if arguments.json:
-        print(json.dumps([one.describe() for one in ended], indent=2))
-    elif ended or of_standins:
-        for one in ended:
-            print(f"{one.run}: {one.summary()}")
-        for thing in of_standins:
-            print(f"{thing.kind} {thing.name} of a stand-in: removed")
-    else:
-        from innereye_runtime.cli.ui.terminal import eprint
-
+        print(json.dumps([one.describe() for one in removed], indent=2))
+    for one in [] if arguments.json else removed:
+        print(f"{one.run}: {one.summary}")
+    if not removed and not arguments.json:
         eprint("nothing was left behind")
     return ExitCode.DONE

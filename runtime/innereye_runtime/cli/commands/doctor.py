@@ -41,19 +41,13 @@ def parser() -> Parser:
 
 
 def run(argv: Sequence[str]) -> int:
-    from innereye_runtime.targets.docker.request import image_for
-    from innereye_runtime.targets.preflight import run_checks
-    from innereye_runtime.targets.preflight.context import CheckContext
+    from innereye_runtime.targets.registry import get_target
 
     arguments, _ = parser().read(argv, Arguments())
     manifest = _manifest(arguments)
-    subject = CheckContext(
-        target=arguments.target or (manifest.compute.target if manifest else "docker"),
-        manifest=manifest,
-        image_reference=image_for(manifest),
-        outputs=(manifest.outputs.folder if manifest else None) or Path.cwd() / "outputs",
-    )
-    found = list(run_checks(subject))
+    target = get_target(arguments.target or (manifest.compute.target if manifest else "docker"))
+    outputs = (manifest.outputs.folder if manifest else None) or Path.cwd() / "outputs"
+    found = list(target.preflight(manifest, outputs))
     if arguments.json:
         print(json.dumps([finding.describe(name) for name, finding in found], indent=2))
     else:

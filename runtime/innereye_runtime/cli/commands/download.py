@@ -36,12 +36,9 @@ def parser() -> Parser:
 
 def run(argv: Sequence[str]) -> int:
     arguments, _ = parser().read(argv, Arguments())
-    from innereye_runtime.targets.azureml.job_uri import JobUri
-    from innereye_runtime.targets.azureml.runs import download, session_of
+    from innereye_runtime.targets.registry import attach
 
-    address = JobUri.parse(arguments.job)
-    outputs = (arguments.to or Path("outputs")).absolute()
-    home = download(session_of(address), address, outputs)
+    home = attach(arguments.job).download((arguments.to or Path("outputs")).absolute())
     if arguments.json:
         print(json.dumps({"run": str(home.folder), "files": home.files, "exit_code": home.exit_code}))
         return ExitCode.DONE

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, is_dataclass
@@ -53,7 +52,7 @@ def run(argv: Sequence[str]) -> int:
     show_diagnostics(job.warnings)
     document = load(arguments.manifest).document
     assert document is not None, "a manifest that was resolved has been read"
-    manifest = [*of_manifest(job, document, target_given=arguments.target is not None), *of_workspace(job)]
+    manifest = [*of_manifest(job, document, target_given=arguments.target is not None), *of_target(job)]
     container = list(of_container(job, document))
     if arguments.json:
         rows = {"manifest": [asdict(row) for row in manifest], "container": [asdict(row) for row in container]}
@@ -70,7 +69,9 @@ def run(argv: Sequence[str]) -> int:
 def of_manifest(job: Job, document: Document, *, target_given: bool) -> Iterator[Row]:
     """The values of the manifest in the order of its types; the container's arguments are told with the container."""
     for path, value in _leaves(job.manifest, ()):
-        not_asked_for = path[0] == "compute" and path[1] in ("docker", "azureml") and value is None
+        if path[:2] == ("compute", "external"):
+            path = ("compute", job.manifest.compute.target, *path[2:])
+        not_asked_for = path[0] == "compute" and len(path) > 2 and value is None
         if path[0] == "path" or path[:2] == ("container", "args") or not_asked_for:
             continue
         places = [path, ("dataset", *path[2:])] if path[:2] == ("datasets", 0) else [path]
@@ -81,18 +82,12 @@ def of_manifest(job: Job, document: Document, *, target_given: bool) -> Iterator
         yield Row(name=_dotted(path), value=value, origin=origin, line=line)
 
 
-def of_workspace(job: Job) -> Iterator[Row]:
-    """The settings of the workspace that the manifest leaves to the environment or to a config.json."""
-    from innereye_runtime.targets.azureml.settings import KEYS, find_workspace
+def of_target(job: Job) -> Iterator[Row]:
+    """The settings that the manifest leaves to the environment, as the target finds them."""
+    from innereye_runtime.targets.registry import get_target
 
-    if job.manifest.compute.target != "azureml":
-        return
-    found = find_workspace(job.manifest.compute.azureml, os.environ, job.code_root)
-    for key in KEYS:
-        setting = getattr(found, key)
-        if setting is None or setting.origin != "manifest":
-            value, origin = (setting.value, setting.origin) if setting else (None, "set nowhere")
-            yield Row(name=f"compute.azureml.{key}", value=value, origin=origin)
+    for name, value, origin in get_target(job.manifest.compute.target).settings(job):
+        yield Row(name=name, value=value, origin=origin)
 
 
 def of_container(job: Job, document: Document) -> Iterator[Row]:

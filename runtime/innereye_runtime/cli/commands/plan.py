@@ -30,7 +30,8 @@ def run(argv: Sequence[str]) -> int:
     options = parser()
     arguments, overrides = options.read(argv, JobArguments())
     job = resolve_job_options(options, arguments, overrides)
-    from innereye_runtime.targets.base import WrittenPlan, get_target
+    from innereye_runtime.targets.base import WrittenPlan
+    from innereye_runtime.targets.registry import get_target
 
     show_diagnostics(job.warnings)
     plan = get_target(job.manifest.compute.target).plan(job)

@@ -1,90 +1,54 @@
-"""`innereye-run ps`: the containers of runs on the local Docker engine."""
+"""`innereye-run ps`: the runs that are at work, on this machine or on the target that is named."""
 
 from __future__ import annotations
 
 import argparse
 import json
-import os
 from collections.abc import Sequence
-from pathlib import Path
-from typing import TYPE_CHECKING
 
-from innereye_runtime.cli.ui.parser import Parser
-from innereye_runtime.errors import ExitCode
-
-if TYPE_CHECKING:
-    from innereye_runtime.targets.docker.runs import JobContainer
+from innereye_runtime.cli.ui.parser import Parser, add_target, columns
+from innereye_runtime.cli.ui.terminal import eprint
+from innereye_runtime.errors import ExitCode, PreflightError
 
 
 class Arguments(argparse.Namespace):
-    target: str
+    target: str | None
     json: bool
 
 
 def parser() -> Parser:
     parser = Parser(
         "ps",
-        usage="[--target docker|azureml] [--json]",
-        about="Lists the containers of runs on the local Docker engine, the newest first.\n"
+        usage="[--target TARGET] [--json]",
+        about="Lists the runs at work on this machine, the newest first: in processes of their own and in containers.\n"
         "One whose launcher is gone is marked: innereye-run clean stops and removes it.\n"
         "With --target azureml: the newest jobs of runs in the workspace of the environment or of config.json.",
         examples=["innereye-run ps", "innereye-run ps --json | jq -r '.[].run_folder'"],
     )
-    parser.add_argument(
-        "--target", choices=("docker", "azureml"), default="docker", help="where to look; default: docker"
-    )
+    add_target(parser, does="where to look", default="this machine")
     parser.add_argument("--json", action="store_true", help="print one JSON list")
     return parser
 
 
 def run(argv: Sequence[str]) -> int:
+    from innereye_runtime.targets.base import RunStatus
+    from innereye_runtime.targets.registry import get_target, local_targets
+
     arguments, _ = parser().read(argv, Arguments())
-    return _jobs(arguments) if arguments.target == "azureml" else _containers(arguments)
-
-
-def _containers(arguments: Arguments) -> int:
-    from innereye_runtime.targets.docker.engine import connect
-    from innereye_runtime.targets.docker.runs import containers
-
-    found = containers(connect())
+    found: list[RunStatus] = []
+    if arguments.target:
+        found += get_target(arguments.target).list()
+    else:
+        for name, target in local_targets().items():
+            try:
+                found += target.list()
+            except PreflightError as error:  # a machine without an engine has processes all the same
+                eprint(f"note: runs of target {name} are not listed: {error}")
     if arguments.json:
-        print(json.dumps([container.describe() for container in found], indent=2))
+        print(json.dumps([status.describe() for status in found], indent=2))
     elif found:
-        print(columns([("RUN", "STATUS", "IMAGE", "LAUNCHER"), *map(_row, found)]))
+        rows = [(one.run, one.target, one.since or one.state, one.place, one.note) for one in found]
+        print(columns([("RUN", "TARGET", "STATUS", "WHERE", "NOTE"), *rows]))
     else:
-        from innereye_runtime.cli.ui.terminal import eprint
-
-        eprint("no container of a run is here")
+        eprint("no runs at work on this machine" if not arguments.target else f"no runs on target {arguments.target}")
     return ExitCode.DONE
-
-
-def _jobs(arguments: Arguments) -> int:
-    from innereye_runtime.manifest.model import AzureMLSettings
-    from innereye_runtime.targets.azureml.runs import newest_jobs
-    from innereye_runtime.targets.azureml.session import Session
-    from innereye_runtime.targets.azureml.settings import find_workspace
-
-    settings = find_workspace(AzureMLSettings(), os.environ, Path.cwd())
-    jobs = newest_jobs(Session(*settings.complete()))
-    if arguments.json:
-        print(json.dumps([job.describe() for job in jobs], indent=2))
-    else:
-        print(
-            columns(
-                [("RUN", "STATE", "CREATED", "JOB"), *((job.run, job.state, job.created, job.address) for job in jobs)]
-            )
-        )
-    return ExitCode.DONE
-
-
-def columns(rows: Sequence[Sequence[str]]) -> str:
-    """The rows as lines, each column as wide as its widest cell."""
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    return "\n".join(
-        "  ".join(f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows
-    )
-
-
-def _row(container: JobContainer) -> tuple[str, ...]:
-    launcher = "gone: innereye-run clean" if container.orphan else container.launcher
-    return container.run, container.status, container.image, launcher

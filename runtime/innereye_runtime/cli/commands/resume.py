@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 from innereye_runtime.cli.commands.run import JSON_HELP, start
 from innereye_runtime.cli.commands.verify import add_run, run_folder_argument
@@ -60,7 +60,7 @@ def run(argv: Sequence[str]) -> int:
     job = resolve_job(
         paths.manifest,
         cwd=Path.cwd(),
-        target=arguments.target or cast("TargetName", record.target),
+        target=arguments.target or record.target,
         smoke=record.smoke,
         root=Path(root) if root else None,
         run_folder=paths.root,

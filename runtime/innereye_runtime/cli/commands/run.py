@@ -64,7 +64,7 @@ def start(job: Job, *, as_json: bool = False) -> int:
     Raises:
         InnerEyeError: it could not be started.
     """
-    from innereye_runtime.targets.base import get_target
+    from innereye_runtime.targets.registry import get_target
 
     show_diagnostics(job.warnings)
     target = get_target(job.manifest.compute.target)

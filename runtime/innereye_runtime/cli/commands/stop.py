@@ -1,15 +1,14 @@
-"""`innereye-run stop RUN`: asks runs in containers and in AzureML to save a checkpoint and end."""
+"""`innereye-run stop RUN`: asks runs to save a checkpoint and end, wherever they are."""
 
 from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Iterator, Sequence
-from typing import Any
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 
 from innereye_runtime.cli.ui.parser import Parser
 from innereye_runtime.errors import ExitCode
-from innereye_runtime.targets.azureml.job_uri import is_job_uri
 
 
 class Arguments(argparse.Namespace):
@@ -21,8 +20,8 @@ def parser() -> Parser:
     parser = Parser(
         "stop",
         usage="RUN ... [--json]",
-        about="Asks runs in containers to save a checkpoint and end, and kills one that has not within 30 seconds.\n"
-        "RUN may also be the address of a job in Azure Machine Learning. innereye-run resume goes on with it later.",
+        about="Asks runs to save a checkpoint and end, and kills one that has not within 30 seconds. RUN may also be\n"
+        "the URI of a job in Azure Machine Learning. innereye-run resume resumes it later.",
         examples=["innereye-run stop outputs/2026-11-24T101530Z_HelloContainer"],
     )
     parser.add_argument("runs", nargs="+", metavar="RUN", help="a run folder, or a name or id that ps shows")
@@ -31,34 +30,15 @@ def parser() -> Parser:
 
 
 def run(argv: Sequence[str]) -> int:
+    from innereye_runtime.targets.registry import attach
+
     arguments, _ = parser().read(argv, Arguments())
-    jobs = [run for run in arguments.runs if is_job_uri(run)]
-    told = [*_jobs(jobs), *_containers([run for run in arguments.runs if run not in jobs])]
+    handles = [attach(reference) for reference in dict.fromkeys(arguments.runs)]
+    with ThreadPoolExecutor(max_workers=len(handles)) as threads:  # all at once: each may take its 30 seconds
+        stopped = [result for results in threads.map(lambda handle: handle.stop(), handles) for result in results]
     if arguments.json:
-        print(json.dumps([described for described, _ in told], indent=2))
+        print(json.dumps([one.describe() for one in stopped], indent=2))
     else:
-        for _, line in told:
-            print(line)
+        for one in stopped:
+            print(f"{one.run}: {one.summary}")
     return ExitCode.DONE
-
-
-def _containers(runs: Sequence[str]) -> Iterator[tuple[dict[str, Any], str]]:
-    if not runs:
-        return
-    from innereye_runtime.targets.docker.engine import connect
-    from innereye_runtime.targets.docker.runs import find, stop_all
-
-    client = connect()
-    for one in stop_all(client, find(client, runs)):
-        yield one.describe(), f"{one.run}: {one.summary()}"
-
-
-def _jobs(addresses: Sequence[str]) -> Iterator[tuple[dict[str, Any], str]]:
-    if not addresses:
-        return
-    from innereye_runtime.targets.azureml.job_uri import JobUri
-    from innereye_runtime.targets.azureml.runs import session_of, stop
-
-    for address in map(JobUri.parse, addresses):
-        state = stop(session_of(address), address)
-        yield {"run": str(address), "state": state}, f"{address.job}: {state}"

@@ -19,7 +19,17 @@ from innereye_runtime.errors import ManifestError, UsageError
 if TYPE_CHECKING:
     from innereye_runtime.diagnostics.diagnostic import Diagnostic
 
-TARGETS = ("process", "docker", "azureml")
+
+class _Targets(tuple[str, ...]):
+    """The names of the built-in targets; those of other distributions are looked up when one is written."""
+
+    def __contains__(self, name: object) -> bool:
+        from innereye_runtime.manifest.plugins import external_targets
+
+        return super().__contains__(name) or name in external_targets()
+
+
+TARGETS = _Targets(("process", "docker", "azureml"))
 MANIFEST_SUFFIXES = (".yaml", ".yml")
 WIDTH = 80
 _NO_BREAK = "\N{NO-BREAK SPACE}"
@@ -185,6 +195,14 @@ def _unbroken(usage: str) -> str:
     return "".join(characters)
 
 
+def columns(rows: Sequence[Sequence[str]]) -> str:
+    """The rows as lines, each column as wide as its widest cell."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return "\n".join(
+        "  ".join(f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows
+    )
+
+
 def table(rows: Sequence[tuple[str, str]]) -> str:
     """Two columns, the first as wide as its widest cell; further lines of a cell stay in the second column."""
     width = max(len(left) for left, _ in rows)
@@ -245,6 +263,6 @@ def add_manifest(parser: Parser, *, many: bool = False) -> None:
     parser.add_argument(name, metavar="MANIFEST", type=Path, help="a manifest, a YAML file", **arguments)
 
 
-def add_target(parser: Parser, *, default: str = "compute.target of the manifest") -> None:
-    """Adds the option of the commands that start, or would start, a run."""
-    parser.add_argument("--target", choices=TARGETS, help=f"where to run; default: {default}")
+def add_target(parser: Parser, *, does: str = "where to run", default: str = "compute.target of the manifest") -> None:
+    """Adds the option that names a target."""
+    parser.add_argument("--target", choices=TARGETS, help=f"{does}; default: {default}")

@@ -7,8 +7,8 @@ import socket
 from dataclasses import dataclass
 
 from innereye_runtime.standin.jobs.engine import docker
-from innereye_runtime.targets.docker.process_id import current_process, is_alive
 from innereye_runtime.targets.docker.request import LABEL
+from innereye_runtime.targets.process_id import current_process, is_alive
 
 OWNER, HOST = f"{LABEL}.standin", f"{LABEL}.host"
 

@@ -6,24 +6,17 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from types import FrameType
 
 from innereye_runtime.targets.azureml.error_mapping import UnreachableError
 from innereye_runtime.targets.azureml.logs import LogReader
 from innereye_runtime.targets.azureml.session import TERMINAL_STATES, Session, state_of
+from innereye_runtime.targets.supervision import DetachedError, write_all
 
 SHORTEST_PAUSE, LONGEST_PAUSE = 1.0, 10.0
 PATIENCE_SECONDS = 600
 """How long a service that does not answer is asked again, before following ends."""
-
-
-class DetachedError(Exception):
-    """The user, or a signal, ended the following; the job goes on. `signum` says which."""
-
-    def __init__(self, signum: int) -> None:
-        super().__init__(signal.Signals(signum).name)
-        self.signum = signum
 
 
 def follow(
@@ -86,3 +79,9 @@ def _interruptible() -> Iterator[_Interruption]:
     finally:
         for signum, handler in previous.items():
             signal.signal(signum, handler)
+
+
+def log_status(text: str) -> None:
+    """Writes a line about the job, which is none of its own log, to standard error, where somebody reads it."""
+    with suppress(OSError):
+        write_all(2, f"{text}\n".encode(errors="backslashreplace"))

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
-from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -13,13 +13,12 @@ from innereye_runtime.targets.azureml.exit_code import exit_code_of, has_record
 from innereye_runtime.targets.azureml.history import get_failure_message
 from innereye_runtime.targets.azureml.job_file import OUTPUT
 from innereye_runtime.targets.azureml.job_uri import JobUri
-from innereye_runtime.targets.azureml.log_stream import follow
+from innereye_runtime.targets.azureml.log_stream import follow, log_status
 from innereye_runtime.targets.azureml.logs import LogReader
 from innereye_runtime.targets.azureml.session import TERMINAL_STATES, Session, state_of
-from innereye_runtime.targets.azureml.submission import RUN_TAG
-from innereye_runtime.targets.azureml.target import cancel, log_status
+from innereye_runtime.targets.azureml.submission import RUN_TAG, cancel
 from innereye_runtime.targets.azureml.transfer import BlobPrefix, download_run, is_empty
-from innereye_runtime.targets.writing import write_all
+from innereye_runtime.targets.base import DownloadResult
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,21 +80,25 @@ def _status(job: Any, address: JobUri) -> JobStatus:
     )
 
 
-def print_log(session: Session, address: JobUri, *, goes_on: bool, stdout: int) -> None:
-    """Writes the log to the descriptor `stdout`: what is there or, where it `goes_on`, until the job is over.
+def read_log(session: Session, address: JobUri, write: Callable[[bytes], None], *, follows: bool) -> None:
+    """Passes the log to `write`: what is there or, where it `follows`, until the job is over.
 
     Raises:
         DetachedError: SIGINT or SIGTERM came while it went on.
-        OSError: nobody reads there any more, or it can't be written.
         PreflightError: there is no such job, or the service can't be asked.
     """
     log = LogReader(session, address.job)
-    if goes_on:
-        follow(session, address.job, log, write=partial(write_all, stdout), tell=log_status)
+    if follows:
+        follow(session, address.job, log, write=write, tell=log_status)
         return
     session.job(address.job)
     for piece in log.read():
-        write_all(stdout, piece)
+        write(piece)
+
+
+def run_name(session: Session, address: JobUri) -> str:
+    """The name of the job's run folder; the job's own where innereye-run did not submit it."""
+    return str((session.job(address.job).tags or {}).get(RUN_TAG, address.job))
 
 
 def stop(session: Session, address: JobUri) -> str:
@@ -115,14 +118,6 @@ def _place(session: Session, job: str, output: str, uri: str | None) -> BlobPref
         return BlobPrefix.parse(uri)
     store = session.call("looking for the default datastore", lambda client: client.datastores.get_default().name)
     return BlobPrefix(datastore=str(store), path=f"azureml/{job}/{output}")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DownloadResult:
-    folder: Path
-    files: int
-    exit_code: int | None
-    """None: the job is not over yet."""
 
 
 def download(session: Session, address: JobUri, outputs: Path) -> DownloadResult:

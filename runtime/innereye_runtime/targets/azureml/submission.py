@@ -152,3 +152,18 @@ def _is_there(session: Session, submission: Submission) -> bool:
             return False
         raise
     return (found.tags or {}).get(SUBMISSION_TAG) == submission.token
+
+
+def cancel(session: Session, job: str, *, waits: bool = True) -> None:
+    """Asks the service to end a job, and `waits` until it has.
+
+    Raises:
+        PreflightError: there is no such job, or the service can't be asked.
+    """
+
+    def request(client: MLClient) -> None:
+        poller = client.jobs.begin_cancel(job)
+        if waits:
+            poller.result()
+
+    session.call(f"cancelling job {job}", request)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -12,22 +13,26 @@ from typing import TYPE_CHECKING
 
 from innereye_runtime.errors import ExitCode, InnerEyeError
 from innereye_runtime.job.resolve import Job
+from innereye_runtime.manifest.model import Manifest
 from innereye_runtime.run.paths import create_run_folder
 from innereye_runtime.targets.azureml.exit_code import exit_code_of, has_record
 from innereye_runtime.targets.azureml.history import get_failure_message
 from innereye_runtime.targets.azureml.job_uri import JobUri
-from innereye_runtime.targets.azureml.log_stream import DetachedError, follow
+from innereye_runtime.targets.azureml.log_stream import follow, log_status
 from innereye_runtime.targets.azureml.logs import LogReader
 from innereye_runtime.targets.azureml.plan import AzureMLPlan, plan_for
 from innereye_runtime.targets.azureml.session import Session
+from innereye_runtime.targets.azureml.settings import KEYS, find_workspace
 from innereye_runtime.targets.azureml.snapshot import Snapshot, take_snapshot
-from innereye_runtime.targets.azureml.submission import ensure_not_running, new_submission, submit
+from innereye_runtime.targets.azureml.submission import cancel, ensure_not_running, new_submission, submit
 from innereye_runtime.targets.azureml.transfer import BlobPrefix, download_run, is_empty, reserve_run_folder, upload_run
-from innereye_runtime.targets.supervision import RetryBudget, secret_values
-from innereye_runtime.targets.writing import write_all
+from innereye_runtime.targets.base import RunHandle, RunStatus, StopResult
+from innereye_runtime.targets.preflight import checks_of
+from innereye_runtime.targets.preflight.result import CheckResult
+from innereye_runtime.targets.supervision import DetachedError, RetryBudget, secret_values, write_all
 
 if TYPE_CHECKING:
-    from azure.ai.ml import MLClient
+    pass
 
 
 class AzureMLHandle:
@@ -126,6 +131,33 @@ class AzureMLHandle:
 
 
 class AzureMLTarget:
+    is_local = False
+
+    def preflight(self, manifest: Manifest | None, outputs: Path) -> Iterable[tuple[str, CheckResult]]:
+        return checks_of("azureml", manifest, outputs)
+
+    def attach(self, reference: str) -> RunHandle | None:
+        from innereye_runtime.targets.azureml import run_handle
+
+        return run_handle.attach(reference)
+
+    def list(self) -> Sequence[RunStatus]:
+        from innereye_runtime.targets.azureml import run_handle
+
+        return run_handle.list_runs()
+
+    def clean(self) -> Sequence[StopResult]:
+        return ()
+
+    def settings(self, job: Job) -> Iterable[tuple[str, str | None, str]]:
+        """The settings of the workspace that the manifest leaves to the environment or to a config.json."""
+        found = find_workspace(job.manifest.compute.azureml, os.environ, job.code_root)
+        for key in KEYS:
+            setting = getattr(found, key)
+            if setting is None or setting.origin != "manifest":
+                value, origin = (setting.value, setting.origin) if setting else (None, "set nowhere")
+                yield f"compute.azureml.{key}", value, origin
+
     def plan(self, job: Job) -> AzureMLPlan:
         return plan_for(job)
 
@@ -173,27 +205,6 @@ def _place(plan: AzureMLPlan, folder: Path) -> BlobPrefix:
     return BlobPrefix(datastore=plan.datastore, path=f"{plan.location}/{folder.name}")
 
 
-def cancel(session: Session, job: str, *, waits: bool = True) -> None:
-    """Asks the service to end a job, and `waits` until it has.
-
-    Raises:
-        PreflightError: there is no such job, or the service can't be asked.
-    """
-
-    def request(client: MLClient) -> None:
-        poller = client.jobs.begin_cancel(job)
-        if waits:
-            poller.result()
-
-    session.call(f"cancelling job {job}", request)
-
-
-def log_status(text: str) -> None:
-    """Writes a line about the job, which is none of its own log, to standard error, where somebody reads it."""
-    with suppress(OSError):
-        write_all(2, f"{text}\n".encode(errors="backslashreplace"))
-
-
 def prompt_user(question: str) -> str:
     """The first letter of the answer, '' for none; `d` where nobody can answer any more."""
     sys.stderr.write(question)
@@ -207,3 +218,6 @@ def _remove_if_empty(folder: Path) -> None:
         folder.rmdir()
     except OSError:
         return  # something came home already
+
+
+TARGET = AzureMLTarget()

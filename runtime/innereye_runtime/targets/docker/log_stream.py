@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 from contextlib import suppress
 
 from innereye_runtime.targets.docker.client import Chunk
-from innereye_runtime.targets.writing import write_all
+from innereye_runtime.targets.supervision import write_all
 
 _STEP_SECONDS = 0.2
 _QUIET_SECONDS = 10

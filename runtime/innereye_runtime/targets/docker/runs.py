@@ -16,12 +16,13 @@ from innereye_runtime.data.mount import mounting
 from innereye_runtime.errors import UsageError
 from innereye_runtime.manifest.units import Memory
 from innereye_runtime.run.paths import RunPaths
+from innereye_runtime.targets.base import StopResult
 from innereye_runtime.targets.docker.client import Chunk, EngineClient, RefusedError
 from innereye_runtime.targets.docker.engine import map_engine_errors
 from innereye_runtime.targets.docker.exit_status import exit_status_of, finalize_run_record
 from innereye_runtime.targets.docker.launch_context_file import cleanup_stale
-from innereye_runtime.targets.docker.process_id import is_alive
 from innereye_runtime.targets.docker.request import LABEL
+from innereye_runtime.targets.process_id import is_alive
 from innereye_runtime.targets.supervision import GRACE_SECONDS
 
 ACTIVE_STATES = ("running", "paused")
@@ -96,7 +97,7 @@ def _is_named(container: JobContainer, word: str) -> bool:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class StopResult:
+class StoppedContainer:
     """What became of a container that was asked to end."""
 
     run: str
@@ -106,15 +107,15 @@ class StopResult:
     removed: bool
     """False: its launcher is there, and removes it."""
 
-    def describe(self) -> dict[str, Any]:
-        return asdict(self)
-
     def summary(self) -> str:
         ended = "was not running" if self.exit_code is None else f"ended with exit code {self.exit_code}"
         return f"{ended}, and was removed" if self.removed else ended
 
+    def as_stop_result(self) -> StopResult:
+        return StopResult(run=self.run, summary=self.summary(), details=asdict(self))
 
-def stop_all(client: EngineClient, those: Sequence[JobContainer]) -> list[StopResult]:
+
+def stop_all(client: EngineClient, those: Sequence[JobContainer]) -> list[StoppedContainer]:
     """Stops the containers, all at the same time, and removes those that have no launcher."""
     with ThreadPoolExecutor(max_workers=max(len(those), 1)) as threads:
         codes = list(threads.map(lambda container: stop(client, container), those))
@@ -124,7 +125,7 @@ def stop_all(client: EngineClient, those: Sequence[JobContainer]) -> list[StopRe
     cleanup_stale()
     mounting.cleanup_stale_mounts()
     return [
-        StopResult(run=one.run, run_folder=one.run_folder, exit_code=code, removed=one.orphan)
+        StoppedContainer(run=one.run, run_folder=one.run_folder, exit_code=code, removed=one.orphan)
         for one, code in zip(those, codes, strict=True)
     ]
 

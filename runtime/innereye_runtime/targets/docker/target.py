@@ -7,7 +7,7 @@ import shutil
 import signal
 import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -18,26 +18,53 @@ from innereye_runtime.errors import ExitCode, InnerEyeError
 from innereye_runtime.job import provenance
 from innereye_runtime.job.launch_context import LaunchContext
 from innereye_runtime.job.resolve import Job
+from innereye_runtime.manifest.model import Manifest
 from innereye_runtime.run.paths import RunPaths, create_run_folder
 from innereye_runtime.run.record import count_attempts, record_exit, recorded_exit_code
+from innereye_runtime.targets.base import RunHandle, RunStatus, StopResult
+from innereye_runtime.targets.docker import run_handle
 from innereye_runtime.targets.docker.client import EngineClient, RefusedError
 from innereye_runtime.targets.docker.engine import create, digest_of, map_engine_errors
 from innereye_runtime.targets.docker.exit_status import ExitStatus, exit_status_of, finalize_run_record
 from innereye_runtime.targets.docker.launch_context_file import launch_context_file
 from innereye_runtime.targets.docker.log_stream import LogStreamer
-from innereye_runtime.targets.docker.process_id import current_process
 from innereye_runtime.targets.docker.request import DockerPlan, HostUser, container_name, plan_for
 from innereye_runtime.targets.docker.runs import ensure_not_running
-from innereye_runtime.targets.preflight import raise_on_failed_checks
+from innereye_runtime.targets.preflight import checks_of, raise_on_failed_checks
 from innereye_runtime.targets.preflight.context import CheckContext
-from innereye_runtime.targets.supervision import RetryBudget, StopRequest, secret_values, supervise, timeout_reason
-from innereye_runtime.targets.writing import write_all
+from innereye_runtime.targets.preflight.result import CheckResult
+from innereye_runtime.targets.process_id import current_process
+from innereye_runtime.targets.supervision import (
+    RetryBudget,
+    StopRequest,
+    secret_values,
+    supervise,
+    timeout_reason,
+    write_all,
+)
 
 if TYPE_CHECKING:
     from innereye_runtime.data.staging import StagedDataset
 
 
 class DockerTarget:
+    is_local = True
+
+    def preflight(self, manifest: Manifest | None, outputs: Path) -> Iterable[tuple[str, CheckResult]]:
+        return checks_of("docker", manifest, outputs)
+
+    def attach(self, reference: str) -> RunHandle | None:
+        return run_handle.attach(reference)
+
+    def list(self) -> Sequence[RunStatus]:
+        return run_handle.list_runs()
+
+    def clean(self) -> Sequence[StopResult]:
+        return run_handle.clean()
+
+    def settings(self, job: Job) -> Iterable[tuple[str, str | None, str]]:
+        return ()
+
     def plan(self, job: Job) -> DockerPlan:
         return plan_for(job, HostUser.current())
 
@@ -254,3 +281,6 @@ class Container:
         while not ended.wait(0.5) and not self._paths.console_log.exists():
             if asked.signum is not None:
                 self.signal(asked.signum)
+
+
+TARGET = DockerTarget()

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 from types import ModuleType
 
+from innereye_runtime.manifest.model import Manifest
 from innereye_runtime.targets.preflight import credentials, dataset, disk, engine, gpu, image, shared_memory
 from innereye_runtime.targets.preflight.context import CheckContext
 from innereye_runtime.targets.preflight.result import CheckResult
@@ -17,6 +19,15 @@ def run_checks(subject: CheckContext) -> Iterator[tuple[str, CheckResult]]:
     """Every check that means something for the subject's target, by its name, in the order of a job's needs."""
     for check in (*(OF_DOCKER if subject.target == "docker" else ()), *OF_EVERY_TARGET):
         yield check.NAME, check.check(subject)
+
+
+def checks_of(target: str, manifest: Manifest | None, outputs: Path) -> Iterator[tuple[str, CheckResult]]:
+    """Every check that means something for a target of this distribution."""
+    from innereye_runtime.targets.docker.request import image_for
+
+    return run_checks(
+        CheckContext(target=target, manifest=manifest, image_reference=image_for(manifest), outputs=outputs)
+    )
 
 
 def raise_on_failed_checks(subject: CheckContext) -> None:

@@ -1,0 +1,80 @@
+"""The targets by name: those of this distribution, and those that others register by an entry point."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from innereye_runtime.errors import InnerEyeError, PreflightError, UsageError
+from innereye_runtime.manifest.plugins import external_targets
+from innereye_runtime.run.paths import RunPaths
+from innereye_runtime.run.record import RunRecord
+from innereye_runtime.targets.base import RunHandle, Target
+from innereye_runtime.targets.run_folder import FolderRun
+
+_BUILT_IN = {
+    "azureml": "innereye_runtime.targets.azureml.target",  # first: its references are URIs
+    "docker": "innereye_runtime.targets.docker.target",
+    "process": "innereye_runtime.targets.process",
+}
+"""The modules that have a `TARGET`."""
+
+
+def get_target(name: str) -> Target[Any]:
+    """The target of that name; its module is imported here and not before.
+
+    Raises:
+        UsageError: no distribution here has one of that name.
+    """
+    if name in _BUILT_IN:
+        target: Target[Any] = import_module(_BUILT_IN[name]).TARGET
+        return target
+    if entry := external_targets().get(name):
+        external: Target[Any] = entry.load()
+        return external
+    raise UsageError(
+        f"there is no target '{name}'", hint=f"install the distribution that has it, or use one of {_listed()}"
+    )
+
+
+def local_targets() -> dict[str, Target[Any]]:
+    """The targets whose runs are on this machine, by name."""
+    targets = {name: get_target(name) for name in ("docker", "process", *external_targets())}
+    return {name: target for name, target in targets.items() if target.is_local}
+
+
+def attach(reference: str) -> RunHandle:
+    """The run that `reference` names, on whichever target it is.
+
+    Raises:
+        PreflightError: no target knows it, and one could not be asked.
+        UsageError: no target knows it.
+    """
+    folder = Path(reference)
+    if (folder / "run.json").is_file():
+        return _attach_folder(folder)
+    unasked: list[InnerEyeError] = []
+    for name in (*_BUILT_IN, *external_targets()):
+        try:
+            if handle := get_target(name).attach(reference):
+                return handle
+        except PreflightError as error:
+            unasked.append(error)
+    if unasked and not folder.is_dir():
+        raise unasked[0]
+    raise UsageError(f"'{reference}' is not a run", hint="innereye-run ps lists the runs on this machine")
+
+
+def _attach_folder(folder: Path) -> RunHandle:
+    paths = RunPaths(folder.absolute())
+    name = RunRecord.read(paths).target
+    try:
+        handle = get_target(name).attach(str(folder))
+    except UsageError:  # its distribution is not installed here
+        handle = None
+    return handle or FolderRun(paths)
+
+
+def _listed() -> str:
+    return ", ".join(sorted({*_BUILT_IN, *external_targets()}))
