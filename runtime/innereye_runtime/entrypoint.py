@@ -16,6 +16,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
+from innereye_runtime.compat import lightning_alias
 from innereye_runtime.errors import InnerEyeError, ManifestError, PreflightError, UsageError
 from innereye_runtime.job.bundled import find_manifest
 from innereye_runtime.job.entrypoint_args import EntrypointArgs, parse
@@ -25,6 +26,9 @@ from innereye_runtime.run.paths import RunPaths, create_run_folder
 
 if TYPE_CHECKING:
     from innereye_runtime.diagnostics.diagnostic import Diagnostic
+
+
+lightning_alias.install()  # at import: loader workers that are spawned import this module too, and unpickle the user's
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -100,13 +100,6 @@ def test_trainer_arguments_that_are_none_are_told() -> None:
         trainer_arguments_of(giving(arguments={"callbacks": ["x"]}))
 
 
-def test_a_model_of_the_other_lightning_is_told() -> None:
-    other = type("Model", (), {"__module__": "lightning.pytorch.core.module"})
-    with pytest.raises(InnerEyeError) as info:
-        require_model(container(other()))
-    assert "import pytorch_lightning" in info.value.hint
-
-
 @pytest.mark.parametrize(
     ("data", "message"), [(None, "returned nothing"), ([1], "returned a list"), (pl.LightningDataModule, "the class")]
 )

@@ -96,8 +96,9 @@ def load(location: Location, search_path: Sequence[Path] = ()) -> type:
     Raises:
         DiscoveryError: the module has no such class, or its name is that of another one, which Python has imported.
     """
-    from innereye_runtime.compat import lightning1_imports
+    from innereye_runtime.compat import lightning1_imports, lightning_alias
 
+    lightning_alias.install()
     lightning1_imports.install()
     if search_path:
         _loaded_from[:] = [search_path[0]]

@@ -50,8 +50,6 @@ def require_model(container: LightningContainer) -> pl.LightningModule:
     if isinstance(model, pl.LightningModule):
         return model
     hint = "derive the model from LightningModuleWithOptimizer, or from pytorch_lightning.LightningModule"
-    if any(base.__module__.startswith("lightning.") for base in type(model).__mro__):
-        hint = "import pytorch_lightning, not lightning.pytorch: to Python they are two packages"
     raise _wrong(container, "create_model", model, "a LightningModule", hint)
 
 
