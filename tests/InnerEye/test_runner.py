@@ -76,7 +76,7 @@ def test_the_manifest_is_one_that_loads() -> None:
     [
         ("", "no model"),
         ("--model=", "no model"),
-        ("X", "'X' is no option"),
+        ("X", "'X' is not an option"),
         ("--model=X --azureml=maybe", "true or false"),
         ("--model=X --num_nodes=two", "whole number"),
         ("--model=X --hyperdrive=True", "--hyperdrive is an option of the InnerEye toolbox alone"),

@@ -54,7 +54,7 @@ MANIFEST_PROBLEMS = {
     "l_rate: -1": ("E304", 13, 15, "at least 0, not -1", "its default is 0.0001"),
     "l_rate_scheduler: Cosin": ("E305", 23, 28, "one of Exponential, Step, Polynomial", "did you mean 'Cosine'?"),
     "crop: [1, 2, 3]": ("E306", 11, 20, "must have 2 items, not 3", "its default is [1, 1]"),
-    "{max_epochs: 3, num_epochs: 4}": ("E307", 33, 34, "num_epochs is 4 here, and 'max_epochs' says 3", "give it once"),
+    "{max_epochs: 3, num_epochs: 4}": ("E307", 33, 34, "num_epochs is 4 here, and 'max_epochs' says 3", "set it once"),
     "cross_validation_split_index: 2": (
         "E308",
         35,

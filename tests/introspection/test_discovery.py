@@ -71,7 +71,7 @@ def test_a_class_that_no_namespace_holds_is_pointed_at(write: Any) -> None:
     folder = write("deep/down/mine.py", CLASS.format("Mine"))
     with pytest.raises(DiscoveryError) as error:
         find("Mine", [], [folder])
-    assert error.value.hint == f"it stands in {folder / 'deep/down/mine.py'}: write 'namespaces: [deep.down.mine]'"
+    assert error.value.hint == f"it is in {folder / 'deep/down/mine.py'}: write 'namespaces: [deep.down.mine]'"
 
 
 @pytest.mark.parametrize(

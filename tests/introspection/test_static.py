@@ -184,7 +184,7 @@ CONTAINER = "from innereye_runtime import LightningContainer\n"
 REFUSED = {
     "a syntax error": (f"{CONTAINER}class Mine(LightningContainer)\n    pass\n", "mine.py:2: expected ':'"),
     "a model": ("import torch\nclass Mine(torch.nn.Module):\n    pass\n", "mine.py:2"),
-    "a plain class": ("class Mine:\n    pass\n", "Mine is no LightningContainer"),
+    "a plain class": ("class Mine:\n    pass\n", "Mine is not a LightningContainer"),
 }
 NOT_REFUSED = {
     "a container": f"{CONTAINER}class Mine(LightningContainer):\n    pass\n",

@@ -147,7 +147,7 @@ def test_what_is_no_whole_number_is_not_told_to_be_written_without_quotes() -> N
 
 @pytest.mark.parametrize("word", ["l_rate=1", "-l_rate=1", "--", "--=3", "--1a=3", "manifest.yaml"])
 def test_a_word_that_is_no_override_is_refused(word: str) -> None:
-    with pytest.raises(ValueError, match="is no override"):
+    with pytest.raises(ValueError, match="is not an override"):
         Override.parse(word)
 
 

@@ -16,13 +16,13 @@ _REMEDIES: Final[tuple[tuple[type[Exception], str, str], ...]] = (
     (
         ImportError,
         r"No module named 'InnerEye\.",
-        "of the InnerEye toolbox only what containers are written with is here: InnerEye.ML.lightning_container, "
+        "only the modules of InnerEye that containers import are provided: InnerEye.ML.lightning_container, "
         "InnerEye.ML.common, InnerEye.ML.deep_learning_config, InnerEye.Common",
     ),
     (
         ImportError,
         r"'pytorch_lightning\b.*'|'pytorch_lightning\.",
-        f"it is gone from today's Lightning; {_GUIDE} tells what stands for it",
+        f"it is gone from today's Lightning; {_GUIDE} shows its replacement",
     ),
     (
         TypeError,

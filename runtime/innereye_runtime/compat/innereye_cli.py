@@ -23,8 +23,8 @@ _BOOLEAN: Final = ("azureml", "train", "use_gpu")
 _TEXT: Final = ("model", "model_configs_namespace", "num_nodes", *_COMPUTE, *_AZUREML)
 REPLACED_FLAGS: Final = {
     "hyperdrive": "start a run for each set of parameters, as in --model=X --l_rate=1e-2",
-    "run_recovery_id": "innereye-run resume RUN goes on with a run, --src_checkpoint=RUN:best.ckpt takes its weights",
-    "only_register_model": "the checkpoints and all that a run wrote lie in its run folder",
+    "run_recovery_id": "innereye-run resume RUN resumes a run, --src_checkpoint=RUN:best.ckpt loads its weights",
+    "only_register_model": "checkpoints and all other outputs of a run are in its run folder",
     "model_variant": "set the variant's parameters themselves, as in --num_layers=7",
     "tag": "write a manifest, with compute.azureml.tags",
 }
@@ -89,7 +89,7 @@ def _joined(argv: Sequence[str]) -> list[str]:
         elif words and "=" not in words[-1]:
             words[-1] += f"={word}"
         else:
-            raise UsageError(f"'{word}' is no option", hint="write --name=value")
+            raise UsageError(f"'{word}' is not an option", hint="write --name=value")
     return words
 
 

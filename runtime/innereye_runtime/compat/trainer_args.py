@@ -24,7 +24,7 @@ REPLACEMENTS: Final[dict[str, tuple[str, Callable[[Any], Any]]]] = {
 }
 """Arguments of Lightning 1 that are called otherwise today."""
 
-_COMPUTE: Final = "'compute' in the manifest says what a run gets"
+_COMPUTE: Final = "set the devices in 'compute' of the manifest"
 _NO_NEED: Final = "nothing needs it any more"
 IGNORED_ARGUMENTS: Final[dict[str, str]] = {
     **{
@@ -92,6 +92,6 @@ def known_arguments(arguments: Mapping[str, Any], where: str) -> dict[str, Any]:
             near = difflib.get_close_matches(name, sorted(known), 1)
             raise UsageError(
                 f"{where}: pytorch_lightning.Trainer has no argument '{name}'",
-                hint=f"did you mean '{near[0]}'?" if near else "innereye-run takes those of the installed version",
+                hint=f"did you mean '{near[0]}'?" if near else "innereye-run accepts those of the installed version",
             )
     return dict(arguments)

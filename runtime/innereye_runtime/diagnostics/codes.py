@@ -36,7 +36,7 @@ TITLES: Mapping[str, str] = {
     "E203": "A dataset without an id on azureml",
     "E205": "More than one node where there is one machine",
     "E206": "GPU ids where a number is needed",
-    "E207": "A limit that leaves the container nothing to work with",
+    "E207": "A limit that leaves the container no memory to work with",
     "E208": "A name both in 'environment' and in 'secrets'",
     "E209": "The number of epochs twice",
     "E210": "An argument of the Trainer that the runtime sets itself",
@@ -47,19 +47,19 @@ TITLES: Mapping[str, str] = {
     "W002": "Text that YAML 1.1 reads as a boolean",
     "W003": "A variable in a path, which is not replaced",
     "W004": "A setting without effect",
-    "W005": "A dataset that is known by its id only",
+    "W005": "A dataset with an id and no local copy",
     "N001": "More problems than are shown",
 }
 
 _OF_ARGUMENTS: Mapping[str, str] = {
-    "00": "A container class that is not found, or not told by its source",
+    "00": "A container class that is not found, or whose source cannot be read",
     "01": "An unknown parameter",
     "02": "A parameter that can't be set",
     "03": "An argument of the wrong type",
     "04": "An argument out of bounds",
     "05": "An argument that is not one of the choices",
     "06": "A list of the wrong length",
-    "07": "A parameter given twice",
+    "07": "A parameter that is set twice",
     "08": "Arguments that contradict each other",
     "09": "A class that can't be trained",
 }

@@ -204,7 +204,7 @@ def _file_for_module(name: str, class_name: str = "") -> str:
 
 
 def _elsewhere(class_name: str, search_path: Sequence[Path]) -> str:
-    """Says where the class is, when it stands in a file of the user's that no namespace names."""
+    """Says where the class is, when it is in a file of the user's that no namespace names."""
     wanted = re.compile(rb"^class[ \t]+" + re.escape(class_name.encode()) + rb"[ \t]*[(:]", re.MULTILINE)
     for root in search_path:
         for count, file in enumerate(root.rglob("*.py")):
@@ -212,7 +212,7 @@ def _elsewhere(class_name: str, search_path: Sequence[Path]) -> str:
             if count > _MOST_FILES_IN_HINT:
                 break
             if all(part.isidentifier() for part in parts) and wanted.search(file.read_bytes()):
-                return f"it stands in {file}: write 'namespaces: [{'.'.join(parts)}]'"
+                return f"it is in {file}: write 'namespaces: [{'.'.join(parts)}]'"
         notebook = next((file for file in root.glob("*.ipynb") if class_name.encode() in file.read_bytes()), None)
         if notebook is not None:
             return f"a class can't be imported from a notebook: move it from {notebook} to a .py file"

@@ -92,7 +92,7 @@ def _is_secret(departure: Departure) -> bool:
 def _secret(value: str) -> tuple[str, str]:
     name = quote(value.partition("=")[0].strip())
     return (
-        f"the value of '{name}' can't stand in a manifest",
+        f"the value of '{name}' is not allowed in a manifest",
         f"write {name} in the list; the caller's environment has the value",
     )
 
@@ -102,7 +102,7 @@ def _unknown(document: Document, departure: Departure, misspelt: Mapping[Path, s
     key = str(key)
     message = f"unknown key '{quote(key)}'"
     if _NO_BREAK in key:
-        return message, "a no-break space stands in it, which YAML takes for a letter; write a space"
+        return message, "it contains a no-break space, which YAML takes for a letter; write a space"
     if name := misspelt.get(departure.path):
         return f"{message}, and the required key '{name}' is missing", f"did you mean '{name}'?"
     here = list(departure.schema["properties"])
@@ -122,7 +122,7 @@ def _unknown(document: Document, departure: Departure, misspelt: Mapping[Path, s
         whose = "the class" if owner == "container" else "Lightning's Trainer"
         return (
             message,
-            f"arguments of {whose} stand in '{owner}.{_FREE[owner]}'; the keys of '{owner}' are {', '.join(here)}",
+            f"arguments of {whose} are in '{owner}.{_FREE[owner]}'; the keys of '{owner}' are {', '.join(here)}",
         )
     return message, f"the keys {'here' if not parent else f'of {dotted(tuple(parent))!r}'} are {', '.join(here)}"
 
@@ -185,7 +185,7 @@ def _wrong_type(document: Document, departure: Departure) -> tuple[str, str]:
     if kind == "array" and is_text:
         return message, f"write [{quote(text.lstrip(_BULLETS))}], or one '- item' a line"
     if kind == "object" and is_text and ":" in value:
-        return message, "put a space after the ':', and the keys in lines below or in braces"
+        return message, "put a space after the ':', and the keys on the lines below or in braces"
     return message, f"write {type_label(departure)}{example(departure)}"
 
 
@@ -210,7 +210,7 @@ def _number_hint(text: str, departure: Departure) -> str:
         case "number" if "_" in text:
             return f"write {text.replace('_', '')}: YAML 1.2 has no '_' in numbers"
         case "date":
-            return "a date can't stand here; write " + type_label(departure) + example(departure)
+            return "a date is not allowed here; write " + type_label(departure) + example(departure)
     if text.strip().isdigit():
         return f"write {text.strip()} without quotes"
     return f"write {type_label(departure)}{example(departure)}"

@@ -73,15 +73,13 @@ def _datasets(document: Document, value: Mapping[str, Any], target: Any) -> Iter
         span = document.span(path, key=isinstance(path[-1], str))
         if not dataset.get("id") and not dataset.get("local"):
             hint = "add 'local: FOLDER' for a folder of this machine, and 'id: NAME' for one in Azure"
-            yield document.diagnostic(
-                "E202", span, "this dataset names no data: it has neither 'id' nor 'local'", hint=hint
-            )
+            yield document.diagnostic("E202", span, "this dataset has neither 'id' nor 'local'", hint=hint)
         elif target == "azureml" and not dataset.get("id"):
             hint = "add 'id: NAME', a data asset or a folder of the datastore"
             yield document.diagnostic("E203", span, "this dataset has no 'id', which target azureml needs", hint=hint)
         elif target in ("process", "docker") and not dataset.get("local") and "://" not in str(dataset["id"]):
-            hint = "add 'local: FOLDER', its place on this machine, or say where ids lie by INNEREYE_DATASTORE"
-            message = f"this dataset has an id and no 'local', and target {target} may not know where it lies"
+            hint = "add 'local: FOLDER', its folder on this machine, or set INNEREYE_DATASTORE to where ids are found"
+            message = f"this dataset has an id and no 'local', and target {target} may not be able to locate it"
             yield document.diagnostic("W005", span, message, hint=hint, severity="warning")
         if dataset.get("strict") is True and dataset.get("mode") in ("download", "auto"):
             message = f"'strict' has no effect with mode {dataset['mode']}"
@@ -139,7 +137,7 @@ def _epochs(document: Document, value: Mapping[str, Any]) -> Iterator[Diagnostic
     places.sort(key=lambda path: document.span(path, key=True))
     for path in places[1:]:
         first = document.span(places[0], key=True).line
-        message = f"the number of epochs is given twice; the first is in line {first}"
+        message = f"the number of epochs is set twice; the first is on line {first}"
         span = document.span(path, key=True)
         yield document.diagnostic("E209", span, message, hint="keep one: 'num_epochs' in 'trainer' is for every class")
 
@@ -189,7 +187,7 @@ def _secrets(document: Document, value: Mapping[str, Any]) -> Iterator[Diagnosti
     for index, name in enumerate(secrets if isinstance(secrets, list) else ()):
         if isinstance(name, str) and name in environment:
             line = document.span(("environment", name), key=True).line
-            message = f"'{quote(name)}' is a secret, and its value stands in 'environment', line {line}"
+            message = f"'{quote(name)}' is a secret, and its value is in 'environment', line {line}"
             hint = "delete it from 'environment'; if that value is a real one, have it replaced"
             yield document.diagnostic("E208", document.span(("secrets", index)), message, hint=hint)
 
@@ -202,7 +200,7 @@ def _variables(document: Document, value: Mapping[str, Any]) -> Iterator[Diagnos
         except KeyError:
             continue
         if isinstance(text, str) and (match := _VARIABLE.search(text)):
-            message = f"{quote(match[0])} is not replaced: a manifest knows no variables"
+            message = f"{quote(match[0])} is not replaced: a manifest has no variables"
             hint = "write the path itself; relative paths start at the manifest"
             yield document.diagnostic("W003", document.span(path), message, hint=hint, severity="warning")
 

@@ -35,7 +35,7 @@ def _check_splits(values: Mapping[str, Any]) -> str:
 def _one_source_of_weights(values: Mapping[str, Any]) -> str:
     given = [name for name in ("weights_url", "local_weights_path", "model_id") if values[name]]
     return (
-        f"at most one of weights_url, local_weights_path and model_id may be given, not {_listed(given)}"
+        f"at most one of weights_url, local_weights_path and model_id may be set, not {_listed(given)}"
         if len(given) > 1
         else ""
     )
@@ -66,7 +66,7 @@ def _first_dataset_first(values: Mapping[str, Any]) -> str:
         ("local_dataset", "extra_local_dataset_paths"),
     ):
         if values[rest] and not values[first]:
-            return f"{rest} is given without {first}, which is the first dataset"
+            return f"{rest} is set without {first}, which is the first dataset"
     return ""
 
 

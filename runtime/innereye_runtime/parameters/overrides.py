@@ -44,7 +44,7 @@ class Override:
         key, equals, text = argument.partition("=")
         name = key.removeprefix("--").replace("-", "_")
         if not key.startswith("--") or not name.isidentifier():
-            raise ValueError(f"'{argument}' is no override; write --name=value")
+            raise ValueError(f"'{argument}' is not an override; write --name=value")
         return cls(name, text if equals else None, argument)
 
     def target(self, parameters: Mapping[str, Parameter]) -> tuple[str, str | None]:

@@ -18,7 +18,7 @@ class TrainerParams(GenericConfig):
     )
     detect_anomaly = param.Boolean(False, doc="Stop where a gradient is not a number, and name the operation. Slow.")
     use_mixed_precision = param.Boolean(False, doc="Train with 16-bit mixed precision.")
-    max_num_gpus = param.Integer(-1, doc="At most so many of the GPUs that the manifest asks for; -1: all.")
+    max_num_gpus = param.Integer(-1, doc="The most GPUs to use of those that the manifest requests; -1: all.")
     pl_progress_bar_refresh_rate = param.Integer(
         None, doc="Batches between two updates of the progress bar; unset: chosen."
     )

@@ -41,7 +41,7 @@ class WorkflowParams(GenericConfig):
     inference_forward: param.Selector[str] = param.Selector(
         default="item",
         objects=["item", "first"],
-        doc="What InnerEyeInference gives to the model's forward: the loader's whole item, or its first element.",
+        doc="What InnerEyeInference passes to the model's forward: the loader's whole item, or its first element.",
     )
     weights_url = param.List([], item_type=str, doc="URLs of checkpoints to start from.")
     local_weights_path = PathList([], doc="Checkpoint files to start from.")
@@ -71,7 +71,7 @@ class WorkflowParams(GenericConfig):
         0.0, bounds=(0.0, None), doc="Largest difference of numbers in CSV files that regression_test_folder lets pass."
     )
     run_inference_only = param.Boolean(False, doc="Skip training: only inference, with the weights to start from.")
-    resume_training = param.Boolean(False, doc="With weights to start from: go on with their optimizer and epoch too.")
+    resume_training = param.Boolean(False, doc="With initial weights: also resume their optimizer state and epoch.")
     crossval_count = Alias(
         of="number_of_cross_validation_splits", values={1: 0}, doc="Number of cross-validation splits; 1: none."
     )

@@ -163,10 +163,10 @@ class ArgumentChecker:
     def _unknown(self, name: str, place: ArgumentLocation) -> None:
         hint = self._hint_for_unknown(name)
         if self.incomplete:
-            message = f"'{name}' is not among the parameters that the source tells; the class itself will be asked"
+            message = f"'{name}' was not found in the source of the class; it is checked when the class is imported"
             self._problem(place, _UNKNOWN_NAME, message, hint, warning=True)
         else:
-            hint = hint or "innereye-run explain MANIFEST shows all parameters of a class, its own ones first"
+            hint = hint or "innereye-run explain MANIFEST shows all parameters of the class, its own first"
             self._problem(place, _UNKNOWN_NAME, f"the container has no parameter '{name}'", hint)
 
     def _hint_for_unknown(self, name: str) -> str:
@@ -188,7 +188,7 @@ class ArgumentChecker:
                 message = (
                     f"{parameter.name} is {shown(value)} here, and {self.places[name].label} says {shown(before[0])}"
                 )
-                self._problem(place, _DUPLICATE, message, "give it once", at_value=True)
+                self._problem(place, _DUPLICATE, message, "set it once", at_value=True)
                 continue
             self.given[name] = (target_value, origin)
             self.places[name] = place
@@ -240,7 +240,7 @@ def _remedy(problem: ValueProblemError, parameter: Parameter) -> str:
     if problem.hint:
         return problem.hint
     if parameter.default is UNKNOWN or parameter.default is None:
-        return "innereye-run explain MANIFEST tells what it is for"
+        return "innereye-run explain MANIFEST shows what it is for"
     return f"its default is {shown(parameter.default)}"
 
 

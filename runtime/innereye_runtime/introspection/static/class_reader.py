@@ -68,7 +68,7 @@ class _Reader:
         if isinstance(cls, SourceClass):
             mro = self._mro(cls, ())
             if not self.unresolved and not any(isinstance(base, SourceClass) and _is_container(base) for base in mro):
-                message = f"{cls.name} is no LightningContainer: {location.file}:{cls.node.lineno}"
+                message = f"{cls.name} is not a LightningContainer: {location.file}:{cls.node.lineno}"
                 refusal = (message, f"name the container, or write class {cls.name}(LightningContainer)")
             for base in reversed(mro):
                 if isinstance(base, SourceClass):

@@ -93,7 +93,7 @@ class _Composer:
                 "E006",
                 span_of(after),
                 "a second document starts here; a manifest is one document",
-                f"delete the '{marker}' line, or put the second manifest into a file of its own",
+                f"delete the '{marker}' line, or put the second manifest into its own file",
             )
         if root.kind == "mapping":
             return root
@@ -158,7 +158,7 @@ class _Composer:
             self.report(
                 "E013",
                 span,
-                f"'*{name}' stands inside what it names: the manifest would never end",
+                f"'*{name}' is inside what it refers to: the manifest would never end",
                 "write the value out",
             )
             raise _UnreadableError

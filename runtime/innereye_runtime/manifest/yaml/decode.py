@@ -82,8 +82,8 @@ def _unprintable(lines: tuple[str, ...], source: str) -> list[Diagnostic]:
                     lines,
                     "E003",
                     Span(number, column, number, column + 1),
-                    f"the invisible character U+{ord(match[0]):04X} can't stand in a manifest",
-                    hint="delete it; text that needs it can say it as an escape in double quotes",
+                    f"the invisible character U+{ord(match[0]):04X} is not allowed in a manifest",
+                    hint="delete it, or write it as an escape in double quotes",
                 )
             )
         if len(found) > MAX_DIAGNOSTICS:

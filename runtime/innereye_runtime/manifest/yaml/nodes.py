@@ -71,16 +71,16 @@ def scalar(event: Any, span: Span, report: Reporter) -> Node:
         )
         value = 0
     if tag in _TYPES and not (isinstance(value, _TYPES[tag]) and isinstance(value, bool) == (tag == CORE + "bool")):
-        refuse_tag(str(tag), span, report, f"'{quote(text)}' is not what the tag says")
+        refuse_tag(str(tag), span, report, f"'{quote(text)}' does not match its tag")
     elif tag not in (None, "!") and tag not in _TYPES:
         refuse_tag(str(tag), span, report)
     if isinstance(value, float) and not isfinite(value):
         what = "too large for a number" if text.strip("+-")[0] != "." else "not a finite number"
-        no_limit = "" if isnan(value) else "leave the key out to have no limit, or "
+        no_limit = "" if isnan(value) else "omit the key to have no limit, or "
         report("E017", span, f"{clip(text)} is {what}", f"{no_limit}write a finite number")
         value = 0.0
     if plain and like_yaml_1_1(text) == "date":
-        hint = f'write "{text}" in quotes, so that every YAML reader takes it for text'
+        hint = f'write "{text}" in quotes, so that every YAML reader reads it as text'
         report("W001", span, f"{clip(text)} is read as text here, and as a date by YAML 1.1", hint, severity="warning")
     return Node("scalar", value, span, plain, text)
 
@@ -105,7 +105,7 @@ def check_mapping_key(key: Node, keys: Mapping[str, Node], report: Reporter) -> 
         report(
             "E008",
             key.span,
-            f"{clip(key.text)} stands alone behind a ','",
+            f"{clip(key.text)} follows a ',' without a ':'",
             "write a number with a decimal point, or a list in brackets, such as [0, 3]",
         )
     elif not isinstance(key.value, str):
@@ -121,7 +121,7 @@ def check_mapping_key(key: Node, keys: Mapping[str, Node], report: Reporter) -> 
         report(
             "E007",
             key.span,
-            f"'{quote(key.value)}' is written twice; the first is in line {first}",
+            f"'{quote(key.value)}' is written twice; the first is on line {first}",
             "keep one of the two",
         )
     else:
@@ -139,7 +139,7 @@ def _is_alone(span: Span, lines: tuple[str, ...]) -> bool:
 def refuse_tag(tag: str, span: Span, report: Reporter, message: str = "") -> None:
     shown = "!!" + tag.removeprefix(CORE) if tag.startswith(CORE) else tag
     hint = "delete the tag; a manifest has text, numbers, true, false, lists and mappings"
-    report("E016", _first_line(span, report.lines), message or f"the tag '{quote(shown)}' means nothing here", hint)
+    report("E016", _first_line(span, report.lines), message or f"the tag '{quote(shown)}' has no meaning here", hint)
 
 
 def _without_blank_lines(span: Span, lines: tuple[str, ...]) -> Span:

@@ -35,7 +35,7 @@ TABLE = (
         r"found character '\\t' that cannot start",
         "",
         "problem",
-        "a tab stands where YAML wants spaces",
+        "tabs are not allowed for indentation",
         "write spaces instead",
         "E012",
     ),
@@ -52,7 +52,7 @@ TABLE = (
         "",
         "problem",
         "'-' can't start a list here",
-        "put the list in lines of its own, below its key",
+        "put the list on its own lines, below its key",
     ),
     Rule("mapping keys are not allowed here", "", "problem", "'?' can't start a key here", _QUOTE_IT),
     Rule(
@@ -74,7 +74,7 @@ TABLE = (
         r"unknown escape character '(.+)'",
         "",
         "problem",
-        "'\\{0}' is no escape sequence in double quotes",
+        "'\\{0}' is not an escape sequence in double quotes",
         "write '\\\\', or use single quotes: '...'",
     ),
     Rule(
@@ -95,14 +95,14 @@ TABLE = (
         "expected <block end>, but found ','",
         "",
         "problem",
-        "this ',' stands outside of brackets, and separates nothing",
+        "this ',' is outside of brackets and separates nothing",
         "delete it; lines need no ',' between them",
     ),
     Rule(
         "expected <block end>, but found '-'",
         "",
         "problem",
-        "'-' starts a list where a key should stand",
+        "'-' starts a list where a key is expected",
         "indent the list under the key that it belongs to",
     ),
     Rule(
@@ -123,7 +123,7 @@ TABLE = (
         "expected <block end>, but found",
         "",
         "problem",
-        "this fits neither the list nor the mapping that begins in line {open}",
+        "this matches neither the list nor the mapping that begins on line {open}",
         "check the indentation, and put the value on one line with its key",
     ),
     Rule(
@@ -159,7 +159,7 @@ TABLE = (
         "expected alphabetic or numeric character",
         "scanning an? (alias|anchor)",
         "context",
-        "'{word}' is no name of an anchor",
+        "'{word}' is not a valid anchor name",
         "put the text in quotes",
     ),
     Rule(
@@ -181,7 +181,7 @@ TABLE = (
         "",
         "scanning a block scalar",
         "context",
-        "this is no way to start a block of text",
+        "invalid block scalar header",
         "write '|' or '>' at the end of the line, and the text in the lines below",
     ),
     Rule(
@@ -191,7 +191,7 @@ TABLE = (
         "the block of text starts with blank lines that are indented more than its text",
         "delete the spaces of the blank lines",
     ),
-    Rule("unexpected ':'", "", "problem", "':' can't stand in this text without quotes", _QUOTE_IT),
+    Rule("unexpected ':'", "", "problem", "':' is not allowed in this text without quotes", _QUOTE_IT),
 )
 
 _TAB = re.compile(r"[ ]*\t")
@@ -204,7 +204,7 @@ def friendly_message(error: MarkedYAMLError, lines: tuple[str, ...], source: str
     if tabs := _tabs(lines, mark.line if mark else 0):
         hint = "write spaces instead"
         return [
-            problem(source, lines, "E012", span, "a tab stands where YAML wants spaces", hint=hint) for span in tabs
+            problem(source, lines, "E012", span, "tabs are not allowed for indentation", hint=hint) for span in tabs
         ]
     rule = lookup(said, context)
     if rule is None:
@@ -239,7 +239,7 @@ def _second_colon(span: Span, lines: tuple[str, ...], source: str) -> Diagnostic
     start = len(line) - len(line.lstrip())
     key = Span(span.line, start + 1, span.line, span.column)
     if ": " in line[: span.column - 1]:
-        message, hint = "': ' can't stand inside a text without quotes", _QUOTE_IT
+        message, hint = "': ' is not allowed inside a text without quotes", _QUOTE_IT
         return problem(source, lines, "E003", span, message, hint=hint)
     above = next((n for n in range(span.line - 2, -1, -1) if lines[n].strip()), None)
     if above is not None and not re.search(r":(\s|$)", lines[above].split(" #")[0]):
