@@ -47,8 +47,8 @@ $(VENV)/train: pyproject.toml constraints.txt | $(BIN)/python
 	$(PIP) install --quiet -c constraints.txt -e '.[train]'
 	@touch $@
 
-$(VENV)/dev: pyproject.toml constraints.txt | $(BIN)/python
-	$(PIP) install --quiet -c constraints.txt -e '.[all,dev,examples]'
+$(VENV)/dev: pyproject.toml emulator/pyproject.toml constraints.txt | $(BIN)/python
+	$(PIP) install --quiet -c constraints.txt -e '.[all,dev,examples]' -e ./emulator
 	@touch $@ $(VENV)/train
 
 $(VENV)/npm: package.json | $(BIN)/python

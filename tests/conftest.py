@@ -21,7 +21,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 MARK = "needs "
-ON_THE_ENGINE = ("targets/docker/", "targets/azureml/", "standin/", "data/test_hello.py")
+ON_THE_ENGINE = ("targets/docker/", "targets/azureml/", "emulator/", "data/test_hello.py")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,7 +51,7 @@ def _language_server() -> bool:
 
 
 def _description() -> bool:
-    from innereye_runtime.standin.checker.description import find_description
+    from azureml_emulator.checker.api_description import find_description
 
     return find_description([ROOT], os.environ) is not None
 

@@ -156,7 +156,7 @@ def test_an_input_of_a_job_in_azureml(
     engine: Engine, needs: Callable[..., None], expected: tuple[str, str], tmp_path: Path
 ) -> None:
     needs("azure", "azurite")
-    from innereye_runtime.standin.cloud import open_cloud
+    from azureml_emulator.emulator import open_cloud
 
     with open_cloud([ROOT], grace=15) as cloud:
         cloud.add_data("hello", HELLO)

@@ -27,7 +27,6 @@ FLOORS = {
     "report": 3,
     "targets": 4,
     "training": 4,
-    "standin": 4,  # an Azure Machine Learning on this machine, for tests and for trying out
     "cli": 5,
     "entrypoint": 5,
     "examples": 5,  # what a user could have written

@@ -35,7 +35,7 @@ def project(tmp_path: Path) -> Project:
 @pytest.fixture(scope="session")
 def standing_cloud(needs: Callable[..., None]) -> Iterator[Any]:
     needs("azure", "azurite", "docker")
-    from innereye_runtime.standin.cloud import open_cloud
+    from azureml_emulator.emulator import open_cloud
 
     with open_cloud([ROOT], grace=15) as opened:
         yield opened
@@ -56,7 +56,7 @@ def cloud_for(needs: Callable[..., None]) -> Callable[..., Any]:
 
     @contextmanager
     def opened(**settings: Any) -> Iterator[Any]:
-        from innereye_runtime.standin.cloud import open_cloud
+        from azureml_emulator.emulator import open_cloud
 
         with open_cloud([ROOT], grace=15, **settings) as cloud, checked(cloud):
             yield cloud

@@ -20,7 +20,7 @@ RUN = "GET *blob*/innereye-runtime/*"
 
 
 def faults(*texts: str) -> list[Any]:
-    from innereye_runtime.standin.faults import Fault
+    from azureml_emulator.faults import Fault
 
     return [Fault.parse(text) for text in texts]
 

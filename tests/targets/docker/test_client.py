@@ -182,7 +182,7 @@ def secure(
 ) -> Iterator[tuple[Server, Path]]:
     """An engine that speaks TLS, where DOCKER_HOST says, and the certificate of the authority that vouches for it."""
     needs("azure")  # which brings what makes certificates
-    from innereye_runtime.standin.network.certificates import make_certificates
+    from azureml_emulator.network.certificates import make_certificates
 
     made = make_certificates(tmp_path / "made")
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)

@@ -17,7 +17,7 @@ from innereye_runtime.cli.ui.terminal import CYAN, eprint, paint
 from innereye_runtime.errors import ExitCode, PreflightError, UsageError
 
 if TYPE_CHECKING:
-    from innereye_runtime.standin.cloud import Cloud
+    from azureml_emulator.emulator import Cloud
 
 
 class Arguments(argparse.Namespace):
@@ -88,17 +88,17 @@ def run(argv: Sequence[str]) -> int:
     own, command = _split(argv)
     arguments, _ = parser().read(own, Arguments())
     if arguments.limits:
-        from innereye_runtime.standin.limits import LIMITS
+        from azureml_emulator.limits import LIMITS
 
         print("The stand-in does not model:", *(f"- {limit}" for limit in LIMITS), sep="\n")
         return ExitCode.DONE
-    from innereye_runtime.standin.faults import Fault
+    from azureml_emulator.faults import Fault
 
     data = [_data(text) for text in arguments.data]
     faults = [Fault.parse(text) for text in arguments.fault]
     try:
-        from innereye_runtime.standin.checker.description import SPEC_VARIABLE
-        from innereye_runtime.standin.cloud import open_cloud
+        from azureml_emulator.checker.api_description import SPEC_VARIABLE
+        from azureml_emulator.emulator import open_cloud
     except ImportError as error:
         raise PreflightError(
             f"the stand-in needs {error.name}, which is not installed", hint="pip install 'innereye-runtime[azureml]'"

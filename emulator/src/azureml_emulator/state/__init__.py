@@ -1,0 +1,1 @@
+"""The state of the workspace: its assets, datastores and jobs."""
