@@ -51,9 +51,9 @@ def _language_server() -> bool:
 
 
 def _description() -> bool:
-    from azureml_emulator.checker.api_description import find_description
+    from tests.emulator_contract.api_description import find_api_description
 
-    return find_description([ROOT], os.environ) is not None
+    return find_api_description(os.environ) is not None
 
 
 NEEDS = {

@@ -57,3 +57,12 @@ def test_help_fits_into_80_columns(command: str, capsys: pytest.CaptureFixture[s
     told, _, examples = capsys.readouterr().out.partition("\nExamples:\n")
     told = told if command else told + examples  # of a command, examples are to be copied and are left whole
     assert [line for line in told.splitlines() if len(line) > 80] == []
+
+
+def test_a_command_that_was_replaced_names_its_replacement(capsys: pytest.CaptureFixture[str]) -> None:
+    for words in (["standin"], ["standin", "--help"], ["standin", "--", "true"]):
+        assert main(words) == 2
+        shown = capsys.readouterr()
+        assert shown.out == ""
+        replaced = "error: 'innereye-run standin' was replaced by azureml-emulator, a program of its own"
+        assert shown.err == f"{replaced} with the same options\n"

@@ -1,6 +1,6 @@
 """The same dataset by every way that it can come, trained on: equal fingerprints, equal weights.
 
-The store is a real one, the containers run on a real engine, and AzureML is the stand-in.
+The store is a real one, the containers run on a real engine, and AzureML is the emulator.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 
 import pytest
 from tests.data.store import Container
+from tests.emulator_contract.violations import violations
 from tests.projects import Project
 from tests.targets.docker.conftest import Engine, engine
 
@@ -156,10 +157,10 @@ def test_an_input_of_a_job_in_azureml(
     engine: Engine, needs: Callable[..., None], expected: tuple[str, str], tmp_path: Path
 ) -> None:
     needs("azure", "azurite")
-    from azureml_emulator.emulator import open_cloud
+    from azureml_emulator.emulator import open_emulator
 
-    with open_cloud([ROOT], grace=15) as cloud:
+    with open_emulator(ROOT, grace=15) as cloud:
         cloud.add_data("hello", HELLO)
         there = train(tmp_path, "id: hello", "--target=azureml", **cloud.environment())
-        assert [str(call) for call in cloud.violations] == []
+        assert violations(cloud.calls) == []
     assert there.result == expected

@@ -1,20 +1,17 @@
-"""The stand-in for the tests of this room, one for all of them."""
+"""The emulator for the tests of this folder, one for all of them."""
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable
-from pathlib import Path
+from collections.abc import Callable, Iterator
 
 import pytest
+from tests.conftest import ROOT
+from tests.emulator_contract.conftest import description
 from tests.targets.azureml.conftest import image
 
-from azureml_emulator.checker.api_description import Description, find_description
-from azureml_emulator.fixtures import cloud
+from azureml_emulator.emulator import Emulator, open_emulator
 
-ROOT = Path(__file__).resolve().parents[2]
-
-__all__ = ["cloud", "image"]
+__all__ = ["description", "image"]
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -23,14 +20,10 @@ def _azure_packages(needs: Callable[..., None]) -> None:
 
 
 @pytest.fixture(scope="session")
-def description(needs: Callable[..., None]) -> Description:
-    """Microsoft's published description. Not part of this project: where it is not at hand, CI goes without it too."""
-    beside = ROOT.parent / "shared" / "azureml"
-    found = find_description([ROOT], os.environ)
-    assert found or not beside.is_dir(), f"{beside} is there, and the description in it is not found"
-    needs("azureml-description")
-    assert found
-    return found
+def emulator(needs: Callable[..., None]) -> Iterator[Emulator]:
+    needs("azurite")
+    with open_emulator(ROOT) as opened:
+        yield opened
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""What the stand-in answers: as recorded from the service, and no to what the service says no to."""
+"""The responses of the emulator: as recorded from the service, with errors for what the service rejects."""
 
 from __future__ import annotations
 
@@ -11,28 +11,28 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from tests.emulator_contract.api_description import ApiDescription
 from tests.emulator_contract.jobs import GOOD
-
-from azureml_emulator.checker.api_description import Description
+from tests.emulator_contract.violations import violations
 
 if TYPE_CHECKING:
-    from azureml_emulator.emulator import Cloud
+    from azureml_emulator.emulator import Emulator
 
 pytestmark = pytest.mark.usefixtures("ready")
 MANAGEMENT = "https://management.azure.com"
 
 
 @pytest.fixture
-def idle(cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> Cloud:
-    """The stand-in, with jobs that are taken in and never run."""
-    monkeypatch.setattr(cloud.runner, "start", lambda job: None)
-    return cloud
+def idle(emulator: Emulator, monkeypatch: pytest.MonkeyPatch) -> Emulator:
+    """The emulator, with jobs that are accepted and never run."""
+    monkeypatch.setattr(emulator.runner, "start", lambda job: None)
+    return emulator
 
 
 @pytest.fixture
-def ask(cloud: Cloud) -> Iterator[Callable[..., tuple[int, Any, Any]]]:
+def ask(emulator: Emulator) -> Iterator[Callable[..., tuple[int, Any, Any]]]:
     """A client with nothing but the standard library: status, body and headers of an answer."""
-    environment = cloud.environment()
+    environment = emulator.environment()
     context = ssl.create_default_context(cafile=environment["SSL_CERT_FILE"])
     opener = urllib.request.build_opener(
         urllib.request.ProxyHandler({"https": environment["HTTPS_PROXY"]}),
@@ -40,7 +40,7 @@ def ask(cloud: Cloud) -> Iterator[Callable[..., tuple[int, Any, Any]]]:
     )
 
     def ask(verb: str, url: str, body: Any = None, *, token: str | None = None) -> tuple[int, Any, Any]:
-        good = cloud.tokens.issue(MANAGEMENT)
+        good = emulator.tokens.issue(MANAGEMENT)
         headers = {"Authorization": f"Bearer {good if token is None else token}", "Content-Type": "application/json"}
         data = None if body is None else json.dumps(body).encode()
         request = urllib.request.Request(url, data, headers, method=verb)
@@ -55,15 +55,15 @@ def ask(cloud: Cloud) -> Iterator[Callable[..., tuple[int, Any, Any]]]:
     opener.close()
 
 
-def job_url(cloud: Cloud, name: str, version: str = "2024-01-01-preview") -> str:
-    return f"{MANAGEMENT}{cloud.workspace.id}/jobs/{name}?api-version={version}"
+def job_url(emulator: Emulator, name: str, version: str = "2024-01-01-preview") -> str:
+    return f"{MANAGEMENT}{emulator.workspace.id}/jobs/{name}?api-version={version}"
 
 
-def good_job(cloud: Cloud, **changes: Any) -> dict[str, Any]:
-    cloud.workspace.put("environments", "e", "1", {"image": "i", "properties": {}})
+def good_job(emulator: Emulator, **changes: Any) -> dict[str, Any]:
+    emulator.workspace.put("environments", "e", "1", {"image": "i", "properties": {}})
     given = {
         **copy.deepcopy(GOOD["properties"]),
-        "environmentId": f"{cloud.workspace.id}/environments/e/versions/1",
+        "environmentId": f"{emulator.workspace.id}/environments/e/versions/1",
         "codeId": None,
     }
     given = {key: value for key, value in {**given, "inputs": {}, "identity": None, **changes}.items() if value}
@@ -71,7 +71,7 @@ def good_job(cloud: Cloud, **changes: Any) -> dict[str, Any]:
 
 
 def test_answers_equal_what_was_recorded(
-    idle: Cloud, ask: Callable[..., tuple[int, Any, Any]], description: Description
+    idle: Emulator, ask: Callable[..., tuple[int, Any, Any]], description: ApiDescription
 ) -> None:
     files = sorted((description.root.parent / "golden").glob("*.json"))
     assert files
@@ -89,18 +89,18 @@ def test_answers_equal_what_was_recorded(
         assert [name for name in recorded["headers"] if name not in headers] == []
 
 
-def test_a_request_that_departs_from_the_description_is_refused_and_recorded(
-    idle: Cloud, ask: Callable[..., tuple[int, Any, Any]], description: Description
+def test_calls_are_recorded_and_violations_are_found_in_them(
+    idle: Emulator, ask: Callable[..., tuple[int, Any, Any]], description: ApiDescription
 ) -> None:
+    before = len(idle.calls)
     body = good_job(idle)
+    assert ask("PUT", job_url(idle, "conforms"), body)[0] == 201
     body["properties"]["resources"]["instanceCont"] = 2
-    status, answer, _ = ask("PUT", job_url(idle, "departs"), body)
-    assert (status, answer["error"]["message"]) == (
-        400,
-        "$.properties.resources: unknown properties ['instanceCont']",
-    )
-    assert idle.violations.pop().errors == ("$.properties.resources: unknown properties ['instanceCont']",)
-    idle.server.recording.calls[:] = [call for call in idle.calls if not call.errors]
+    assert ask("PUT", job_url(idle, "departs"), body)[0] == 201
+    calls = idle.calls[before:]
+    assert [call.status for call in calls] == [201, 201]
+    (violation,) = violations(calls)
+    assert "/jobs/departs: $.properties.resources: unknown properties ['instanceCont']" in violation
 
 
 @pytest.mark.parametrize(
@@ -111,7 +111,7 @@ def test_a_request_that_departs_from_the_description_is_refused_and_recorded(
         ({"codeId": "/codes/nope/versions/1"}, "codeId /codes/nope/versions/1 does not exist"),
         (
             {"inputs": {"x": {"jobInputType": "uri_folder", "uri": "azureml:nope:1"}}},
-            "input x: azureml:nope:1 is no place of this workspace",
+            "input x: azureml:nope:1 is not a path or data asset of this workspace",
         ),
         (
             {"inputs": {"x": {"jobInputType": "uri_folder", "uri": "azureml://datastores/nope/paths/a"}}},
@@ -120,26 +120,26 @@ def test_a_request_that_departs_from_the_description_is_refused_and_recorded(
     ],
 )
 def test_what_the_service_refuses_is_refused(
-    idle: Cloud, ask: Callable[..., tuple[int, Any, Any]], changes: dict[str, Any], reason: str
+    idle: Emulator, ask: Callable[..., tuple[int, Any, Any]], changes: dict[str, Any], reason: str
 ) -> None:
     status, answer, _ = ask("PUT", job_url(idle, "refused"), good_job(idle, **changes))
     assert status == 400
     assert answer["error"]["message"].startswith(reason)
 
 
-def test_a_name_that_is_taken_is_refused(idle: Cloud, ask: Callable[..., tuple[int, Any, Any]]) -> None:
+def test_a_name_that_is_taken_is_refused(idle: Emulator, ask: Callable[..., tuple[int, Any, Any]]) -> None:
     assert ask("PUT", job_url(idle, "twice"), good_job(idle))[0] == 201
     assert ask("PUT", job_url(idle, "twice"), good_job(idle))[0] == 409
 
 
 @pytest.mark.parametrize("token", ["", "x.y.z", "nonsense"])
 def test_without_a_good_token_nothing_is_answered(
-    idle: Cloud, ask: Callable[..., tuple[int, Any, Any]], token: str
+    idle: Emulator, ask: Callable[..., tuple[int, Any, Any]], token: str
 ) -> None:
     assert ask("GET", job_url(idle, "any"), token=token)[0] == 401
 
 
-def test_tokens_expire_when_told_to(idle: Cloud, ask: Callable[..., tuple[int, Any, Any]]) -> None:
+def test_tokens_expire_when_told_to(idle: Emulator, ask: Callable[..., tuple[int, Any, Any]]) -> None:
     token = idle.tokens.issue(MANAGEMENT)
     assert ask("GET", f"{MANAGEMENT}{idle.workspace.id}?api-version=2024-04-01", token=token)[0] == 200
     idle.tokens.expire_all()
@@ -148,17 +148,19 @@ def test_tokens_expire_when_told_to(idle: Cloud, ask: Callable[..., tuple[int, A
     assert "invalid_token" in headers["WWW-Authenticate"]
 
 
-def test_a_host_that_is_not_azures_is_refused_and_noted(idle: Cloud, ask: Callable[..., tuple[int, Any, Any]]) -> None:
+def test_a_host_that_is_not_azures_is_refused_and_noted(
+    idle: Emulator, ask: Callable[..., tuple[int, Any, Any]]
+) -> None:
     with pytest.raises(OSError, match="403"):
         ask("GET", "https://example.org/")
     assert idle.proxy.refused == ["example.org"]
     idle.proxy.refused.clear()
 
 
-def test_mlflow_keeps_what_a_job_logs(idle: Cloud, ask: Callable[..., tuple[int, Any, Any]]) -> None:
-    from azureml_emulator.state.job import Job
+def test_mlflow_keeps_what_a_job_logs(idle: Emulator, ask: Callable[..., tuple[int, Any, Any]]) -> None:
+    from azureml_emulator.state.job import CommandJob
 
-    job = idle.workspace.jobs["tracked"] = Job(idle.workspace, "tracked", {"experimentName": "x", "tags": {"a": "b"}})
+    job = idle.workspace.jobs["tracked"] = CommandJob("tracked", {"experimentName": "x", "tags": {"a": "b"}})
     base = f"{idle.workspace.api}/mlflow/v2.0{idle.workspace.id}/api/2.0/mlflow"
     metrics = [{"key": "loss", "value": value, "step": step, "timestamp": 1} for step, value in enumerate([3, 2, 1])]
     batch = {"run_id": "tracked", "metrics": metrics, "params": [{"key": "lr", "value": "0.1"}]}
@@ -177,7 +179,7 @@ def test_mlflow_keeps_what_a_job_logs(idle: Cloud, ask: Callable[..., tuple[int,
 
 
 def test_jobs_are_listed_the_newest_first_and_by_the_key_of_a_tag(
-    idle: Cloud, ask: Callable[..., tuple[int, Any, Any]], monkeypatch: pytest.MonkeyPatch
+    idle: Emulator, ask: Callable[..., tuple[int, Any, Any]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(idle.workspace, "jobs", {})
     for name, tags in (("one", {"a": "1"}), ("two", {"b": "1"}), ("three", {"a": "2", "b": "2"})):

@@ -10,13 +10,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from tests.emulator_contract.violations import violations
 from tests.projects import Project, tiny_project
 from tests.targets.azureml.conftest import IMAGE, ROOT
 
 from innereye_runtime.targets.azureml.job_uri import JobUri
 
 if TYPE_CHECKING:
-    from azureml_emulator.emulator import Cloud
+    from azureml_emulator.emulator import Emulator
 
 pytestmark = pytest.mark.usefixtures("ready", "image")
 
@@ -72,28 +73,28 @@ def project(tmp_path: Path) -> Project:
 
 
 @pytest.mark.usefixtures("python_image")
-def test_a_job_without_an_image_runs_in_what_its_context_builds(project: Project, cloud: Cloud) -> None:
-    environment = {**cloud.environment(), "INNEREYE_AZUREML_IMAGE": ""}
+def test_a_job_without_an_image_runs_in_what_its_context_builds(project: Project, emulator: Emulator) -> None:
+    environment = {**emulator.environment(), "INNEREYE_AZUREML_IMAGE": ""}
     there = project.run("--target", "azureml", "tiny.yaml", "--num_epochs=1", environment=environment)
     assert there.exit_code == 0, there.stdout + there.stderr
     assert "COPY . /opt/innereye-runtime/source" in there.stdout  # the log of the build comes before that of the job
     assert there.stdout.index("COPY . ") < there.stdout.index("epoch 1 of 1")
     assert there.weights == project.run("tiny.yaml", "--num_epochs=1").weights
     assert there.record["image"] is None  # nobody named one
-    assert [str(call) for call in cloud.violations] == []
+    assert violations(emulator.calls) == []
 
 
-def test_one_that_does_not_build_has_the_job_fail_and_its_log_shown(cloud: Cloud) -> None:
+def test_one_that_does_not_build_has_the_job_fail_and_its_log_shown(emulator: Emulator) -> None:
     dockerfile = f"FROM {IMAGE}\nRUN echo the third wheel is missing >&2 && exit 3\n"
-    store = cloud.workspace.blobs.get_container_client(cloud.workspace.store)
+    store = emulator.workspace.blobs.get_container_client(emulator.workspace.store)
     store.upload_blob("LocalUpload/broken/Dockerfile", dockerfile)
-    context = f"{cloud.workspace.account_url}/{cloud.workspace.store}/LocalUpload/broken/"
+    context = f"{emulator.workspace.account_url}/{emulator.workspace.store}/LocalUpload/broken/"
     properties = {"build": {"contextUri": context, "dockerfilePath": "Dockerfile"}}
-    identifier = cloud.workspace.put("environments", "broken", "1", properties)["id"]
-    job = cloud.runner.make("broken", {"jobType": "Command", "command": "true", "environmentId": identifier})
-    cloud.workspace.jobs[job.name] = job
-    cloud.runner.start(job)
-    workspace = cloud.workspace
+    identifier = emulator.workspace.put("environments", "broken", "1", properties)["id"]
+    job = emulator.runner.make("broken", {"jobType": "Command", "command": "true", "environmentId": identifier})
+    emulator.workspace.jobs[job.name] = job
+    emulator.runner.start(job)
+    workspace = emulator.workspace
     address = JobUri(
         subscription_id=workspace.subscription,
         resource_group=workspace.group,
@@ -102,7 +103,7 @@ def test_one_that_does_not_build_has_the_job_fail_and_its_log_shown(cloud: Cloud
     )
     command = [str(Path(sys.executable).with_name("innereye-run")), "logs", "-f", str(address)]
     done = subprocess.run(
-        command, env={**os.environ, **cloud.environment()}, capture_output=True, text=True, timeout=120
+        command, env={**os.environ, **emulator.environment()}, capture_output=True, text=True, timeout=120
     )
     assert "the third wheel is missing\n" in done.stdout, done.stderr
     assert job.history == ["Queued", "Preparing", "Failed"]

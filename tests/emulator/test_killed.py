@@ -1,4 +1,4 @@
-"""A stand-in that is killed: nothing of it stays, whether its guardian lives or not."""
+"""An emulator that is killed: nothing of it remains, whether its reaper was killed too or not."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ SECONDS = 30
 SUBMIT = f"""
 import sys, time
 from pathlib import Path
-from azureml_emulator.emulator import open_cloud
+from azureml_emulator.emulator import open_emulator
 
-with open_cloud([Path({str(ROOT)!r})], grace=1) as cloud:
-    identifier = cloud.workspace.put("environments", "e", "1", {{"image": {IMAGE!r}}})["id"]
-    job = cloud.runner.make("j", {{"jobType": "Command", "command": "sleep 600", "environmentId": identifier}})
-    cloud.workspace.jobs[job.name] = job
-    cloud.runner.start(job)
-    while job.status != "Running" and not job.is_over:
+with open_emulator(Path({str(ROOT)!r}), grace=1) as emulator:
+    identifier = emulator.workspace.put("environments", "e", "1", {{"image": {IMAGE!r}}})["id"]
+    job = emulator.runner.make("j", {{"jobType": "Command", "command": "sleep 600", "environmentId": identifier}})
+    emulator.workspace.jobs[job.name] = job
+    emulator.runner.start(job)
+    while job.status != "Running" and not job.is_finished:
         time.sleep(0.1)
     print(job.status, job.error, flush=True)
     sys.stdin.read()
@@ -38,7 +38,7 @@ with open_cloud([Path({str(ROOT)!r})], grace=1) as cloud:
 
 @pytest.fixture
 def busy(image: str, needs: Callable[..., None]) -> Iterator[subprocess.Popen[str]]:
-    """A process with a stand-in in which a job runs."""
+    """A process with an emulator that runs a job."""
     needs("azurite")
     with subprocess.Popen(
         [sys.executable, "-c", SUBMIT], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
@@ -58,7 +58,7 @@ def on_engine(process: subprocess.Popen[str]) -> list[str]:
 
 
 def processes_below(process: subprocess.Popen[str]) -> list[int]:
-    """Its guardian, and Azurite below that."""
+    """Its reaper, and the reaper's child, Azurite."""
     found, parents = [], {process.pid}
     for path in sorted(Path("/proc").glob("[0-9]*"), key=lambda path: int(path.name)):
         try:
@@ -87,31 +87,31 @@ def is_gone(pid: int) -> bool:
 
 
 def test_all_of_it_goes_when_it_is_killed(busy: subprocess.Popen[str]) -> None:
-    guardian, azurite = processes_below(busy)
-    folder = Path(Path(f"/proc/{guardian}/cmdline").read_text().split("\0")[3])
+    reaper, azurite = processes_below(busy)
+    folder = Path(Path(f"/proc/{reaper}/cmdline").read_text().split("\0")[3])
     assert folder.is_dir()
     busy.kill()
     busy.wait()
-    eventually(lambda: is_gone(azurite) and is_gone(guardian))
+    eventually(lambda: is_gone(azurite) and is_gone(reaper))
     assert on_engine(busy) == []
     assert not folder.exists()
 
 
-def test_what_a_killed_guardian_leaves_goes_with_clean(busy: subprocess.Popen[str]) -> None:
-    guardian, azurite = processes_below(busy)
-    for pid in (guardian, azurite, busy.pid):
+def test_clean_removes_what_a_killed_reaper_left(busy: subprocess.Popen[str]) -> None:
+    reaper, azurite = processes_below(busy)
+    for pid in (reaper, azurite, busy.pid):
         os.kill(pid, signal.SIGKILL)
     busy.wait()
     assert len(on_engine(busy)) == 2
-    command = [str(Path(sys.executable).with_name("innereye-run")), "clean"]
+    command = [str(Path(sys.executable).with_name("azureml-emulator")), "clean"]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, done.stderr
-    removed = [line.partition(" ")[0] for line in done.stdout.splitlines() if line.endswith(" of a stand-in: removed")]
+    removed = [line.partition(" ")[0] for line in done.stdout.splitlines() if line.endswith(": removed")]
     assert removed == ["container", "network"]
     assert on_engine(busy) == []
 
 
-def test_a_stand_in_that_ends_in_order_leaves_nothing_either(busy: subprocess.Popen[str]) -> None:
+def test_an_emulator_that_ends_in_order_leaves_nothing(busy: subprocess.Popen[str]) -> None:
     pids = processes_below(busy)
     busy.communicate(timeout=SECONDS)
     assert busy.returncode == 0

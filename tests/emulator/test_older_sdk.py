@@ -13,11 +13,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from tests.emulator_contract.violations import violations
 from tests.projects import Project, Result
 from tests.targets.azureml.conftest import IMAGE, ROOT
 
 if TYPE_CHECKING:
-    from azureml_emulator.emulator import Cloud
+    from azureml_emulator.emulator import Emulator
 
 pytestmark = pytest.mark.usefixtures("ready", "image")
 VERSION = "1.34.1"
@@ -38,7 +39,9 @@ def outcome(result: Result) -> tuple[object, ...]:
     return result.weights, (result.run / "metrics.json").read_bytes(), names
 
 
-def test_hello_is_submitted_followed_and_brought_home(cloud: Cloud, tmp_path: Path, needs: Callable[..., None]) -> None:
+def test_hello_is_submitted_followed_and_brought_home(
+    emulator: Emulator, tmp_path: Path, needs: Callable[..., None]
+) -> None:
     needs("older-azure-ai-ml")
     python = Path(os.environ["INNEREYE_OLDER_SDK"]).with_name("python")
     look = "import azure.ai.ml as sdk, importlib.util as util; print(sdk.VERSION, util.find_spec('torch'))"
@@ -48,9 +51,9 @@ def test_hello_is_submitted_followed_and_brought_home(cloud: Cloud, tmp_path: Pa
         shutil.copytree(ROOT / folder, tmp_path / folder)
     older = OlderProject(tmp_path)
     older.write("pyproject.toml", "")
-    cloud.add_data("hello", tmp_path / "data" / "hello")
+    emulator.add_data("hello", tmp_path / "data" / "hello")
     hello = ("manifests/hello.yaml", "--num_epochs=1")
-    environment = {**cloud.environment(), "INNEREYE_AZUREML_IMAGE": IMAGE}
+    environment = {**emulator.environment(), "INNEREYE_AZUREML_IMAGE": IMAGE}
 
     there = older.run("--target", "azureml", *hello, environment=environment)
     assert there.exit_code == 0, there.stdout + there.stderr
@@ -63,5 +66,5 @@ def test_hello_is_submitted_followed_and_brought_home(cloud: Cloud, tmp_path: Pa
     assert again.exit_code == 0, again.stderr
     assert older.run("verify", str(again.run)).exit_code == 0
     assert "epoch 1 of 1" in older.run("logs", address, environment=environment).stdout
-    assert [str(call) for call in cloud.violations] == []
-    assert cloud.proxy.refused == []
+    assert violations(emulator.calls) == []
+    assert emulator.proxy.refused == []

@@ -7,14 +7,16 @@ import re
 import sys
 import tomllib
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+EMULATOR = tomllib.loads((ROOT / "emulator" / "pyproject.toml").read_text())["project"]
 OWN = {"innereye_runtime", "InnerEye", "azureml_emulator", "tests"}
 BROUGHT_BY_THE_USER = {"matplotlib", "pytest"}
-"""A figure of matplotlib is taken where the user made one; the fixtures of the stand-in are for pytest."""
+"""A figure of matplotlib is taken where the user made one; the fixtures of the emulator are for pytest."""
 DISTRIBUTIONS = {
     "PIL": "pillow",
     "azure.ai": "azure-ai-ml",
@@ -28,9 +30,9 @@ DISTRIBUTIONS = {
 }
 
 
-def requirements() -> set[str]:
+def requirements(project: dict[str, Any] = PROJECT) -> set[str]:
     """The names of the distributions that are asked for, in all extras."""
-    lists = [PROJECT["dependencies"], *PROJECT["optional-dependencies"].values()]
+    lists = [project["dependencies"], *project.get("optional-dependencies", {}).values()]
     return {re.split(r"[\[<>=;~! ]", line)[0] for lines in lists for line in lines} - {"innereye-runtime"}
 
 
@@ -57,6 +59,11 @@ def test_what_a_module_imports_is_asked_for(module: Path) -> None:
     assert imported(module) <= requirements()
 
 
+def test_what_the_emulator_imports_is_asked_for() -> None:
+    for module in (ROOT / "emulator" / "src").rglob("*.py"):
+        assert imported(module) <= requirements(EMULATOR), module
+
+
 def test_what_the_light_rooms_import_comes_with_the_light_installation() -> None:
     light = {re.split(r"[<>=]", line)[0] for line in PROJECT["dependencies"]}
     for room in ("manifest", "job"):
@@ -67,7 +74,7 @@ def test_what_the_light_rooms_import_comes_with_the_light_installation() -> None
 def test_what_is_asked_for_is_pinned() -> None:
     lines = (ROOT / "constraints.txt").read_text().splitlines()
     pinned = {line.partition("==")[0].lower() for line in lines if "==" in line}
-    assert {name.lower() for name in requirements()} - pinned == set()
+    assert {name.lower() for name in requirements() | requirements(EMULATOR)} - pinned == set()
 
 
 def test_a_pin_is_an_exact_public_version() -> None:

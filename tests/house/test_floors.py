@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
 
-SOURCE = Path(__file__).resolve().parents[2] / "runtime"
+ROOT = Path(__file__).resolve().parents[2]
+SOURCE, EMULATOR = ROOT / "runtime", ROOT / "emulator" / "src"
 PACKAGE = "innereye_runtime"
 
 FLOORS = {
@@ -155,6 +158,37 @@ def test_the_submitting_side_never_imports_the_running_side() -> None:
 @pytest.mark.parametrize("module", [m for m in modules() if room_of(m) in LIGHT_ROOMS], ids=label)
 def test_light_rooms_import_nothing_heavy_at_module_level(module: Path) -> None:
     assert {name.split(".")[0] for name in at_import(ast.parse(module.read_text()))} & HEAVY == set()
+
+
+def test_the_runtime_and_the_emulator_import_nothing_of_each_other() -> None:
+    for root, others in ((SOURCE, ("azureml_emulator",)), (EMULATOR, (PACKAGE, "InnerEye"))):
+        found = sorted(root.rglob("*.py"))
+        assert len(found) > 20
+        for module in found:
+            text = module.read_text()  # so that a name for `import_module` counts too
+            assert [name for name in others if re.search(rf"\b{name}\b", text)] == [], module
+
+
+def test_no_modules_of_the_emulator_import_each_other_in_a_circle() -> None:
+    """Imports for type checking alone count too: what needs the other's types belongs below it, or beside it."""
+    files = {_dotted(file): file for file in EMULATOR.rglob("*.py")}
+    graph = {
+        name: {other for node in ast.walk(ast.parse(file.read_text())) for other in _imported_by(node)} & files.keys()
+        for name, file in files.items()
+    }
+    order = list(TopologicalSorter(graph).static_order())  # raises CycleError, which names the modules
+    assert len(order) == len(files)
+
+
+def _dotted(file: Path) -> str:
+    return ".".join(file.relative_to(EMULATOR).with_suffix("").parts).removesuffix(".__init__")
+
+
+def _imported_by(node: ast.AST) -> Iterator[str]:
+    if isinstance(node, ast.Import):
+        yield from (alias.name for alias in node.names)
+    elif isinstance(node, ast.ImportFrom) and node.module:
+        yield from (node.module, *(f"{node.module}.{alias.name}" for alias in node.names))
 
 
 def test_the_old_import_root_only_hands_on() -> None:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import re
+import shlex
 from pathlib import Path
 
 import pytest
 
+import azureml_emulator.cli
+import azureml_emulator.options
 from innereye_runtime.cli.main import COMMANDS
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -34,6 +37,17 @@ def test_commands_of_the_readme_exist() -> None:
         assert first in COMMANDS or first.startswith("--") or (ROOT / first).is_file() or first == "manifest.yaml", (
             first
         )
+
+
+@pytest.mark.parametrize("name", ["README.md", "emulator/README.md"])
+def test_commands_of_the_emulator_exist(name: str) -> None:
+    lines = [line for line in lines_of_code(name) if re.match(r"azureml-emulator |eval \"\$\(azureml-emulator ", line)]
+    assert lines
+    for line in lines:
+        words = shlex.split(line.removeprefix('eval "$(').removesuffix(')"'))[1:]
+        command = words.pop(0) if words[0] in azureml_emulator.cli.COMMANDS else ""
+        own = words[: words.index("--")] if "--" in words else words
+        azureml_emulator.options.parser(command).read(own)
 
 
 def test_files_that_the_readme_links_to_exist() -> None:

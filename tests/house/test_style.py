@@ -8,11 +8,14 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-MODULES = sorted((ROOT / "runtime").rglob("*.py"))
+ROOTS = (ROOT / "runtime", ROOT / "emulator" / "src")
+MODULES = [module for root in ROOTS for module in sorted(root.rglob("*.py"))]
+
+PRINTING = ("innereye_runtime/cli/", "innereye_runtime/entrypoint.py", "azureml_emulator/cli.py")
 
 
 def label(module: Path) -> str:
-    return str(module.relative_to(ROOT / "runtime"))
+    return str(next(module.relative_to(root) for root in ROOTS if module.is_relative_to(root)))
 
 
 @pytest.mark.parametrize("module", MODULES, ids=label)
@@ -27,7 +30,7 @@ def test_a_module_says_in_its_first_line_what_it_is(module: Path) -> None:
 
 @pytest.mark.parametrize("module", MODULES, ids=label)
 def test_only_the_command_line_and_the_entrypoint_print_or_exit(module: Path) -> None:
-    if label(module).startswith("innereye_runtime/cli/") or label(module) == "innereye_runtime/entrypoint.py":
+    if label(module).startswith(PRINTING):
         return
     body = [node for node in ast.parse(module.read_text()).body if not _is_main_guard(node)]
     calls = [node.func for part in body for node in ast.walk(part) if isinstance(node, ast.Call)]

@@ -1,21 +1,20 @@
-"""A pytest fixture with the stand-in: `from azureml_emulator.fixtures import cloud` in a conftest.py."""
+"""A pytest fixture with an emulator: `from azureml_emulator.fixtures import azureml_emulator` in a conftest.py."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
 if TYPE_CHECKING:
-    from azureml_emulator.emulator import Cloud
+    from azureml_emulator.emulator import Emulator
 
 
 @pytest.fixture(scope="session")
-def cloud() -> Iterator[Cloud]:
-    """One stand-in for the whole session. Azurite is looked for below the working directory, then on PATH."""
-    from azureml_emulator.emulator import open_cloud
+def azureml_emulator() -> Iterator[Emulator]:
+    """One emulator for the whole session. Azurite is found as the command line finds it."""
+    from azureml_emulator.emulator import open_emulator
 
-    with open_cloud([Path.cwd()]) as opened:
-        yield opened
+    with open_emulator() as emulator:
+        yield emulator

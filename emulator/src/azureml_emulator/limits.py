@@ -1,17 +1,17 @@
-"""What the stand-in does not model, plainly: a green test here says nothing of these."""
+"""What the emulator does not model: a green test on the emulator proves nothing about these."""
 
 from __future__ import annotations
 
 LIMITS = (
-    "machines: hosts, GPUs, networks, quotas, queues, serverless compute, how long a node takes to come",
-    "images: registries and access to them (the local engine has what there is); curated and conda environments",
-    "image builds: a build context is built by the local engine, anew for each stand-in, with this machine's network",
-    "mounts: inputs and outputs are copies on this disk, without FUSE; a mounted output goes up every half second",
+    "machines: hosts, GPUs, networks, quotas, queues, serverless compute, time until a node is allocated",
+    "images: registries and access to them (the local engine's images are used); curated and conda environments",
+    "image builds: the local engine builds a context, once for each emulator, on this machine's network",
+    "mounts: inputs and outputs are copies on this disk, without FUSE; a mounted output is uploaded twice a second",
     "identity: one client with a secret; no roles, no user or managed identity inside a job, no key vault",
     "jobs: Command jobs only; no sweeps, pipelines, components, registries, schedules, endpoints, models",
-    "cancel: SIGTERM, then SIGKILL after a grace period; no source says what the service does",
-    "preemption: without a signal; restarted with the same run id or, if chosen, failed: sources contradict each other",
-    "run history, dataset data plane, MLflow: no description at hand; written from what their clients read",
-    "api-versions 2024-10-01-preview and 2025-01-01-preview: partly checked against 2024-04-01-preview",
+    "validation: requests are not checked against the published API; --record FILE keeps them for a check",
+    "cancel: SIGTERM, then SIGKILL after a grace period; no source documents what the service does",
+    "preemption: without a signal; restarted with the same run id or, optionally, failed: sources disagree",
+    "run history, dataset data plane, MLflow: not documented; modelled on what their clients read",
     "blob store: Azurite; no hierarchical namespace, no tiers, no throttling of its own",
 )

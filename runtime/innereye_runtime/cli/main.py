@@ -29,10 +29,11 @@ COMMANDS = {
     "logs": "what a run prints, while it runs or later",
     "stop": "ask runs in containers to save a checkpoint and end",
     "clean": "stop and remove what killed launchers left behind",
-    "standin": "run a command with an Azure Machine Learning on this machine",
     "completion": "the completion script of a shell",
 }
 """Each is a module of this package with `run(argv) -> exit code` and `parser()`."""
+
+REPLACED = {"standin": "azureml-emulator, a program of its own with the same options"}
 
 HELP = """\
 innereye-run trains a PyTorch Lightning model from one YAML manifest, evaluates
@@ -74,6 +75,8 @@ def dispatch(argv: list[str]) -> int:
     if argv[0] == "--version":
         print(f"innereye-run {__version__}")
         return ExitCode.DONE
+    if argv[0] in REPLACED:
+        raise UsageError(f"'innereye-run {argv[0]}' was replaced by {REPLACED[argv[0]]}")
     name, rest = (argv[0], argv[1:]) if argv[0] in COMMANDS else ("run", argv)
     if name != argv[0]:
         refuse_misspelled_command(argv[0])

@@ -1,4 +1,4 @@
-"""What the tests of the AzureML target share: a tiny project that names a cluster and an image, and one stand-in."""
+"""What the tests of the AzureML target share: a tiny project that names a cluster and an image, and one emulator."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.emulator_contract.violations import violations
 from tests.projects import Project, Result, tiny_project
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -35,15 +36,15 @@ def project(tmp_path: Path) -> Project:
 @pytest.fixture(scope="session")
 def standing_cloud(needs: Callable[..., None]) -> Iterator[Any]:
     needs("azure", "azurite", "docker")
-    from azureml_emulator.emulator import open_cloud
+    from azureml_emulator.emulator import open_emulator
 
-    with open_cloud([ROOT], grace=15) as opened:
+    with open_emulator(ROOT, grace=15) as opened:
         yield opened
 
 
 @pytest.fixture
 def cloud(standing_cloud: Any) -> Iterator[Any]:
-    """The stand-in of this room: one for all tests, each of which leaves it without faults."""
+    """The emulator of this folder: one for all tests, each of which leaves it without faults."""
     with checked(standing_cloud):
         yield standing_cloud
     standing_cloud.faults.clear()
@@ -51,14 +52,14 @@ def cloud(standing_cloud: Any) -> Iterator[Any]:
 
 @pytest.fixture
 def cloud_for(needs: Callable[..., None]) -> Callable[..., Any]:
-    """Opens a stand-in that is another one from its start, for a `with` block."""
+    """Opens another emulator, with settings of its own, for a `with` block."""
     needs("azure", "azurite")
 
     @contextmanager
     def opened(**settings: Any) -> Iterator[Any]:
-        from azureml_emulator.emulator import open_cloud
+        from azureml_emulator.emulator import open_emulator
 
-        with open_cloud([ROOT], grace=15, **settings) as cloud, checked(cloud):
+        with open_emulator(ROOT, grace=15, **settings) as cloud, checked(cloud):
             yield cloud
 
     return opened
@@ -66,10 +67,10 @@ def cloud_for(needs: Callable[..., None]) -> Callable[..., Any]:
 
 @contextmanager
 def checked(cloud: Any) -> Iterator[None]:
-    """Of what is asked in the block, nothing departs from the published description, and no other host is asked."""
-    violations, refused = len(cloud.violations), len(cloud.proxy.refused)
+    """No call in the block violates the published API description, and no other host is contacted."""
+    calls, refused = len(cloud.calls), len(cloud.proxy.refused)
     yield
-    assert [str(call) for call in cloud.violations[violations:]] == []
+    assert violations(cloud.calls[calls:]) == []
     assert cloud.proxy.refused[refused:] == []
     assert {host.partition(".")[2] for host in cloud.proxy.connected} <= {
         "azure.com",

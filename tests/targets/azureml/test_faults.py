@@ -84,7 +84,7 @@ def test_where_it_cant_be_told_whether_a_job_was_taken_it_is_named(
         name = next(iter(cloud.workspace.jobs))
         assert submitted(cloud) == 1
     assert (result.exit_code, "Traceback" in result.stderr) == (3, False)
-    assert f"look for job {name} in workspace innereye-ws before you submit again" in result.stderr
+    assert f"look for job {name} in workspace emulator-ws before you submit again" in result.stderr
 
 
 def test_a_run_folder_that_cant_come_home_is_told_with_the_address(

@@ -1,5 +1,5 @@
-"""Whole jobs on the stand-in: `innereye-run` as a process, with no hook in it, in the environment that the stand-in
-gives.
+"""Whole jobs on the emulator: `innereye-run` as a process, without a hook, with the environment variables of the
+emulator.
 """
 
 from __future__ import annotations

@@ -13,6 +13,7 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
+import trustme
 
 from innereye_runtime.errors import PreflightError
 from innereye_runtime.targets.docker.client import EngineClient, RefusedError
@@ -177,21 +178,17 @@ def test_an_engine_that_speaks_no_tls_where_it_should_is_told(monkeypatch: pytes
 
 
 @pytest.fixture
-def secure(
-    needs: Callable[..., None], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> Iterator[tuple[Server, Path]]:
+def secure(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[tuple[Server, Path]]:
     """An engine that speaks TLS, where DOCKER_HOST says, and the certificate of the authority that vouches for it."""
-    needs("azure")  # which brings what makes certificates
-    from azureml_emulator.network.certificates import make_certificates
-
-    made = make_certificates(tmp_path / "made")
+    authority = trustme.CA()
+    authority.cert_pem.write_to_path(tmp_path / "authority.pem")
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(made.certificate, made.key)
+    authority.issue_cert("127.0.0.1").configure_cert(context)
     monkeypatch.setenv("DOCKER_TLS_VERIFY", "1")
     monkeypatch.setenv("DOCKER_CERT_PATH", str(tmp_path))
     with context.wrap_socket(socket.create_server(("127.0.0.1", 0)), server_side=True) as listener:
         monkeypatch.setenv("DOCKER_HOST", f"tcp://127.0.0.1:{listener.getsockname()[1]}")
-        yield Server(listener, [PONG]), made.authority
+        yield Server(listener, [PONG]), tmp_path / "authority.pem"
 
 
 def test_an_engine_behind_tls_is_reached(secure: tuple[Server, Path], tmp_path: Path) -> None:

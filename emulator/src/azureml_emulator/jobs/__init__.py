@@ -1,1 +1,1 @@
-"""Jobs and what runs them: their states, their attempts as AzureML would set them up, the local engine."""
+"""Running jobs: images, attempts set up as AzureML does, and the local Docker engine."""

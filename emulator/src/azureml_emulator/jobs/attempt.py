@@ -1,14 +1,13 @@
-"""One start of a job, as its nodes see it: paths, mounts, variables and the command. Nothing is run here.
+"""One start of a job, as its nodes see it: paths, mounts, environment variables and the command. Nothing runs here.
 
-What is imitated was seen in logs and dumps of real jobs or read in Microsoft's documentation and code:
+The model was observed in logs and dumps of real jobs, or is in Microsoft's documentation and code:
 
-* the working directory is a copy of the code, inputs lie at `INPUT_{name}` and outputs at `{name}` of a data folder;
-* `AZURE_ML_INPUT_{name}` and `AZURE_ML_OUTPUT_{name}` name these, `${{inputs.x}}` and `${{outputs.x}}` in the command
-too;
-* `./outputs` and `./logs` of the working directory are kept, and are back when a preempted job starts again;
+* the working directory is a copy of the code; inputs are at `INPUT_{name}` and outputs at `{name}` of a data folder;
+* `AZURE_ML_INPUT_{name}` and `AZURE_ML_OUTPUT_{name}` are their paths, and in the command `${{inputs.x}}` and
+  `${{outputs.x}}`;
+* `./outputs` and `./logs` of the working directory are kept, and restored when a preempted job starts again;
 * PyTorch distribution: MASTER_ADDR, MASTER_PORT, WORLD_SIZE, NODE_RANK for each node, RANK and LOCAL_RANK for each
-process
-  (learn.microsoft.com/azure/machine-learning/how-to-train-distributed-gpu).
+  process (learn.microsoft.com/azure/machine-learning/how-to-train-distributed-gpu).
 """
 
 from __future__ import annotations
@@ -21,20 +20,21 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from azureml_emulator.errors import JobError
 from azureml_emulator.jobs.cleanup import labels
-from azureml_emulator.state.job import Job
-from azureml_emulator.storage.blob_sync import Mirror
-from innereye_runtime.errors import DataError
+from azureml_emulator.state.job import CommandJob
+from azureml_emulator.state.workspace import Workspace
+from azureml_emulator.storage.blob_sync import BlobSync
 
 PLACEHOLDER = re.compile(r"\$\{\{\s*(\w+)\.([\w.]+)\s*\}\}")
 KEPT_FOLDERS = ("outputs", "logs")
 LOG_FOLDER = "user_logs"
 MASTER_PORT = "6105"
-_AUTHORITY = "/mnt/azureml/stand-in/authority.pem"
+_AUTHORITY = "/mnt/azureml/emulator/authority.pem"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Output:
+class JobOutput:
     folder: Path
     container: str
     prefix: str
@@ -42,25 +42,26 @@ class Output:
 
     @property
     def is_mount(self) -> bool:
-        """True where what is written goes up at once; else it does when the job has ended."""
+        """Whether files are uploaded while the job runs; else they are uploaded at its end."""
         return self.mode == "ReadWriteMount"
 
 
 @dataclass(slots=True, kw_only=True)
-class Attempt:
-    """Host folders and container settings of one start; `node_command` makes the `docker run` of a node from them."""
+class JobAttempt:
+    """Host folders and container settings of one start; `node_command` is the `docker run` command of a node."""
 
-    job: Job
+    workspace: Workspace
+    job: CommandJob
     folder: Path
     base: str
     """The folder of the job inside its containers."""
     mounts: list[str] = field(default_factory=list)
     environment: dict[str, str] = field(default_factory=dict)
     values: dict[tuple[str, str], str] = field(default_factory=dict)
-    """What each placeholder of the command becomes."""
-    outputs: dict[str, Output] = field(default_factory=dict)
+    """The value of each placeholder in the command."""
+    outputs: dict[str, JobOutput] = field(default_factory=dict)
     working_folders: list[Path] = field(default_factory=list)
-    """On this machine, by node."""
+    """On this machine, one for each node."""
 
     @property
     def nodes(self) -> int:
@@ -72,7 +73,7 @@ class Attempt:
 
     @property
     def processes(self) -> int:
-        """On each node."""
+        """The number of processes on each node."""
         return int(self.distribution.get("processCountPerInstance") or 1)
 
     @property
@@ -83,7 +84,7 @@ class Attempt:
         return f"node{node}-{self.job.uuid.hex[:12]}"
 
     def node_command(self, node: int, image: str) -> list[str]:
-        """The words of `docker` that run this node."""
+        """The arguments of `docker` that run this node."""
         name, wd = self.node_name(node), f"{self.base}/exe/wd"
         command = PLACEHOLDER.sub(lambda match: self.values[match[1], match[2]], self.job.properties["command"])
         script = LAUNCH if self.distribution.get("distributionType") == "PyTorch" else SINGLE
@@ -135,24 +136,26 @@ class Attempt:
         }
 
 
-def prepare(job: Job, root: Path, mirror: Mirror, *, token: str, proxy: str, authority: Path) -> Attempt:
-    """The next attempt of `job`, with its code, inputs and what earlier attempts left brought to this machine.
+def prepare_attempt(
+    workspace: Workspace, job: CommandJob, root: Path, sync: BlobSync, *, token: str, proxy: str, authority: Path
+) -> JobAttempt:
+    """The next attempt of `job`; its code, its inputs and the files of earlier attempts are downloaded.
 
-    `proxy`: the address of the stand-in for a container; empty where containers can't reach it.
+    `proxy`: the URL of the emulator's proxy for a container; empty if containers cannot reach it.
 
     Raises:
-        DataError: there is nothing at an input.
+        JobError: an input does not exist.
     """
     base = f"/mnt/azureml/cr/j/{job.uuid.hex}"
-    attempt = Attempt(job=job, folder=root / f"attempt{job.attempt}", base=base)
+    attempt = JobAttempt(workspace=workspace, job=job, folder=root / f"attempt{job.attempt}", base=base)
     data = f"{base}/cap/data-capability/wd"
     for name, given in job.inputs.items():
-        _add_input(attempt, name, given, data, mirror)
+        _add_input(attempt, name, given, data, sync)
     for name, given in job.outputs.items():
-        _add_output(attempt, name, given, data, mirror)
+        _add_output(attempt, name, given, data, sync)
     for node in range(attempt.nodes):
-        attempt.working_folders.append(_working_folder(attempt, node, mirror))
-    attempt.environment |= _service_variables(job, base, token)
+        attempt.working_folders.append(_working_folder(attempt, node, sync))
+    attempt.environment |= _service_variables(workspace, job, base, token)
     if proxy:
         attempt.mounts += ["--volume", f"{authority}:{_AUTHORITY}:ro"]
         hidden = ",".join(["localhost", "127.0.0.1", *map(attempt.node_name, range(attempt.nodes))])
@@ -163,7 +166,7 @@ def prepare(job: Job, root: Path, mirror: Mirror, *, token: str, proxy: str, aut
     return attempt
 
 
-def _add_input(attempt: Attempt, name: str, given: Mapping[str, Any], data: str, mirror: Mirror) -> None:
+def _add_input(attempt: JobAttempt, name: str, given: Mapping[str, Any], data: str, sync: BlobSync) -> None:
     environment, values = attempt.environment, attempt.values
     if given["jobInputType"] == "literal":
         values["inputs", name] = environment[f"AZUREML_PARAMETER_{name}"] = given["value"]
@@ -173,9 +176,9 @@ def _add_input(attempt: Attempt, name: str, given: Mapping[str, Any], data: str,
         values["inputs", name] = environment[f"AZURE_ML_INPUT_{name}"] = given["uri"]
         return
     host, inside = attempt.folder / "inputs" / name, f"{data}/INPUT_{name}"
-    container, prefix = attempt.job.workspace.locate(given["uri"])
-    if not mirror.download(container, prefix, host):
-        raise DataError(f"input {name}: there is nothing at {given['uri']}")
+    container, prefix = attempt.workspace.locate(given["uri"])
+    if not sync.download(container, prefix, host):
+        raise JobError(f"input {name}: {given['uri']} does not exist")
     attempt.mounts += ["--volume", f"{host}:{inside}" + (":ro" if mode.endswith("Mount") else "")]
     value = f"{inside}/{Path(prefix).name}" if given["jobInputType"] == "uri_file" else inside
     values["inputs", name] = environment[f"AZURE_ML_INPUT_{name}"] = environment[f"AZUREML_DATAREFERENCE_{name}"] = (
@@ -183,38 +186,37 @@ def _add_input(attempt: Attempt, name: str, given: Mapping[str, Any], data: str,
     )
 
 
-def _add_output(attempt: Attempt, name: str, given: Mapping[str, Any], data: str, mirror: Mirror) -> None:
+def _add_output(attempt: JobAttempt, name: str, given: Mapping[str, Any], data: str, sync: BlobSync) -> None:
     host, inside = attempt.folder / "outputs" / name, f"{data}/{name}"
     host.mkdir(parents=True, exist_ok=True)
-    container, prefix = attempt.job.workspace.locate(attempt.job.output_uri(name))
-    output = Output(folder=host, container=container, prefix=prefix, mode=given.get("mode") or "ReadWriteMount")
+    container, prefix = attempt.workspace.locate(attempt.workspace.output_uri(attempt.job, name))
+    output = JobOutput(folder=host, container=container, prefix=prefix, mode=given.get("mode") or "ReadWriteMount")
     if output.is_mount:
-        # A mount shows what is there already, so also what an attempt that was preempted left.
-        mirror.download(container, prefix, host)
+        # A mount shows existing files, including those of a preempted attempt.
+        sync.download(container, prefix, host)
     attempt.outputs[name] = output
     attempt.mounts += ["--volume", f"{host}:{inside}"]
     attempt.values["outputs", name] = inside
     attempt.environment |= {f"AZURE_ML_OUTPUT_{name}": inside, name: inside}
 
 
-def _working_folder(attempt: Attempt, node: int, mirror: Mirror) -> Path:
-    job = attempt.job
+def _working_folder(attempt: JobAttempt, node: int, sync: BlobSync) -> Path:
+    workspace, job = attempt.workspace, attempt.job
     host = attempt.folder / f"node{node}"
     host.mkdir(parents=True)
     code = re.search(r"/codes/([^/]+)/versions/([^/]+)$", job.properties.get("codeId") or "")
     if code:
-        asset = job.workspace.asset("codes", code[1], code[2])
-        mirror.download(*job.workspace.locate(asset["properties"]["codeUri"]), host)
+        asset = workspace.asset("codes", code[1], code[2])
+        sync.download(*workspace.locate(asset["properties"]["codeUri"]), host)
     for folder in KEPT_FOLDERS:
         (host / folder).mkdir(exist_ok=True)
         if node == 0:
-            mirror.download(job.workspace.artifacts, f"{job.artifact_prefix}/{folder}", host / folder)
+            sync.download(workspace.artifacts, f"{job.artifact_prefix}/{folder}", host / folder)
     (host / LOG_FOLDER).mkdir()
     return host
 
 
-def _service_variables(job: Job, base: str, token: str) -> dict[str, str]:
-    workspace = job.workspace
+def _service_variables(workspace: Workspace, job: CommandJob, base: str, token: str) -> dict[str, str]:
     context = {
         "cluster_name": job.compute,
         "run_attempt_count": job.attempt,
@@ -254,7 +256,7 @@ wait $pid; code=$?
 while kill -0 $pid 2>/dev/null; do wait $pid; code=$?; done
 exit $code
 """
-"""What the user's process prints goes to one file."""
+"""The output of the user's process is written to one file."""
 
 LAUNCH = r"""
 command=$1 n=$2 node=$3 pids=()
@@ -273,4 +275,4 @@ for p in "${pids[@]}"; do
 done
 exit $code
 """
-"""One file for each process; one that fails ends the others."""
+"""One file for each process; if one fails, the others are ended."""

@@ -5,29 +5,29 @@ from __future__ import annotations
 import subprocess
 from pathlib import Path
 
-from innereye_runtime.errors import PreflightError
+from azureml_emulator.errors import PreflightError
 
 PROXIES = ("http_proxy", "https_proxy", "no_proxy", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY")
-"""Build arguments that Docker knows by itself, and keeps out of the image."""
+"""Build arguments that Docker predefines, and does not store in the image."""
 
 
 def docker(*words: str, check: bool = True) -> str:
-    """What `docker WORDS` printed, stripped.
+    """The output of `docker WORDS`, stripped.
 
     Raises:
-        PreflightError: there is no docker, or it failed; with what it said. Not where `check` is False.
+        PreflightError: docker is not installed or, with `check`, fails; with its error message.
     """
     try:
         done = subprocess.run(["docker", *words], capture_output=True, text=True, stdin=subprocess.DEVNULL, check=False)
     except FileNotFoundError:
-        raise PreflightError("the stand-in runs jobs in Docker, which is not installed here") from None
+        raise PreflightError("the emulator runs jobs in Docker, which is not installed") from None
     if check and done.returncode:
         raise PreflightError(f"docker {words[0]}: {done.stderr.strip()}")
     return done.stdout.strip()
 
 
 def start(words: list[str], log: Path) -> subprocess.Popen[bytes]:
-    """`docker WORDS` as a process of its own, what it prints going to the file `log`."""
+    """`docker WORDS` as a process of its own, with its output in the file `log`."""
     with log.open("wb") as file:
         return subprocess.Popen(
             ["docker", *words],

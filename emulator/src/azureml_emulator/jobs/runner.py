@@ -1,4 +1,4 @@
-"""Runs jobs in the local engine, one container for each node, and takes them through the states that a job has."""
+"""Runs jobs in the local engine, one container for each node, and sets the status of each."""
 
 from __future__ import annotations
 
@@ -11,23 +11,23 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from azureml_emulator.errors import EmulatorError, JobError
 from azureml_emulator.http import utc_now
-from azureml_emulator.jobs.attempt import KEPT_FOLDERS, LOG_FOLDER, PLACEHOLDER, Attempt, prepare
-from azureml_emulator.jobs.cleanup import labels, remove_left_behind
+from azureml_emulator.jobs.attempt import KEPT_FOLDERS, LOG_FOLDER, PLACEHOLDER, JobAttempt, prepare_attempt
+from azureml_emulator.jobs.cleanup import labels, remove_stale
 from azureml_emulator.jobs.docker_cli import docker, start
-from azureml_emulator.jobs.image import image_of, remove_images
-from azureml_emulator.state.job import Job
+from azureml_emulator.jobs.image import remove_images, resolve_image
+from azureml_emulator.state.job import CommandJob
 from azureml_emulator.state.workspace import Workspace
-from azureml_emulator.storage.blob_sync import Mirror
-from innereye_runtime.errors import ImageError, InnerEyeError
+from azureml_emulator.storage.blob_sync import BlobSync
 
 TICK_SECONDS = 0.5
 OTHERS_GRACE_SECONDS = 5
-"""What the other nodes have to end, when one has failed."""
+"""The grace period of the other nodes after one has failed."""
 
 
 class Runner:
-    """`preemptions`: seconds after which each attempt of every job loses its nodes, the first attempt first."""
+    """`preemptions`: seconds after which the first, second, ... attempt of every job loses its nodes."""
 
     def __init__(
         self,
@@ -41,7 +41,7 @@ class Runner:
         run_token: Callable[[], str],
         listen: Callable[[str], int],
     ) -> None:
-        """`listen`: opens the stand-in to an address of a job's network, and gives the port."""
+        """`listen`: makes the proxy listen on an address of a job's network, and returns the port."""
         self.grace = grace
         self._workspace = workspace
         self._root = root
@@ -52,10 +52,10 @@ class Runner:
         self._listen = listen
         self._threads: list[threading.Thread] = []
 
-    def reason_to_refuse(self, properties: dict[str, Any]) -> str:
-        """What the service says no to when a job comes in and no schema can express; '' where there is nothing."""
+    def rejection_reason(self, properties: dict[str, Any]) -> str:
+        """Why the service rejects a job, apart from its schema; '' if it accepts the job."""
         if properties["jobType"] != "Command":
-            return f"the stand-in runs Command jobs only, not {properties['jobType']}"
+            return f"the emulator runs Command jobs only, not {properties['jobType']}"
         known = {"inputs": properties.get("inputs") or {}, "outputs": properties.get("outputs") or {}}
         for kind, name in PLACEHOLDER.findall(properties["command"]):
             if name not in known.get(kind, {}):
@@ -74,17 +74,18 @@ class Runner:
                     return f"input {name}: {error}"
         return ""
 
-    def make(self, name: str, properties: dict[str, Any]) -> Job:
-        return Job(self._workspace, name, properties)
+    def make(self, name: str, properties: dict[str, Any]) -> CommandJob:
+        """A job with these properties that does not run yet."""
+        return CommandJob(name, properties)
 
-    def start(self, job: Job) -> None:
-        """Lets `job` run in a thread of its own."""
-        thread = threading.Thread(target=self._live, args=(job,), daemon=True, name=job.name)
+    def start(self, job: CommandJob) -> None:
+        """Runs `job` in a thread of its own."""
+        thread = threading.Thread(target=self._run_job, args=(job,), daemon=True, name=job.name)
         self._threads.append(thread)
         thread.start()
 
     def stop(self) -> None:
-        """Cancels what runs, and waits until no container and no image of a job is left."""
+        """Cancels the running jobs, and waits until their containers and images are removed."""
         for job in list(self._workspace.jobs.values()):
             job.cancel()
         for thread in self._threads:
@@ -92,54 +93,55 @@ class Runner:
         if self._threads:
             remove_images()
 
-    # -- the life of a job --------------------------------------------------------
+    # -- the lifecycle of a job ---------------------------------------------------
 
-    def _live(self, job: Job) -> None:
+    def _run_job(self, job: CommandJob) -> None:
         try:
-            if len(self._threads) == 1:  # once, and where Docker is needed anyway
-                remove_left_behind()
-            codes = self._attempts(job)
+            if len(self._threads) == 1:  # once, and only if Docker is needed anyway
+                remove_stale()
+            codes = self._run_attempts(job)
             lost = job.preempted.is_set() and not job.canceled.is_set()
             if not job.canceled.is_set():
-                job.become("Finalizing")
+                job.set_status("Finalizing")
             job.ended = utc_now()
             if job.canceled.is_set():
-                job.become("Canceled")
+                job.set_status("Canceled")
             elif lost:
-                job.error = "PreemptionError: the node was preempted, and the job is not started again."
-                job.become("Failed")
+                job.error = "PreemptionError: the node was preempted, and the job is not restarted."
+                job.set_status("Failed")
             elif failed := next((code for code in codes if code), 0):
                 job.error = f"Execution failed. User process '/bin/bash' exited with status code {failed}."
-                job.become("Failed")
+                job.set_status("Failed")
             else:
-                job.become("Completed")
+                job.set_status("Completed")
         except Exception as error:
-            # A fault on the side of the service, such as an image that is not there: the job fails, and says why.
-            job.error = str(error) if isinstance(error, InnerEyeError) else traceback.format_exc(limit=-1)
+            # An error of the service, such as a missing image: the job fails with its message.
+            job.error = str(error) if isinstance(error, EmulatorError) else traceback.format_exc(limit=-1)
             job.ended = utc_now()
-            job.become("Failed")
+            job.set_status("Failed")
 
-    def _attempts(self, job: Job) -> list[int]:
-        mirror, image = Mirror(self._workspace.blobs), ""
+    def _run_attempts(self, job: CommandJob) -> list[int]:
+        workspace, image = self._workspace, ""
+        sync = BlobSync(workspace.blobs)
         while True:
             job.attempt += 1
             job.preempted.clear()
             for status in ("Queued", "Preparing"):
                 if not job.canceled.is_set():
-                    job.become(status)
+                    job.set_status(status)
             if job.canceled.is_set():
                 return []
-            image = image or image_of(job, self._root / job.name / "build", mirror)
+            image = image or resolve_image(workspace, job, self._root / job.name / "build", sync)
             if job.canceled.is_set():
                 return []
-            codes = self._attempt(job, image, mirror)
+            codes = self._run_attempt(job, image, sync)
             if not job.preempted.is_set() or job.canceled.is_set():
                 return codes
             job.warnings.append("Low priority compute preemption warning: a node has been preempted.")
             if not self._restarts_preempted:
                 return codes
 
-    def _attempt(self, job: Job, image: str, mirror: Mirror) -> list[int]:
+    def _run_attempt(self, job: CommandJob, image: str, sync: BlobSync) -> list[int]:
         """The exit codes of the nodes."""
         root = self._root / job.name
         shutil.rmtree(root / f"attempt{job.attempt - 1}", ignore_errors=True)
@@ -148,25 +150,34 @@ class Runner:
         names: list[str] = []
         try:
             proxy = self._proxy_for(network)
-            attempt = prepare(job, root, mirror, token=self._run_token(), proxy=proxy, authority=self._authority)
+            attempt = prepare_attempt(
+                self._workspace,
+                job,
+                root,
+                sync,
+                token=self._run_token(),
+                proxy=proxy,
+                authority=self._authority,
+            )
             names = [attempt.node_name(node) for node in range(attempt.nodes)]
-            return self._run(job, attempt, image, names, mirror)
+            return self._run_nodes(attempt, image, names, sync)
         finally:
             for name in names:
                 docker("rm", "--force", name, check=False)
             docker("network", "rm", network, check=False)
 
-    def _run(self, job: Job, attempt: Attempt, image: str, names: list[str], mirror: Mirror) -> list[int]:
-        complaints = [attempt.folder / f"docker{node}.txt" for node in range(attempt.nodes)]
-        processes = [start(attempt.node_command(node, image), complaints[node]) for node in range(attempt.nodes)]
+    def _run_nodes(self, attempt: JobAttempt, image: str, names: list[str], sync: BlobSync) -> list[int]:
+        job = attempt.job
+        error_logs = [attempt.folder / f"docker{node}.txt" for node in range(attempt.nodes)]
+        processes = [start(attempt.node_command(node, image), error_logs[node]) for node in range(attempt.nodes)]
         began = time.monotonic()
         job.started = job.started or utc_now()
         if not job.canceled.is_set():
-            job.become("Running")
+            job.set_status("Running")
         stopping = False
         while any(process.poll() is None for process in processes):
-            self._keep_schedule(job, time.monotonic() - began)
-            mirror_attempt(attempt, mirror)
+            self._check_time_limits(job, time.monotonic() - began)
+            upload_attempt(attempt, sync)
             if not stopping and (job.canceled.is_set() or job.preempted.is_set()):
                 stopping = True
                 abrupt = not job.canceled.is_set() and not job.preempted_with_notice
@@ -176,18 +187,18 @@ class Runner:
                 _end(names, OTHERS_GRACE_SECONDS)
             time.sleep(TICK_SECONDS)
         if not job.preempted.is_set() or job.preempted_with_notice:
-            mirror_attempt(attempt, mirror)
+            upload_attempt(attempt, sync)
         if not job.preempted.is_set():
             for output in attempt.outputs.values():
-                mirror.upload(output.folder, output.container, output.prefix)
+                sync.upload(output.folder, output.container, output.prefix)
         codes = [process.wait() for process in processes]
-        for code, complaint in zip(codes, complaints, strict=True):
+        for code, error_log in zip(codes, error_logs, strict=True):
             if code == 125:  # docker itself could not run it
-                raise ImageError(complaint.read_text(errors="replace").strip())
+                raise JobError(error_log.read_text(errors="replace").strip())
         return codes
 
-    def _keep_schedule(self, job: Job, seconds: float) -> None:
-        """Preempts and times out when it is time."""
+    def _check_time_limits(self, job: CommandJob, seconds: float) -> None:
+        """Preempts the job or cancels it by its time limit, if the time has come."""
         planned = self._preemptions[job.attempt - 1 : job.attempt]
         if planned and seconds >= planned[0] and not job.preempted.is_set():
             job.preempt()
@@ -197,7 +208,7 @@ class Runner:
             job.cancel()
 
     def _proxy_for(self, network: str) -> str:
-        """The stand-in's address inside `network`; '' where the engine is on another machine than this."""
+        """The URL of the proxy inside `network`; '' if the engine is on another machine."""
         gateway = docker("network", "inspect", "--format", "{{(index .IPAM.Config 0).Gateway}}", network)
         try:
             return f"http://{gateway}:{self._listen(gateway)}"
@@ -205,24 +216,22 @@ class Runner:
             return ""
 
 
-def mirror_attempt(attempt: Attempt, mirror: Mirror) -> None:
-    """Brings to the blob store what the service keeps while a job runs: its logs, ./outputs, ./logs, and mounted
-    outputs.
-    """
-    job = attempt.job
+def upload_attempt(attempt: JobAttempt, sync: BlobSync) -> None:
+    """Uploads what the service uploads while a job runs: its logs, ./outputs, ./logs and mounted outputs."""
+    workspace, job = attempt.workspace, attempt.job
     for node, host in enumerate(attempt.working_folders):
         for folder in (*(KEPT_FOLDERS if node == 0 else ()), LOG_FOLDER):
-            # Each node brings its own logs, so that none may remove another's.
+            # Each node uploads its own logs, and must not remove those of another.
             place = f"{job.artifact_prefix}/{folder}"
-            mirror.upload(host / folder, job.workspace.artifacts, place, removes=folder != LOG_FOLDER)
+            sync.upload(host / folder, workspace.artifacts, place, removes=folder != LOG_FOLDER)
     for output in attempt.outputs.values():
         if output.is_mount:
-            mirror.upload(output.folder, output.container, output.prefix)
+            sync.upload(output.folder, output.container, output.prefix)
 
 
 def _end(names: list[str], grace: int | None) -> None:
-    """SIGTERM to each container's first process and SIGKILL after `grace` seconds; None: SIGKILL at once. Does not
-    wait.
+    """Sends SIGTERM to the first process of each container and SIGKILL after `grace` seconds; None: SIGKILL at once.
+    Does not wait.
     """
     words = ("kill",) if grace is None else ("stop", "--time", str(grace))
     for name in names:
@@ -230,6 +239,6 @@ def _end(names: list[str], grace: int | None) -> None:
 
 
 def _duration(text: str) -> float:
-    """Seconds of an ISO 8601 duration, as `PT1H30M`."""
+    """Seconds of an ISO 8601 duration such as `PT1H30M`."""
     units = {"D": 86400, "H": 3600, "M": 60, "S": 1}
     return sum(float(number) * units[unit] for number, unit in re.findall(r"([\d.]+)([DHMS])", text))

@@ -1,1 +1,1 @@
-"""How a client that knows only Azure's names gets to this machine: certificates, HTTPS servers, a proxy."""
+"""Routing of clients that use Azure's host names to this machine: certificates, HTTPS servers, a CONNECT proxy."""

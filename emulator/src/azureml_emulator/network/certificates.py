@@ -1,20 +1,16 @@
 """A throw-away certificate authority, and one server certificate for the Azure host names.
 
-The names are the real ones, on purpose: the SDK builds several of them itself (`https://{account}.blob.{suffix}`), and
+The names are the real ones on purpose: the SDK builds several of them itself (`https://{account}.blob.{suffix}`), and
 TLS is compulsory (azure-core refuses to send a bearer token over http).
 """
 
 from __future__ import annotations
 
 import datetime as dt
-import ipaddress
 from dataclasses import dataclass
 from pathlib import Path
 
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+import trustme
 
 HOSTS = (
     "management.azure.com",
@@ -22,6 +18,7 @@ HOSTS = (
     "*.api.azureml.ms",
     "*.blob.core.windows.net",
     "localhost",
+    "127.0.0.1",
 )
 VALIDITY = dt.timedelta(days=7)
 
@@ -38,71 +35,19 @@ class Certificates:
 
 def make_certificates(folder: Path) -> Certificates:
     """A new authority and a certificate that it signed, in `folder`, valid for a week. The authority's key is not
-    kept.
+    written.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    authority_key, server_key = ec.generate_private_key(ec.SECP256R1()), ec.generate_private_key(ec.SECP256R1())
-    authority_name = _name("innereye-runtime stand-in, throw-away authority")
-    authority_id = x509.SubjectKeyIdentifier.from_public_key(authority_key.public_key())
-    authority = (
-        _builder(authority_name, authority_name, authority_key.public_key())
-        .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
-        .add_extension(_SIGNS_CERTIFICATES, critical=True)
-        .add_extension(authority_id, critical=False)
-        .sign(authority_key, hashes.SHA256())
-    )
-    names: list[x509.GeneralName] = [x509.DNSName(host) for host in HOSTS]
-    names.append(x509.IPAddress(ipaddress.ip_address("127.0.0.1")))
-    certificate = (
-        _builder(_name("innereye-runtime stand-in"), authority_name, server_key.public_key())
-        .add_extension(x509.SubjectAlternativeName(names), critical=False)
-        .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
-        .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
-        .add_extension(
-            x509.AuthorityKeyIdentifier.from_issuer_subject_key_identifier(authority_id),
-            critical=False,
-        )
-        .sign(authority_key, hashes.SHA256())
-    )
-    made = Certificates(
+    files = Certificates(
         authority=folder / "authority.pem", certificate=folder / "certificate.pem", key=folder / "key.pem"
     )
-    made.authority.write_bytes(authority.public_bytes(serialization.Encoding.PEM))
-    made.certificate.write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
-    made.key.touch(mode=0o600)
-    made.key.write_bytes(
-        server_key.private_bytes(
-            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-        )
+    authority = trustme.CA(organization_name="azureml-emulator")
+    server = authority.issue_cert(
+        *HOSTS, organization_name="azureml-emulator", not_after=dt.datetime.now(dt.UTC) + VALIDITY
     )
-    return made
-
-
-_SIGNS_CERTIFICATES = x509.KeyUsage(
-    key_cert_sign=True,
-    crl_sign=True,
-    digital_signature=True,
-    content_commitment=False,
-    key_encipherment=False,
-    data_encipherment=False,
-    key_agreement=False,
-    encipher_only=False,
-    decipher_only=False,
-)
-
-
-def _name(common_name: str) -> x509.Name:
-    return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, common_name)])
-
-
-def _builder(subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePublicKey) -> x509.CertificateBuilder:
-    now = dt.datetime.now(dt.UTC)
-    return (
-        x509.CertificateBuilder()
-        .subject_name(subject)
-        .issuer_name(issuer)
-        .public_key(key)
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - dt.timedelta(hours=1))
-        .not_valid_after(now + VALIDITY)
-    )
+    authority.cert_pem.write_to_path(files.authority)
+    for part in server.cert_chain_pems:
+        part.write_to_path(files.certificate, append=True)
+    files.key.touch(mode=0o600)
+    server.private_key_pem.write_to_path(files.key)
+    return files

@@ -1,8 +1,8 @@
-"""A CONNECT proxy with a fixed table of routes: how a client that knows only Azure's names gets to this machine.
+"""A CONNECT proxy with a fixed table of routes, which directs a client that uses Azure's host names to this machine.
 
-A client is led here by HTTPS_PROXY, so no code, name server or hosts file changes. TLS is not broken open: bytes go to
-a server that owns a certificate for the name. A host that is not in the table is refused and noted, so that a test can
-hold that nothing was asked for outside.
+The client is configured by HTTPS_PROXY, so no code, name server or hosts file changes. The proxy does not terminate
+TLS: it forwards bytes to a server that has a certificate for the name. A host that is not in the table is refused and
+recorded, so that a test can assert that no other host was contacted.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ Address = tuple[str, int]
 IDLE_SECONDS = 300
 
 
-class Proxy:
-    """A running proxy. `listen` adds an address that it is reached at, as the network of a job has one of its own."""
+class ConnectProxy:
+    """A running proxy. `listen` adds an address to listen on, because each job has a network of its own."""
 
     def __init__(self, routes: Sequence[tuple[str, Address]]) -> None:
         self.routes = tuple(routes)
@@ -38,7 +38,7 @@ class Proxy:
         server = _Server((host, 0), _Handler)
         server.proxy = self
         threading.Thread(
-            target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True, name="stand-in-proxy"
+            target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True, name="emulator-proxy"
         ).start()
         self._servers.append(server)
         port: int = server.server_address[1]
@@ -50,7 +50,7 @@ class Proxy:
             server.server_close()
 
     def route(self, host: str) -> Address | None:
-        """Where `host` is served; None, after noting it, where it isn't."""
+        """The address of the server for `host`; None, after recording it, for a host that is not in the table."""
         for pattern, address in self.routes:
             if fnmatch.fnmatch(host, pattern):
                 self.connected.append(host)
@@ -62,7 +62,7 @@ class Proxy:
 class _Server(socketserver.ThreadingTCPServer):
     allow_reuse_address = True
     daemon_threads = True
-    proxy: Proxy
+    proxy: ConnectProxy
 
 
 class _Handler(socketserver.StreamRequestHandler):
@@ -85,7 +85,7 @@ class _Handler(socketserver.StreamRequestHandler):
 
 
 def _pump(one: socket.socket, other: socket.socket) -> None:
-    """Passes bytes both ways until either side closes, or nothing moves for `IDLE_SECONDS`."""
+    """Forwards bytes both ways until either side closes, or no byte arrives for `IDLE_SECONDS`."""
     with selectors.DefaultSelector() as selector:
         selector.register(one, selectors.EVENT_READ, other)
         selector.register(other, selectors.EVENT_READ, one)

@@ -1,4 +1,4 @@
-"""An HTTPS server on a free port of this machine, with a thread for each connection, whose answers can go wrong."""
+"""An HTTPS server on a free port of this machine, with a thread for each connection and injected faults."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
-from azureml_emulator.faults import SLOW_SECONDS, FaultPlan, Kind
+from azureml_emulator.faults import SLOW_SECONDS, FaultInjector, Kind
 from azureml_emulator.network.certificates import Certificates
 
 
 class TlsServer(ThreadingHTTPServer):
-    """Serves from the moment that it is made; `stop` ends it. `owner`: whom its handlers answer for."""
+    """A running server; `stop` ends it. `owner`: the object whose requests its handlers serve."""
 
     daemon_threads = True
     request_queue_size = 64
@@ -25,7 +25,7 @@ class TlsServer(ThreadingHTTPServer):
         self._context.load_cert_chain(certificates.certificate, certificates.key)
         super().__init__(("127.0.0.1", 0), handler)
         threading.Thread(
-            target=self.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True, name="stand-in"
+            target=self.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True, name="emulator"
         ).start()
 
     @property
@@ -39,21 +39,21 @@ class TlsServer(ThreadingHTTPServer):
 
     def get_request(self) -> tuple[socket.socket, Any]:
         connection, address = super().get_request()
-        # The handshake is done by the connection's own thread, when it first reads.
+        # The connection's own thread does the handshake, at its first read.
         return self._context.wrap_socket(connection, server_side=True, do_handshake_on_connect=False), address
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """Nothing: a client that went away is no event."""
+        """Nothing: a client that disconnected is not an error."""
 
 
 class Handler(BaseHTTPRequestHandler):
-    """Has each request answered by `respond`, whatever its verb."""
+    """Passes each request to `respond`, whatever its verb."""
 
     protocol_version = "HTTP/1.1"
     server: TlsServer
 
     def log_message(self, format: str, *args: Any) -> None:
-        """Nothing: those who answer keep what came."""
+        """Nothing: the servers record their requests."""
 
     def do_GET(self) -> None:
         host = self.headers.get("Host", "").split(":")[0]
@@ -64,9 +64,9 @@ class Handler(BaseHTTPRequestHandler):
     def respond(self, host: str, body: bytes) -> None:
         raise NotImplementedError
 
-    def misbehave(self, plan: FaultPlan, request: str) -> Kind | None:
-        """What to do wrong with this request. Of `dropped`, all is done that has to be: there is no answer."""
-        fault = plan.take(request)
+    def inject_fault(self, faults: FaultInjector, request: str) -> Kind | None:
+        """The fault of this request. `slow` has waited already; after `dropped`, the caller only returns."""
+        fault = faults.next_fault(request)
         if fault in ("dropped", "answer-dropped"):
             self.close_connection = True
         if fault == "slow":

@@ -1,1 +1,1 @@
-"""What answers under Azure's names: tokens, the control plane, run history, MLflow; one server for all of them."""
+"""The services behind Azure's host names: tokens, control plane, run history, MLflow; one server for all of them."""

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import re
 import uuid
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from azureml_emulator.checker.api_description import Request
-from azureml_emulator.http import Reply, arm_refusal
+from azureml_emulator.http import Request, Response, arm_error
+from azureml_emulator.jobs.runner import Runner
+from azureml_emulator.services.job_views import job_resource
 from azureml_emulator.services.token_issuer import TENANT
 from azureml_emulator.state.workspace import RESOURCE_TYPE, Workspace
-
-if TYPE_CHECKING:
-    from azureml_emulator.jobs.runner import Runner
 
 _PATH = re.compile(
     r"/subscriptions/([^/]+)/resourceGroups/([^/]+)/providers/Microsoft\.MachineLearningServices"
@@ -27,61 +25,61 @@ class ControlPlane:
         self._workspace = workspace
         self._runner = runner
 
-    def answer(self, request: Request) -> Reply:
-        """The reply to a request that was checked already.
+    def respond(self, request: Request) -> Response:
+        """The response to a request.
 
         Raises:
-            RefusedError: what is named isn't there, or the service says no.
+            ServiceError: the resource does not exist, or the service rejects the request.
         """
         workspace = self._workspace
         match = _PATH.fullmatch(request.path)
-        here = match and match[1] == workspace.subscription and match[2] == workspace.group
-        if not match or not here or (match[3] and match[3] != workspace.name):
-            raise arm_refusal(404, "ResourceNotFound", f"The Resource '{request.path}' was not found.")
+        known = match and match[1] == workspace.subscription and match[2] == workspace.group
+        if not match or not known or (match[3] and match[3] != workspace.name):
+            raise arm_error(404, "ResourceNotFound", f"The Resource '{request.path}' was not found.")
         steps = match[4].split("/") if match[4] else []
         if not match[3]:
             return self._operation_result(steps[-1], request)
         match steps:
             case []:
-                return Reply(200, self._workspace_resource())
+                return Response(200, self._workspace_resource())
             case ["jobs", *rest]:
                 return self._job(rest, request)
             case ["datastores", *rest]:
                 return self._datastore(rest, request)
             case [kind, name, *rest] if kind in ASSETS:
                 return self._asset(kind, name, rest, request)
-        raise arm_refusal(404, "ResourceNotFound", f"the stand-in does not serve {request.path}")
+        raise arm_error(404, "ResourceNotFound", f"the emulator does not implement {request.path}")
 
     # -- jobs ------------------------------------------------------------------
 
-    def _job(self, steps: list[str], request: Request) -> Reply:
+    def _job(self, steps: list[str], request: Request) -> Response:
         workspace = self._workspace
         if not steps:
             tag = request.query.get("tag")
-            resources = [job.resource() for job in reversed(workspace.jobs.values())]
+            resources = [job_resource(workspace, job) for job in reversed(workspace.jobs.values())]
             wanted = [one for one in resources if tag is None or tag in (one["properties"].get("tags") or {})]
-            return Reply(200, {"value": wanted})
+            return Response(200, {"value": wanted})
         name = steps[0]
         if steps[-1] == "cancel":
             job = workspace.job(name)
             job.cancel()
             key = f"jc:{workspace.guid}:{name}"
-            workspace.operations[key] = lambda: job.is_over
-            return Reply(202, None, {"Location": self._operation_url(key, request), "Retry-After": "1"})
+            workspace.operations[key] = lambda: job.is_finished
+            return Response(202, None, {"Location": self._operation_url(key, request), "Retry-After": "1"})
         if request.verb != "PUT":
-            return Reply(200, workspace.job(name).resource())
+            return Response(200, job_resource(workspace, workspace.job(name)))
         properties = request.body["properties"]
         with workspace.lock:
             if name in workspace.jobs:
-                raise arm_refusal(409, "UserError", f"A job with this name already exists: {name}")
-            reason = self._runner.reason_to_refuse(properties)
+                raise arm_error(409, "UserError", f"A job with this name already exists: {name}")
+            reason = self._runner.rejection_reason(properties)
             if reason:
-                raise arm_refusal(400, "UserError", reason)
+                raise arm_error(400, "UserError", reason)
             job = workspace.jobs[name] = self._runner.make(name, properties)
-        made = job.resource()
+        made = job_resource(workspace, job)
         self._runner.start(job)
         url = f"https://management.azure.com{workspace.id}/jobs/{name}?api-version={request.version}"
-        return Reply(201, made, {"Location": url})
+        return Response(201, made, {"Location": url})
 
     def _operation_url(self, key: str, request: Request) -> str:
         workspace = self._workspace
@@ -91,46 +89,46 @@ class ControlPlane:
             f"?api-version={request.version}"
         )
 
-    def _operation_result(self, key: str, request: Request) -> Reply:
+    def _operation_result(self, key: str, request: Request) -> Response:
         is_done = self._workspace.operations.get(key, lambda: True)()
         headers = {"Location": self._operation_url(key, request), "Retry-After": "1"}
-        return Reply(200 if is_done else 202, None, headers)
+        return Response(200 if is_done else 202, None, headers)
 
     # -- datastores and assets ---------------------------------------------------
 
-    def _datastore(self, steps: list[str], request: Request) -> Reply:
+    def _datastore(self, steps: list[str], request: Request) -> Response:
         workspace = self._workspace
         if not steps:
             only_default = request.query.get("isDefault", "").lower() == "true"
             stores = [resource for (kind, *_), resource in workspace.assets.items() if kind == "datastores"]
             wanted = [store for store in stores if store["properties"]["isDefault"] or not only_default]
-            return Reply(200, {"value": wanted})
+            return Response(200, {"value": wanted})
         store = workspace.asset("datastores", steps[0], None)
         if steps[-1] != "listSecrets":
-            return Reply(200, store)
+            return Response(200, store)
         if store["properties"]["credentials"]["credentialsType"] == "None":
-            raise arm_refusal(400, "UserError", f"datastore {steps[0]} holds no secrets")
-        return Reply(200, {"secretsType": "AccountKey", "key": workspace.key})
+            raise arm_error(400, "UserError", f"datastore {steps[0]} has no secrets")
+        return Response(200, {"secretsType": "AccountKey", "key": workspace.key})
 
-    def _asset(self, kind: str, name: str, steps: list[str], request: Request) -> Reply:
+    def _asset(self, kind: str, name: str, steps: list[str], request: Request) -> Response:
         workspace = self._workspace
         if steps[-1:] == ["startPendingUpload"]:
-            return Reply(200, self._pending_upload())
+            return Response(200, self._pending_upload())
         if not steps:
-            return Reply(200, self._container(kind, name))
+            return Response(200, self._container(kind, name))
         if len(steps) == 1:
-            return Reply(200, {"value": self._versions(kind, name, request.query.get("hash"))})
+            return Response(200, {"value": self._versions(kind, name, request.query.get("hash"))})
         version = steps[1]
         if request.verb != "PUT":
-            return Reply(200, workspace.asset(kind, name, version))
+            return Response(200, workspace.asset(kind, name, version))
         existing = workspace.assets.get((kind, name, version))
-        properties = self._completed(kind, request.body["properties"])
+        properties = self._with_defaults(kind, request.body["properties"])
         if existing and kind == "codes" and existing["properties"]["codeUri"] != properties["codeUri"]:
-            raise arm_refusal(400, "UserError", "The asset path of an existing asset cannot be changed.")
-        return Reply(200 if existing else 201, workspace.put(kind, name, version, properties))
+            raise arm_error(400, "UserError", "The asset path of an existing asset cannot be changed.")
+        return Response(200 if existing else 201, workspace.put(kind, name, version, properties))
 
     def _versions(self, kind: str, name: str, digest: str | None) -> list[dict[str, Any]]:
-        """Asked by hash, the name is a fresh one of the SDK's making: the hash is looked up across names."""
+        """In a query by hash, the name is a new one that the SDK generated: the hash is looked up across names."""
         assets = [(key, resource) for key, resource in self._workspace.assets.items() if key[0] == kind]
         if digest is None:
             return [resource for (_, asset, _), resource in assets if asset == name]
@@ -140,7 +138,7 @@ class ControlPlane:
         workspace = self._workspace
         versions = [version for (other, asset, version) in workspace.assets if (other, asset) == (kind, name)]
         if not versions:
-            raise arm_refusal(404, "UserError", f"{name} was not found.")
+            raise arm_error(404, "UserError", f"{name} was not found.")
         latest = versions[-1]
         properties = {"latestVersion": latest, "nextVersion": str(len(versions) + 1), "isArchived": False}
         if kind == "data":
@@ -149,7 +147,7 @@ class ControlPlane:
         return {"id": path, "name": name, "type": f"{RESOURCE_TYPE}/{kind}", "properties": properties}
 
     def _pending_upload(self) -> dict[str, Any]:
-        """A container of its own for each upload, as the service gives one."""
+        """A new container for each upload, as in the service."""
         workspace = self._workspace
         container = f"azureml-{uuid.uuid4()}"
         workspace.blobs.create_container(container)
@@ -161,8 +159,8 @@ class ControlPlane:
             "blobReferenceForConsumption": {"blobUri": uri, "storageAccountArmId": "", "credential": credential},
         }
 
-    def _completed(self, kind: str, given: dict[str, Any]) -> dict[str, Any]:
-        """What the service adds to an asset."""
+    def _with_defaults(self, kind: str, given: dict[str, Any]) -> dict[str, Any]:
+        """The properties with what the service adds to an asset."""
         properties = {"isAnonymous": False, "isArchived": False, "tags": {}, **given}
         own = given.get("properties") or {}
         properties["properties"] = {key: str(value) for key, value in own.items()}

@@ -1,4 +1,4 @@
-"""The token service, login.microsoftonline.com: client credentials in, a token out that only this stand-in takes."""
+"""The token service, login.microsoftonline.com: issues tokens for client credentials, valid for this emulator only."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import time
 import urllib.parse
 from typing import Any
 
-from azureml_emulator.http import RefusedError, Reply, arm_refusal
+from azureml_emulator.http import Response, ServiceError, arm_error
 
 TENANT = "11111111-1111-1111-1111-111111111111"
 CLIENT = "22222222-2222-2222-2222-222222222222"
@@ -16,17 +16,17 @@ _LOGIN = f"https://login.microsoftonline.com/{TENANT}"
 LIFETIME_SECONDS = 3600
 
 
-class Tokens:
-    """Gives tokens out, and knows which of them are still good."""
+class TokenIssuer:
+    """Issues tokens, and checks which of them are valid."""
 
     def __init__(self, secret: str) -> None:
         self._secret = secret
-        """Of the one client; made anew for each stand-in."""
+        """The secret of the only client; each emulator generates a new one."""
         self._count = 0
         self._expired = 0
 
     def issue(self, audience: str) -> str:
-        """A token in the form of a JWT. It isn't signed: Azurite's `--oauth basic` and the SDK read only its claims."""
+        """A token in the form of a JWT, not signed: Azurite's `--oauth basic` and the SDK only read its claims."""
         self._count += 1
         now = int(time.time())
         claims = {
@@ -40,42 +40,42 @@ class Tokens:
             "ver": "1.0",
             "number": self._count,
         }
-        return ".".join([_part({"alg": "none", "typ": "JWT"}), _part(claims), "c3RhbmQtaW4"])
+        return ".".join([_part({"alg": "none", "typ": "JWT"}), _part(claims), "ZW11bGF0b3I"])
 
     def expire_all(self) -> None:
-        """Tokens given out so far are refused from now on."""
+        """Tokens that were issued so far are rejected from now on."""
         self._expired = self._count
 
     def check(self, header: str) -> None:
-        """Nothing for the header of a good token.
+        """Returns if the header has a valid token.
 
         Raises:
-            RefusedError: 401, as Azure words it.
+            ServiceError: 401, with Azure's message.
         """
         scheme, _, token = header.partition(" ")
         if scheme != "Bearer" or token.count(".") != 2:
-            raise arm_refusal(401, "AuthenticationFailed", "no bearer token was sent")
+            raise arm_error(401, "AuthenticationFailed", "the request has no bearer token")
         if _claims(token).get("number", 0) <= self._expired:
-            raise arm_refusal(
+            raise arm_error(
                 401,
                 "ExpiredAuthenticationToken",
                 "The access token expiry UTC time is earlier than current UTC time.",
                 {"WWW-Authenticate": f'Bearer authorization_uri="{_LOGIN}", error="invalid_token"'},
             )
 
-    def answer(self, path: str, body: str) -> Reply:
-        """The answer of the token service.
+    def respond(self, path: str, body: str) -> Response:
+        """The response of the token service.
 
         Raises:
-            RefusedError: the secret is wrong, or the path is none of its.
+            ServiceError: the secret is wrong, or the path does not exist.
         """
         if "discovery/instance" in path:
             aliases = ["login.microsoftonline.com", "login.windows.net"]
             network = {"preferred_network": aliases[0], "preferred_cache": aliases[1], "aliases": aliases}
             endpoint = f"{_LOGIN}/v2.0/.well-known/openid-configuration"
-            return Reply(200, {"tenant_discovery_endpoint": endpoint, "metadata": [network]})
+            return Response(200, {"tenant_discovery_endpoint": endpoint, "metadata": [network]})
         if "openid-configuration" in path:
-            return Reply(
+            return Response(
                 200,
                 {
                     "issuer": f"{_LOGIN}/v2.0",
@@ -85,15 +85,15 @@ class Tokens:
                 },
             )
         if not path.endswith("/token"):
-            raise RefusedError(404, {"error": "not_found"})
+            raise ServiceError(404, {"error": "not_found"})
         form = dict(urllib.parse.parse_qsl(body))
         if form.get("client_id") != CLIENT or form.get("client_secret") != self._secret:
-            raise RefusedError(
+            raise ServiceError(
                 401, {"error": "invalid_client", "error_description": "AADSTS7000215: Invalid client secret."}
             )
         audience = form.get("scope", "").split(" ")[0].removesuffix("/.default")
         answer = {"token_type": "Bearer", "expires_in": LIFETIME_SECONDS, "access_token": self.issue(audience)}
-        return Reply(200, answer)
+        return Response(200, answer)
 
 
 def _part(value: dict[str, Any]) -> str:

@@ -1,4 +1,4 @@
-"""The state of one workspace, and the storage account behind it."""
+"""One workspace: its assets, datastores and jobs, and places in its storage account."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import re
 import threading
 import urllib.parse
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from azure.storage.blob import (
     BlobSasPermissions,
@@ -17,10 +17,8 @@ from azure.storage.blob import (
     generate_container_sas,
 )
 
-from azureml_emulator.http import arm_refusal, stable_uuid, utc_now
-
-if TYPE_CHECKING:
-    from azureml_emulator.state.job import Job
+from azureml_emulator.http import arm_error, stable_uuid, utc_now
+from azureml_emulator.state.job import CommandJob
 
 SUBSCRIPTION = "00000000-1111-2222-3333-444444444444"
 RESOURCE_TYPE = "Microsoft.MachineLearningServices/workspaces"
@@ -30,21 +28,21 @@ AssetKey = tuple[str, str, str | None]
 
 
 class Workspace:
-    """`output_type`: how run history names the type of an output (azure-ai-ml compares it with "uri_folder" and misses
-    it: Azure/azure-sdk-for-python#48941).
+    """`output_type`: the type of an output in run history (azure-ai-ml compares it with "uri_folder", which does not
+    match: Azure/azure-sdk-for-python#48941).
     """
 
     subscription = SUBSCRIPTION
-    group = "innereye-rg"
-    name = "innereye-ws"
+    group = "emulator-rg"
+    name = "emulator-ws"
     location = "westeurope"
-    account = "innereyestore"
+    account = "emulatorstore"
     output_type = "UriFolder"
     artifacts = "azureml"
     """The container behind `workspaceartifactstore`."""
 
     def __init__(self, *, blobs: BlobServiceClient, key: str, identity_stores: bool = False) -> None:
-        """`identity_stores`: the datastores hold no key; clients read them with their own token."""
+        """`identity_stores`: the datastores have no key; clients read them with their own token."""
         self.id = (
             f"/subscriptions/{self.subscription}/resourceGroups/{self.group}/providers/{RESOURCE_TYPE}/{self.name}"
         )
@@ -53,11 +51,11 @@ class Workspace:
         self.blobs = blobs
         self.lock = threading.RLock()
         self.assets: dict[AssetKey, Resource] = {}
-        self.jobs: dict[str, Job] = {}
+        self.jobs: dict[str, CommandJob] = {}
         self.operations: dict[str, Callable[[], bool]] = {}
-        """Long-running operations by their key: whether each is done."""
+        """Long-running operations by their key: each returns whether it is done."""
         self.output_assets: dict[str, str] = {}
-        """Ids of jobs' outputs, and where these lie."""
+        """The URI of each output of a job, by asset id."""
         self.store = f"azureml-blobstore-{self.guid}"
         for datastore, container in (("workspaceblobstore", self.store), ("workspaceartifactstore", self.artifacts)):
             self.add_datastore(datastore, container, identity=identity_stores)
@@ -76,7 +74,7 @@ class Workspace:
         return f"azureml://{self.location}.api.azureml.ms/mlflow/v1.0{self.id}"
 
     def put(self, kind: str, name: str, version: str | None, properties: dict[str, Any]) -> Resource:
-        """The resource as it is kept from now on."""
+        """The new resource, which replaces one with the same name and version."""
         path = f"{kind}/{name}" + (f"/versions/{version}" if version else "")
         created = utc_now()
         resource = {
@@ -86,7 +84,7 @@ class Workspace:
             "properties": properties,
             "systemData": {
                 "createdAt": created,
-                "createdBy": "stand-in",
+                "createdBy": "azureml-emulator",
                 "createdByType": "Application",
                 "lastModifiedAt": created,
             },
@@ -99,37 +97,37 @@ class Workspace:
         """The resource.
 
         Raises:
-            RefusedError: 404.
+            ServiceError: 404.
         """
         try:
             return self.assets[kind, name, version]
         except KeyError:
             message = f"Asset with name: {name} and version: {version} of {kind} was not found."
-            raise arm_refusal(404, "UserError", message) from None
+            raise arm_error(404, "UserError", message) from None
 
-    def job(self, name: str) -> Job:
+    def job(self, name: str) -> CommandJob:
         """The job.
 
         Raises:
-            RefusedError: 404.
+            ServiceError: 404.
         """
         try:
             return self.jobs[name]
         except KeyError:
-            raise arm_refusal(404, "UserError", f"Job {name} was not found.") from None
+            raise arm_error(404, "UserError", f"CommandJob {name} was not found.") from None
 
     def datastore_uri(self, path: str, datastore: str = "workspaceblobstore") -> str:
-        """The long form of a place in a datastore."""
+        """The long form of the URI of a path in a datastore."""
         return (
             f"azureml://subscriptions/{self.subscription}/resourcegroups/{self.group}/workspaces/{self.name}"
             f"/datastores/{datastore}/paths/{path}"
         )
 
     def locate(self, uri: str) -> tuple[str, str]:
-        """Container and prefix of any URI that a job may carry.
+        """Container and prefix of any URI that is valid in a job.
 
         Raises:
-            ValueError: it is no place of this workspace.
+            ValueError: it is not a path or data asset of this workspace.
         """
         workspace = r"(?:subscriptions/[^/]+/resource[gG]roups/[^/]+/(?:providers/[^/]+/)?workspaces/[^/]+/)?"
         if match := re.match(rf"azureml://{workspace}datastores/([^/]+)/(?:paths/)?(.*)", uri):
@@ -146,18 +144,31 @@ class Workspace:
         match = re.search(r"/data/([^/]+)/versions/([^/]+)$", uri) or re.match(r"azureml:([^:/]+):([^:/]+)$", uri)
         asset = match and self.assets.get(("data", match[1], match[2]))
         if not asset:
-            raise ValueError(f"{uri} is no place of this workspace")
+            raise ValueError(f"{uri} is not a path or data asset of this workspace")
         return self.locate(asset["properties"]["dataUri"])
 
+    def output_uri(self, job: CommandJob, name: str) -> str:
+        """The URI of an output: the one in the job, else the default."""
+        return str(job.outputs[name].get("uri") or self.datastore_uri(f"azureml/{job.name}/{name}/"))
+
+    def register_output(self, job: CommandJob, name: str) -> str:
+        """The asset id of an output of a job; its URI is in `output_assets` from now on."""
+        key = (
+            f"azureml://locations/{self.location}/workspaces/{self.guid}"
+            f"/data/azureml_{job.name}_output_data_{name}/versions/1"
+        )
+        self.output_assets[key] = self.output_uri(job, name)
+        return key
+
     def container_sas(self, container: str) -> str:
-        """A signature to write into a container, for eight hours."""
+        """A signature that permits writes into a container, for eight hours."""
         allowed = ContainerSasPermissions(read=True, write=True, list=True, create=True, add=True)
         return generate_container_sas(
             self.account, container, account_key=self.key, permission=allowed, expiry=_in_hours(8)
         )
 
     def blob_url(self, container: str, name: str) -> str:
-        """An address that a blob can be read at for an hour."""
+        """A URL at which a blob can be read for an hour."""
         signature = generate_blob_sas(
             self.account,
             container,
@@ -169,7 +180,7 @@ class Workspace:
         return f"{self.account_url}/{container}/{urllib.parse.quote(name)}?{signature}"
 
     def add_datastore(self, name: str, container: str, *, identity: bool = False) -> None:
-        """A new container of the storage account, as a datastore; with `identity`, one that holds no key."""
+        """Creates a container of the storage account and its datastore; with `identity`, one without a key."""
         self.blobs.create_container(container)
         self.put(
             "datastores",

@@ -1,1 +1,1 @@
-"""The storage account: Azurite, a gate in front of it that can misbehave, and folders kept like blobs."""
+"""The storage account: Azurite, a proxy in front of it that injects faults, and folders synchronized with blobs."""

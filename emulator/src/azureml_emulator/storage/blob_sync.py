@@ -1,4 +1,4 @@
-"""Folders of a job and folders of the blob store, kept alike."""
+"""Synchronization between the folders of a job and the blob store."""
 
 from __future__ import annotations
 
@@ -8,25 +8,23 @@ from azure.core.exceptions import ResourceNotFoundError
 from azure.storage.blob import BlobServiceClient
 
 
-class Mirror:
-    """What went up so far, so that a file goes up again only when it changed."""
+class BlobSync:
+    """Downloads and uploads, and remembers what was uploaded, so that a file is uploaded again only after a change."""
 
     def __init__(self, blobs: BlobServiceClient) -> None:
         self._blobs = blobs
         self._stamps: dict[tuple[str, str], tuple[int, int]] = {}
-        """Size and time of change of the file behind each blob, by container and name."""
+        """Size and modification time of the file of each blob, by container and name."""
 
     def download(self, container: str, prefix: str, folder: Path) -> int:
-        """The number of blobs below `prefix`, which are now files below `folder`. A blob named `prefix` itself is one
-        too.
-        """
+        """The number of blobs below `prefix` that were downloaded to `folder`, with the blob named `prefix` itself."""
         client = self._blobs.get_container_client(container)
         folder.mkdir(parents=True, exist_ok=True)
         prefix, count = prefix.strip("/"), 0
         for blob in client.list_blobs(name_starts_with=prefix or None):
             rest = blob.name[len(prefix) :]
             if prefix and rest and not rest.startswith("/"):
-                continue  # a sibling whose name begins alike
+                continue  # a sibling with the same beginning of its name
             file = folder / (rest.strip("/") or Path(blob.name).name)
             file.parent.mkdir(parents=True, exist_ok=True)
             file.write_bytes(client.download_blob(blob.name).readall())
@@ -36,9 +34,7 @@ class Mirror:
         return count
 
     def upload(self, folder: Path, container: str, prefix: str, *, removes: bool = True) -> None:
-        """Makes the blobs below `prefix` those of `folder`: new and changed files go up; with `removes`, blobs whose
-        file has gone, go.
-        """
+        """Uploads new and changed files of `folder` to `prefix`; with `removes`, deletes the blobs of deleted files."""
         client = self._blobs.get_container_client(container)
         root = prefix.strip("/")
         present = set()
@@ -61,4 +57,4 @@ class Mirror:
                 try:
                     client.delete_blob(name)
                 except ResourceNotFoundError:
-                    continue  # removed by somebody else
+                    continue  # already deleted

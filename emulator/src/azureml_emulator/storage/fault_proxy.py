@@ -1,23 +1,23 @@
-"""A server in front of the blob store that passes requests on, and does wrong what it was told to."""
+"""A reverse proxy in front of the blob store that injects faults."""
 
 from __future__ import annotations
 
 import http.client
 import ssl
 
-from azureml_emulator.faults import FaultPlan
-from azureml_emulator.http import fault_reply
+from azureml_emulator.faults import FaultInjector
+from azureml_emulator.http import fault_response
 from azureml_emulator.network.certificates import Certificates
 from azureml_emulator.network.tls_server import Handler, TlsServer
 
 _HOP_BY_HOP = {"connection", "keep-alive", "transfer-encoding", "te", "trailer", "upgrade", "proxy-authorization"}
 
 
-class BlobGate:
-    """A running gate; `stop` ends it. `requests`: each one that came, as "METHOD host/path"."""
+class BlobFaultProxy:
+    """A running proxy; `stop` ends it. `requests`: each request so far, as "METHOD host/path"."""
 
-    def __init__(self, port: int, *, certificates: Certificates, faults: FaultPlan) -> None:
-        """`port`: of the blob store, on 127.0.0.1."""
+    def __init__(self, port: int, *, certificates: Certificates, faults: FaultInjector) -> None:
+        """`port`: the port of the blob store on 127.0.0.1."""
         self.faults = faults
         self.requests: list[str] = []
         self.upstream_port = port
@@ -34,23 +34,23 @@ class BlobGate:
 
 class _Handler(Handler):
     def respond(self, host: str, body: bytes) -> None:
-        gate: BlobGate = self.server.owner
+        proxy: BlobFaultProxy = self.server.owner
         request = f"{self.command} {host}{self.path.split('?')[0]}"
-        gate.requests.append(request)
-        fault = self.misbehave(gate.faults, request)
+        proxy.requests.append(request)
+        fault = self.inject_fault(proxy.faults, request)
         if fault == "dropped":
             return
         if fault in ("429", "500", "503"):
-            reply = fault_reply(int(fault))
-            self._send(reply.status, dict(reply.headers), b"")
+            response = fault_response(int(fault))
+            self._send(response.status, dict(response.headers), b"")
         elif fault == "token-expired":
             self._send(401, {"WWW-Authenticate": "Bearer", "x-ms-error-code": "InvalidAuthenticationInfo"}, b"")
         else:
-            # Of an answer that is dropped, half: a reader who trusts what came has a file that is too short.
-            self._send(*self._forward(gate, body), cut=fault == "answer-dropped")
+            # Half of the response is sent: a client that does not check its length has a truncated file.
+            self._send(*self._forward(proxy, body), cut=fault == "answer-dropped")
 
-    def _forward(self, gate: BlobGate, body: bytes) -> tuple[int, dict[str, str], bytes]:
-        upstream = http.client.HTTPSConnection("127.0.0.1", gate.upstream_port, context=gate.upstream_context)
+    def _forward(self, proxy: BlobFaultProxy, body: bytes) -> tuple[int, dict[str, str], bytes]:
+        upstream = http.client.HTTPSConnection("127.0.0.1", proxy.upstream_port, context=proxy.upstream_context)
         try:
             headers = {name: value for name, value in self.headers.items() if name.lower() not in _HOP_BY_HOP}
             upstream.request(self.command, self.path, body, headers)

@@ -1,8 +1,8 @@
-"""Runs as a process of its own, started by `azurite`: `guardian.py FOLDER LABEL COMMAND...`.
+"""Runs as a process of its own, started by `azurite`: `reaper.py FOLDER LABEL COMMAND...`.
 
-Starts the command, Azurite, and waits until its standard input closes, which it does however the stand-in ends. Then it
-ends the command and deletes FOLDER. Where no byte came first, the stand-in was killed: the containers, networks
-and images of its jobs, which carry LABEL, go too. Uses nothing but the standard library, so that it starts at once.
+Starts the command, Azurite, and waits until its standard input closes, which happens however the emulator ends. Then it
+ends the command. If no byte was sent first, the emulator was killed: the reaper also deletes FOLDER and the containers,
+networks and images of its jobs, which have LABEL. It imports the standard library only, so that it starts fast.
 """
 
 from __future__ import annotations
@@ -15,30 +15,30 @@ import subprocess
 import sys
 import time
 
-PATIENCE = 10.0
+TERMINATE_TIMEOUT = 10.0
 SWEEPS = 4
-"""What was being made when the stand-in was killed comes a moment later, so it is looked for more than once."""
+"""What was being created when the emulator was killed appears a moment later, so one removal is not enough."""
 
 
 def main(folder: str, label: str, command: list[str]) -> int:
-    """0 after the pipe's end; the exit code of the command where that comes first."""
+    """0 after the end of the pipe; the exit code of the command if it ends first."""
     for signum in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(signum, signal.SIG_IGN)  # the end of the pipe is the one sign that counts
+        signal.signal(signum, signal.SIG_IGN)  # the end of the pipe is the only signal to stop
     child = subprocess.Popen(command, stdin=subprocess.DEVNULL, preexec_fn=_default_signals)
-    in_order = b""
+    stopped_in_order = b""
     while child.poll() is None:
         readable, _, _ = select.select([0], [], [], 0.5)
         if readable:
-            in_order = os.read(0, 1)
+            stopped_in_order = os.read(0, 1)
             break
     ended = child.returncode
     child.terminate()
     try:
-        child.wait(PATIENCE)
+        child.wait(TERMINATE_TIMEOUT)
     except subprocess.TimeoutExpired:
         child.kill()
         child.wait()
-    if ended is None and not in_order:
+    if ended is None and not stopped_in_order:
         _remove_jobs(label)
         shutil.rmtree(folder, ignore_errors=True)
     return ended or 0
@@ -61,7 +61,7 @@ def _docker(*words: str) -> str:
     try:
         done = subprocess.run(["docker", *words], capture_output=True, text=True, stdin=subprocess.DEVNULL, check=False)
     except FileNotFoundError:
-        return ""  # no Docker: no job has run
+        return ""  # without Docker, no job has run
     return done.stdout
 
 

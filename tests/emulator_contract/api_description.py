@@ -1,45 +1,31 @@
-"""Checks requests and answers against Microsoft's published description of the api-version that they name.
+"""Checks requests and responses against Microsoft's published description of their api-version.
 
-Two sources, both data files under the MIT licence, in one folder that is not part of this package:
+It has two sources, both data files under the MIT licence, in one folder that is not part of this project:
 
-* `swagger/`, from Azure/azure-rest-api-specs: paths, verbs, parameters, bodies of requests and answers;
+* `swagger/`, from Azure/azure-rest-api-specs: paths, verbs, parameters, bodies of requests and responses;
 * `arm-json-schema/`, from Azure/azure-resource-manager-schemas: the bodies of PUT, for newer versions too.
 
-Where the Swagger of a version is not at hand, path and answer are checked against that of `NEIGHBOUR`, and the source
-that is told with each request says so.
+If the Swagger files of a version are missing, path and response are checked against those of `NEIGHBOUR`; the `source`
+of a verdict says so.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
 
-from azureml_emulator.checker.arm_schema import ArmSchema
-from azureml_emulator.checker.swagger import Operation, Swagger
-from innereye_runtime.errors import PreflightError
+from azureml_emulator.http import Request
+from tests.emulator_contract.arm_schema import ArmSchema
+from tests.emulator_contract.swagger import Operation, Swagger
 
 SPEC_VARIABLE = "INNEREYE_AZUREML_SPEC"
 NEIGHBOUR = "2024-04-01-preview"
 _SERVICES = "swagger/specification/machinelearningservices/resource-manager/Microsoft.MachineLearningServices"
 _ARM = "Microsoft.MachineLearningServices.json"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Request:
-    verb: str
-    path: str
-    query: Mapping[str, str]
-    headers: Mapping[str, str]
-    """Names in lower case."""
-    body: Any
-
-    @property
-    def version(self) -> str:
-        return self.query.get("api-version", "")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,8 +37,8 @@ class Verdict:
     errors: tuple[str, ...]
 
 
-class Description:
-    """The files below `root`. Each is read when the first request of its version comes."""
+class ApiDescription:
+    """The files below `root`. Each is read for the first request of its version."""
 
     def __init__(self, root: Path) -> None:
         self.root = root
@@ -79,7 +65,7 @@ class Description:
         return Verdict(operation=operation.id, source=source, errors=tuple(errors))
 
     def check_answer(self, request: Request, status: int, body: Any) -> tuple[str, ...]:
-        """What of an answer to `request` the description does not allow."""
+        """What in a response to `request` the description does not allow."""
         swagger = self._swagger(request.version, True) or self._swagger(NEIGHBOUR, True)
         assert swagger is not None, "the neighbour version is there"
         found = swagger.find(request.verb, request.path)
@@ -93,7 +79,7 @@ class Description:
         return tuple(swagger.errors(answer["schema"], operation.file, body)) if "schema" in answer else ()
 
     def arm(self, version: str) -> ArmSchema:
-        """The ARM schema of a version that is there."""
+        """The ARM schema of an existing version."""
         found = self._arm(version)
         assert found is not None, f"no ARM schema of {version} below {self.root}"
         return found
@@ -107,22 +93,19 @@ class Description:
         return ArmSchema(file) if version and file.exists() else None
 
 
-def find_description(places: Sequence[Path], environment: Mapping[str, str]) -> Description | None:
-    """Microsoft's published description where it is at hand: in the folder that `INNEREYE_AZUREML_SPEC` names, else in
-    `shared/azureml/spec` beside one of `places`; None where it isn't.
+def find_api_description(environment: Mapping[str, str]) -> ApiDescription | None:
+    """The description in the folder that `INNEREYE_AZUREML_SPEC` names, else in `shared/azureml/spec` beside this
+    checkout; None if neither exists.
 
     Raises:
-        PreflightError: the variable names a folder that does not hold it.
+        ValueError: the variable names a folder without the description.
     """
     named = environment.get(SPEC_VARIABLE)
+    root = Path(named) if named else Path(__file__).resolve().parents[3] / "shared" / "azureml" / "spec"
+    if (root / "swagger").is_dir():
+        return ApiDescription(root)
     if named:
-        if not (Path(named) / "swagger").is_dir():
-            raise PreflightError(f"{SPEC_VARIABLE} is {named}, which has no folder 'swagger'")
-        return Description(Path(named))
-    for place in places:
-        root = place.parent / "shared" / "azureml" / "spec"
-        if (root / "swagger").is_dir():
-            return Description(root)
+        raise ValueError(f"{SPEC_VARIABLE} is {named}, which has no folder 'swagger'")
     return None
 
 

@@ -16,7 +16,7 @@ from typing import Any
 
 from jsonschema import Draft202012Validator, FormatChecker
 
-from azureml_emulator.checker.schema_errors import findings
+from tests.emulator_contract.schema_errors import schema_errors
 
 FILES = ("mfe", "machineLearningServices", "workspaceRP", "registries", "workspaceFeatures")
 _KEPT = frozenset(
@@ -85,7 +85,7 @@ class Swagger:
         """What of `value` departs from a schema of `file`, each a sentence that begins with the place."""
         converted = self._convert(schema, file)
         validator = Draft202012Validator({**converted, "$defs": self._schemas}, format_checker=FormatChecker())
-        return findings(validator.iter_errors(value), lambda ref: self._schemas[_unescape(ref)])
+        return schema_errors(validator.iter_errors(value), lambda ref: self._schemas[_unescape(ref)])
 
     def _load(self, file: Path) -> Any:
         if file not in self._documents:

@@ -13,7 +13,7 @@ from typing import Any
 
 from jsonschema import Draft202012Validator
 
-from azureml_emulator.checker.schema_errors import findings
+from tests.emulator_contract.schema_errors import schema_errors
 
 _CLOSED, _OPEN = "#/definitions/", "#/open/"
 
@@ -35,7 +35,7 @@ class ArmSchema:
         properties = self._resources[resource]["properties"]["properties"]
         name = json.dumps(properties).split(_CLOSED)[1].split('"')[0]
         validator = Draft202012Validator({**self._schema, "$ref": _CLOSED + name})
-        found = findings(validator.iter_errors(body.get("properties")), self._look_up)
+        found = schema_errors(validator.iter_errors(body.get("properties")), self._look_up)
         return [f"$.properties{finding[1:]}" for finding in found]
 
     def _look_up(self, reference: str) -> Any:

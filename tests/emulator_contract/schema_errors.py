@@ -13,14 +13,14 @@ Lookup = Callable[[str], Any]
 
 
 @dataclass(frozen=True, slots=True)
-class _Finding:
+class _SchemaError:
     text: str
     is_unevaluated: bool = False
     is_certain: bool = False
     """An unevaluated property that no branch of the schema knows."""
 
 
-def findings(errors: Iterable[ValidationError], lookup: Lookup) -> list[str]:
+def schema_errors(errors: Iterable[ValidationError], lookup: Lookup) -> list[str]:
     """One sentence for each error, `$.path: message`, in the order found.
 
     A branch that fails also makes its own good properties "unevaluated", so that an error on a parent repeats its
@@ -31,19 +31,19 @@ def findings(errors: Iterable[ValidationError], lookup: Lookup) -> list[str]:
     return list(dict.fromkeys(finding.text for finding in sure or found))
 
 
-def _leaves(error: ValidationError, lookup: Lookup) -> list[_Finding]:
+def _leaves(error: ValidationError, lookup: Lookup) -> list[_SchemaError]:
     if error.context and error.validator in ("oneOf", "anyOf"):
         return [finding for child in _best_branch(error) for finding in _leaves(child, lookup)]
     if error.validator == "unevaluatedProperties" and isinstance(error.instance, dict):
         unknown = sorted(set(error.instance) - _property_names(error.schema, lookup))
         if unknown:
-            return [_Finding(f"{error.json_path}: unknown properties {unknown}", True, True)]
-        return [_Finding(f"{error.json_path}: {error.message}", True)]
-    return [_Finding(f"{error.json_path}: {error.message}")]
+            return [_SchemaError(f"{error.json_path}: unknown properties {unknown}", True, True)]
+        return [_SchemaError(f"{error.json_path}: {error.message}", True)]
+    return [_SchemaError(f"{error.json_path}: {error.message}")]
 
 
 def _best_branch(error: ValidationError) -> list[ValidationError]:
-    """The errors of the branch that was most likely meant: the one whose discriminator fits, never the null of a
+    """The errors of the branch that was most likely meant: the one whose discriminator matches, never the null of a
     nullable.
     """
     branches: dict[Any, list[ValidationError]] = {}
@@ -56,11 +56,11 @@ def _best_branch(error: ValidationError) -> list[ValidationError]:
             if not (branch[0].validator == "type" and branch[0].validator_value == "null")
         }
 
-    def misfit(branch: list[ValidationError]) -> tuple[int, int]:
+    def mismatch(branch: list[ValidationError]) -> tuple[int, int]:
         wrong = sum(child.validator in ("const", "enum") and len(child.path) == 1 for child in branch)
         return wrong, len(branch)
 
-    return min(branches.values(), key=misfit)
+    return min(branches.values(), key=mismatch)
 
 
 def _property_names(schema: Any, lookup: Lookup) -> set[str]:

@@ -1,1 +1,0 @@
-"""Whether requests and answers are what Microsoft's published description allows. Knows nothing of the stand-in."""

@@ -1,0 +1,1 @@
+"""Whether requests and responses conform to Microsoft's published API description."""
