@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -13,8 +14,9 @@ from pathlib import Path
 import pytest
 from tests.targets.azureml.conftest import IMAGE
 
-from azureml_emulator.jobs.cleanup import OWNER
+from azureml_emulator.jobs.cleanup import HOST, OWNER, remove_stale
 from azureml_emulator.jobs.docker_cli import docker
+from azureml_emulator.processes import process_identity
 
 ROOT = Path(__file__).resolve().parents[2]
 SECONDS = 30
@@ -109,6 +111,29 @@ def test_clean_removes_what_a_killed_reaper_left(busy: subprocess.Popen[str]) ->
     removed = [line.partition(" ")[0] for line in done.stdout.splitlines() if line.endswith(": removed")]
     assert removed == ["container", "network"]
     assert on_engine(busy) == []
+
+
+def test_clean_removes_images_of_emulators_that_are_gone_and_no_others(image: str) -> None:
+    host = socket.gethostname()
+    owners = ["999999999-1-boot", process_identity()]
+    gone, alive = (_image({OWNER: owner, HOST: host}) for owner in owners)
+    elsewhere = _image({OWNER: owners[0], HOST: f"not-{host}"})
+    try:
+        removed = [resource.name for resource in remove_stale() if resource.kind == "image"]
+        assert gone in removed
+        assert alive not in removed and elsewhere not in removed
+        left = docker("images", "--quiet", "--no-trunc").split()
+        assert gone not in left and alive in left and elsewhere in left
+    finally:
+        docker("rmi", "--force", gone, alive, elsewhere, check=False)
+
+
+def _image(labels: dict[str, str]) -> str:
+    """The id of a new image that has nothing but these labels."""
+    words = [word for name, value in labels.items() for word in ("--label", f"{name}={value}")]
+    command = ["docker", "build", "--quiet", *words, "-"]
+    built = subprocess.run(command, input="FROM scratch\n", capture_output=True, text=True, check=True)
+    return built.stdout.strip()
 
 
 def test_an_emulator_that_ends_in_order_leaves_nothing(busy: subprocess.Popen[str]) -> None:

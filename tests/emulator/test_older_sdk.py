@@ -47,6 +47,11 @@ def test_hello_is_submitted_followed_and_brought_home(
     look = "import azure.ai.ml as sdk, importlib.util as util; print(sdk.VERSION, util.find_spec('torch'))"
     found = subprocess.run([python, "-W", "ignore", "-c", look], capture_output=True, text=True, check=True).stdout
     assert found == f"{VERSION} None\n"
+    # From its wheel, beside that SDK, the emulator starts; it needs neither the checkout nor the newer SDK.
+    program = python.with_name("azureml-emulator")
+    command = [program, "--", python, "-c", "import os; print(os.environ['AZUREML_ARM_WORKSPACE_NAME'])"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout == "emulator-ws\n"
     for folder in ("manifests", "data"):
         shutil.copytree(ROOT / folder, tmp_path / folder)
     older = OlderProject(tmp_path)

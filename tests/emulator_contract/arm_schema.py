@@ -1,5 +1,5 @@
-"""One api-version of the ARM deployment schema, made strict: the bodies of PUT, where no Swagger of that version is
-there.
+"""One api-version of the ARM deployment schema, made strict: the bodies of PUT, for versions without Swagger
+files.
 
 As it is, it says `additionalProperties: false` on one branch of an allOf, which no polymorphic body can satisfy, and it
 takes any "[expression]" of an ARM template for any value.
@@ -31,7 +31,7 @@ class ArmSchema:
         }
 
     def errors(self, resource: str, body: Any) -> list[str]:
-        """What of the `properties` of a body departs from the schema of `resource` (`workspaces_jobs`)."""
+        """Violations of the schema of `resource` (`workspaces_jobs`) by the `properties` of a body."""
         properties = self._resources[resource]["properties"]["properties"]
         name = json.dumps(properties).split(_CLOSED)[1].split('"')[0]
         validator = Draft202012Validator({**self._schema, "$ref": _CLOSED + name})

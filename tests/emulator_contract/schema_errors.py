@@ -1,4 +1,4 @@
-"""What a JSON Schema validator found, reduced to the errors that say something."""
+"""The errors of a JSON Schema validator, reduced to the informative ones."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """All Swagger 2.0 files of one api-version, as JSON Schema 2020-12 and a table of routes.
 
-No validator takes them as they are: `discriminator` is no JSON Schema keyword, so that only a base class would be
+No validator can use them as they are: `discriminator` is not a JSON Schema keyword, so that only a base class would be
 checked, and unknown properties are allowed everywhere. Here each base class becomes one if/then for each subtype, and
 every object is closed by `unevaluatedProperties`.
 """
@@ -47,7 +47,7 @@ class Operation:
 
 
 class Swagger:
-    """`answers`: convert for what the service sends (which may hold read-only properties), not for what it gets."""
+    """`answers`: convert for responses (which may have read-only properties), not for requests."""
 
     def __init__(self, folder: Path, *, answers: bool = False) -> None:
         self._answers = answers
@@ -82,7 +82,7 @@ class Swagger:
                 yield parameter
 
     def errors(self, schema: Mapping[str, Any], file: Path, value: Any) -> list[str]:
-        """What of `value` departs from a schema of `file`, each a sentence that begins with the place."""
+        """Violations of a schema of `file` by `value`, each a sentence that begins with the place."""
         converted = self._convert(schema, file)
         validator = Draft202012Validator({**converted, "$defs": self._schemas}, format_checker=FormatChecker())
         return schema_errors(validator.iter_errors(value), lambda ref: self._schemas[_unescape(ref)])
@@ -111,7 +111,7 @@ class Swagger:
                 yield _target(parent["$ref"], key[0])
 
     def _use(self, key: Key) -> Schema:
-        """A reference to the definition as a property has it: closed, and with its subtypes told apart."""
+        """A reference to the definition as a property has it: closed, and with its subtypes distinguished."""
         name = _label("use", key)
         if name not in self._schemas:
             self._schemas[name] = {}  # a definition may hold itself

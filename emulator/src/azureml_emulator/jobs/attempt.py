@@ -149,10 +149,10 @@ def prepare_attempt(
     base = f"/mnt/azureml/cr/j/{job.uuid.hex}"
     attempt = JobAttempt(workspace=workspace, job=job, folder=root / f"attempt{job.attempt}", base=base)
     data = f"{base}/cap/data-capability/wd"
-    for name, given in job.inputs.items():
-        _add_input(attempt, name, given, data, sync)
-    for name, given in job.outputs.items():
-        _add_output(attempt, name, given, data, sync)
+    for name, definition in job.inputs.items():
+        _add_input(attempt, name, definition, data, sync)
+    for name, definition in job.outputs.items():
+        _add_output(attempt, name, definition, data, sync)
     for node in range(attempt.nodes):
         attempt.working_folders.append(_working_folder(attempt, node, sync))
     attempt.environment |= _service_variables(workspace, job, base, token)
@@ -166,31 +166,31 @@ def prepare_attempt(
     return attempt
 
 
-def _add_input(attempt: JobAttempt, name: str, given: Mapping[str, Any], data: str, sync: BlobSync) -> None:
+def _add_input(attempt: JobAttempt, name: str, definition: Mapping[str, Any], data: str, sync: BlobSync) -> None:
     environment, values = attempt.environment, attempt.values
-    if given["jobInputType"] == "literal":
-        values["inputs", name] = environment[f"AZUREML_PARAMETER_{name}"] = given["value"]
+    if definition["jobInputType"] == "literal":
+        values["inputs", name] = environment[f"AZUREML_PARAMETER_{name}"] = definition["value"]
         return
-    mode = given.get("mode") or "ReadOnlyMount"
+    mode = definition.get("mode") or "ReadOnlyMount"
     if mode == "Direct":
-        values["inputs", name] = environment[f"AZURE_ML_INPUT_{name}"] = given["uri"]
+        values["inputs", name] = environment[f"AZURE_ML_INPUT_{name}"] = definition["uri"]
         return
     host, inside = attempt.folder / "inputs" / name, f"{data}/INPUT_{name}"
-    container, prefix = attempt.workspace.locate(given["uri"])
+    container, prefix = attempt.workspace.locate(definition["uri"])
     if not sync.download(container, prefix, host):
-        raise JobError(f"input {name}: {given['uri']} does not exist")
+        raise JobError(f"input {name}: {definition['uri']} does not exist")
     attempt.mounts += ["--volume", f"{host}:{inside}" + (":ro" if mode.endswith("Mount") else "")]
-    value = f"{inside}/{Path(prefix).name}" if given["jobInputType"] == "uri_file" else inside
+    value = f"{inside}/{Path(prefix).name}" if definition["jobInputType"] == "uri_file" else inside
     values["inputs", name] = environment[f"AZURE_ML_INPUT_{name}"] = environment[f"AZUREML_DATAREFERENCE_{name}"] = (
         value
     )
 
 
-def _add_output(attempt: JobAttempt, name: str, given: Mapping[str, Any], data: str, sync: BlobSync) -> None:
+def _add_output(attempt: JobAttempt, name: str, definition: Mapping[str, Any], data: str, sync: BlobSync) -> None:
     host, inside = attempt.folder / "outputs" / name, f"{data}/{name}"
     host.mkdir(parents=True, exist_ok=True)
     container, prefix = attempt.workspace.locate(attempt.workspace.output_uri(attempt.job, name))
-    output = JobOutput(folder=host, container=container, prefix=prefix, mode=given.get("mode") or "ReadWriteMount")
+    output = JobOutput(folder=host, container=container, prefix=prefix, mode=definition.get("mode") or "ReadWriteMount")
     if output.is_mount:
         # A mount shows existing files, including those of a preempted attempt.
         sync.download(container, prefix, host)

@@ -66,10 +66,10 @@ class Runner:
             is_there = match and match.groups() in self._workspace.assets
             if identifier and not is_there and not identifier.startswith("azureml:AzureML-"):
                 return f"{key} {identifier} does not exist"
-        for name, given in known["inputs"].items():
-            if given["jobInputType"] != "literal":
+        for name, definition in known["inputs"].items():
+            if definition["jobInputType"] != "literal":
                 try:
-                    self._workspace.locate(given["uri"])
+                    self._workspace.locate(definition["uri"])
                 except ValueError as error:
                     return f"input {name}: {error}"
         return ""

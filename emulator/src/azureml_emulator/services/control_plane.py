@@ -159,13 +159,13 @@ class ControlPlane:
             "blobReferenceForConsumption": {"blobUri": uri, "storageAccountArmId": "", "credential": credential},
         }
 
-    def _with_defaults(self, kind: str, given: dict[str, Any]) -> dict[str, Any]:
+    def _with_defaults(self, kind: str, submitted: dict[str, Any]) -> dict[str, Any]:
         """The properties with what the service adds to an asset."""
-        properties = {"isAnonymous": False, "isArchived": False, "tags": {}, **given}
-        own = given.get("properties") or {}
+        properties = {"isAnonymous": False, "isArchived": False, "tags": {}, **submitted}
+        own = submitted.get("properties") or {}
         properties["properties"] = {key: str(value) for key, value in own.items()}
         if kind == "data":
-            short = re.match(r"azureml://datastores/([^/]+)/paths/(.*)", given["dataUri"])
+            short = re.match(r"azureml://datastores/([^/]+)/paths/(.*)", submitted["dataUri"])
             if short:
                 properties["dataUri"] = self._workspace.datastore_uri(short[2], short[1])
         if kind == "environments":

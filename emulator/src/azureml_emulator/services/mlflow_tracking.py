@@ -29,42 +29,42 @@ class MlflowTracking:
             ServiceError: an error in MLflow's format.
         """
         operation = request.path.split("/mlflow/")[-1]
-        given: Mapping[str, Any] = request.query if request.verb == "GET" else request.body or {}
+        arguments: Mapping[str, Any] = request.query if request.verb == "GET" else request.body or {}
         match operation:
             case "runs/get":
-                return Response(200, {"run": self._run(self._job(given))})
+                return Response(200, {"run": self._run(self._job(arguments))})
             case "runs/search":
-                wanted = set(given.get("experiment_ids") or ())
+                wanted = set(arguments.get("experiment_ids") or ())
                 jobs = [job for job in self._workspace.jobs.values() if job.experiment_id in wanted or not wanted]
                 return Response(200, {"runs": [self._run(job) for job in jobs]})
             case "metrics/get-history":
-                metrics = self._job(given).data.metrics
-                return Response(200, {"metrics": [one for one in metrics if one["key"] == given["metric_key"]]})
+                metrics = self._job(arguments).data.metrics
+                return Response(200, {"metrics": [one for one in metrics if one["key"] == arguments["metric_key"]]})
             case "experiments/get" | "experiments/get-by-name":
-                return Response(200, {"experiment": self._experiment(given)})
+                return Response(200, {"experiment": self._experiment(arguments)})
             case "runs/log-metric":
-                return self._log(given, metrics=[given])
+                return self._log(arguments, metrics=[arguments])
             case "runs/log-parameter":
-                return self._log(given, params=[given])
+                return self._log(arguments, params=[arguments])
             case "runs/set-tag":
-                return self._log(given, tags=[given])
+                return self._log(arguments, tags=[arguments])
             case "runs/log-batch" | "runs/log-batch-async":
-                parts = {part: given.get(part, []) for part in BATCH_LIMITS}
-                return self._log(given, **parts)
+                parts = {part: arguments.get(part, []) for part in BATCH_LIMITS}
+                return self._log(arguments, **parts)
             case "runs/update":
                 # The service, not the job's own code, determines how a job ended.
-                return Response(200, {"run_info": self._run(self._job(given))["info"]})
+                return Response(200, {"run_info": self._run(self._job(arguments))["info"]})
         raise _mlflow_error(404, "ENDPOINT_NOT_FOUND", f"the emulator does not implement mlflow/{operation}")
 
     def _log(
         self,
-        given: Mapping[str, Any],
+        arguments: Mapping[str, Any],
         *,
         metrics: Iterable[Mapping[str, Any]] = (),
         params: Iterable[Mapping[str, Any]] = (),
         tags: Iterable[Mapping[str, Any]] = (),
     ) -> Response:
-        data = self._job(given).data
+        data = self._job(arguments).data
         metrics, params, tags = list(metrics), list(params), list(tags)
         for part, items in (("metrics", metrics), ("params", params), ("tags", tags)):
             if len(items) > BATCH_LIMITS[part]:
@@ -84,8 +84,8 @@ class MlflowTracking:
             data.tags.update({tag["key"]: str(tag["value"]) for tag in tags})
         return Response(200, {})
 
-    def _job(self, given: Mapping[str, Any]) -> CommandJob:
-        name = given.get("run_id") or given.get("run_uuid")
+    def _job(self, arguments: Mapping[str, Any]) -> CommandJob:
+        name = arguments.get("run_id") or arguments.get("run_uuid")
         job = self._workspace.jobs.get(str(name))
         if job is None:
             raise _mlflow_error(404, "RESOURCE_DOES_NOT_EXIST", f"Run '{name}' not found")
@@ -117,10 +117,10 @@ class MlflowTracking:
         }
         return {"info": info, "data": data}
 
-    def _experiment(self, given: Mapping[str, Any]) -> dict[str, Any]:
+    def _experiment(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
         names = {job.experiment for job in self._workspace.jobs.values()} | {"Default"}
         for name in sorted(names):
-            if given.get("experiment_name") == name or given.get("experiment_id") == stable_uuid(name):
+            if arguments.get("experiment_name") == name or arguments.get("experiment_id") == stable_uuid(name):
                 return {
                     "experiment_id": stable_uuid(name),
                     "name": name,
