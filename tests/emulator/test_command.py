@@ -109,6 +109,19 @@ def test_an_emulator_in_the_background_serves_a_shell_until_it_is_stopped(state:
 
 
 @pytest.mark.usefixtures("ready")
+@pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM])
+def test_without_a_command_it_serves_until_a_signal(signum: signal.Signals) -> None:
+    command = [str(Path(sys.executable).with_name("azureml-emulator"))]
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stdout and process.stderr
+        lines = list(iter(process.stdout.readline, "# the emulator is running; Ctrl-C stops it\n"))
+        assert "export AZUREML_ARM_WORKSPACE_NAME=emulator-ws\n" in lines
+        process.send_signal(signum)
+        assert process.stderr.read().startswith("azureml-emulator: 0 calls\n")
+    assert process.returncode == 0
+
+
+@pytest.mark.usefixtures("ready")
 def test_one_that_was_killed_does_not_prevent_the_next(state: Path) -> None:
     options = ("--state", str(state))
     assert run("start", *options).returncode == 0
