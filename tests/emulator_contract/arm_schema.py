@@ -36,7 +36,7 @@ class ArmSchema:
         name = json.dumps(properties).split(_CLOSED)[1].split('"')[0]
         validator = Draft202012Validator({**self._schema, "$ref": _CLOSED + name})
         found = schema_errors(validator.iter_errors(body.get("properties")), self._look_up)
-        return [f"$.properties{finding[1:]}" for finding in found]
+        return [f"$.properties{error[1:]}" for error in found]
 
     def _look_up(self, reference: str) -> Any:
         _, kind, name = reference.split("/")

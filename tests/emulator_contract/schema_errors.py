@@ -26,14 +26,14 @@ def schema_errors(errors: Iterable[ValidationError], lookup: Lookup) -> list[str
     A branch that fails also makes its own good properties "unevaluated", so that an error on a parent repeats its
     child's: of those, only names that no branch knows are kept.
     """
-    found = [finding for error in errors for finding in _leaves(error, lookup)]
-    sure = [finding for finding in found if not finding.is_unevaluated or finding.is_certain]
-    return list(dict.fromkeys(finding.text for finding in sure or found))
+    found = [leaf for error in errors for leaf in _leaves(error, lookup)]
+    sure = [leaf for leaf in found if not leaf.is_unevaluated or leaf.is_certain]
+    return list(dict.fromkeys(leaf.text for leaf in sure or found))
 
 
 def _leaves(error: ValidationError, lookup: Lookup) -> list[_SchemaError]:
     if error.context and error.validator in ("oneOf", "anyOf"):
-        return [finding for child in _best_branch(error) for finding in _leaves(child, lookup)]
+        return [leaf for child in _best_branch(error) for leaf in _leaves(child, lookup)]
     if error.validator == "unevaluatedProperties" and isinstance(error.instance, dict):
         unknown = sorted(set(error.instance) - _property_names(error.schema, lookup))
         if unknown:
