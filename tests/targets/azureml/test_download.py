@@ -77,7 +77,7 @@ def test_a_job_of_another_making_is_told_apart(project: Project, cloud: Any) -> 
     environment = workspace.put("environments", "other", "1", {"image": "python:3"})["id"]
     properties = {"jobType": "Command", "command": "true", "environmentId": environment}
     job = workspace.jobs["other"] = cloud.runner.make("other", properties)
-    job.become("Completed")
+    job.set_status("Completed")
     group = f"azureml://subscriptions/{workspace.subscription}/resourcegroups/{workspace.group}"
     address = f"{group}/workspaces/{workspace.name}/jobs/other"
     refused = project.run("download", address, environment=cloud.environment())

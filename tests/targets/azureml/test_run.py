@@ -167,7 +167,7 @@ def test_a_job_is_followed_to_its_end_where_nobody_reads_what_is_told(project: P
         # Who only looks at the log ends with the one who reads it.
         logs = subprocess.run(project.command("logs", "-f", address), env=environment, stdout=writer, timeout=60)
         assert logs.returncode == 0
-        assert not newest(cloud).is_over
+        assert not newest(cloud).is_finished
         os.close(writer)
         project.run("stop", address, environment=environment)
         result = ended(follower)

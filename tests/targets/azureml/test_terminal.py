@@ -118,7 +118,7 @@ def test_a_job_is_left_running_from_the_terminal(project: Project, cloud: Any, t
     terminal.wait_for(QUESTION)
     terminal.press(keys)
     assert terminal.end() == 130, terminal.shown
-    assert not job.is_over and not job.canceled.is_set()
+    assert not job.is_finished and not job.canceled.is_set()
     job.cancel()
     address = address_in(terminal.shown.splitlines()[-1])
     assert address.endswith(asked)
