@@ -25,9 +25,10 @@ COMMANDS = {
     "image": "build the runtime's image, or tell what one was made of",
     "status": "how a run stands, here or in Azure Machine Learning",
     "download": "bring the run folder of a job in Azure Machine Learning here",
-    "ps": "the runs that are in containers on this machine",
+    "ps": "list the runs at work on this machine",
     "logs": "what a run prints, while it runs or later",
-    "stop": "ask runs in containers to save a checkpoint and end",
+    "stop": "ask runs to save a checkpoint and end",
+    "drill": "break a job at random moments, resume it, compare the results",
     "clean": "stop and remove what killed launchers left behind",
     "completion": "the completion script of a shell",
 }

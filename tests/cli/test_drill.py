@@ -1,0 +1,43 @@
+"""`innereye-run drill`: broken and resumed runs equal the unbroken one, or the difference is named."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+from tests.projects import CONTAINER, tiny_project
+
+FORGETFUL = CONTAINER.replace(
+    "        loss = self.loss((x + 0.1 * torch.randn_like(x), y))\n",
+    "        self.steps = getattr(self, 'steps', 0) + 1\n"
+    "        loss = self.loss((x + 0.1 * torch.randn_like(x), y)) * self.steps\n",
+)
+
+
+def test_a_stopped_and_resumed_run_equals_the_unbroken_one(needs: Callable[..., None], tmp_path: Path) -> None:
+    needs("torch")
+    project = tiny_project(tmp_path)
+    done = project.run("drill", "--json", "tiny.yaml", "--kills=0", "--signals=1", "--pause=0.2")
+    assert done.exit_code == 0, done.stderr
+    (one,) = json.loads(done.stdout)["breaks"]
+    assert (one["kind"], one["differences"]) == ("SIGTERM", [])
+
+
+def test_a_difference_is_named_with_its_likely_cause(needs: Callable[..., None], tmp_path: Path) -> None:
+    needs("torch")
+    project = tiny_project(tmp_path)
+    assert FORGETFUL != CONTAINER
+    project.write("tiny.py", FORGETFUL)
+    done = project.run("drill", "tiny.yaml", "--kills=1", "--signals=0", "--pause=0.5")
+    assert done.exit_code == 6
+    assert done.stdout == "0 of 1 broken runs equal the unbroken one\n"
+    assert "the weights of last.ckpt differ" in done.stderr
+    assert "metrics.csv differs from epoch" in done.stderr
+    assert "save what your code keeps elsewhere" in done.stderr.lower()
+
+
+def test_other_targets_are_refused(tmp_path: Path) -> None:
+    done = tiny_project(tmp_path).run("drill", "--target", "docker", "tiny.yaml")
+    assert done.exit_code == 2
+    assert "add --target process" in done.stderr
