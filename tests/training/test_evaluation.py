@@ -13,7 +13,7 @@ from tests.training.models import Model, NoisyData
 
 from innereye_runtime import InnerEyeInference, LightningContainer, ModelExecutionMode
 from innereye_runtime.errors import DataError, UsageError
-from innereye_runtime.training.evaluation import evaluate
+from innereye_runtime.training.evaluation.evaluate import evaluate
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # Lightning's remarks on workers and logging intervals
 

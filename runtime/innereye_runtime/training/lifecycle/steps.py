@@ -43,7 +43,7 @@ from innereye_runtime.training.checkpoints.checkpointing import (
 )
 from innereye_runtime.training.checkpoints.pretrained import starting_weights
 from innereye_runtime.training.checkpoints.weights import read_checkpoint, read_weights, weights_sha256
-from innereye_runtime.training.evaluation import evaluate
+from innereye_runtime.training.evaluation.evaluate import evaluate
 from innereye_runtime.training.lifecycle.contract import RequireTrainingBatches, container_class, data_of, require_model
 from innereye_runtime.training.lifecycle.regression import check_regression
 from innereye_runtime.training.lifecycle.run import Run

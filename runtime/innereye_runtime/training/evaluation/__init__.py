@@ -1,0 +1,1 @@
+"""Test, inference and predictions after training, on one process."""
