@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
@@ -150,14 +151,31 @@ class Trainable(pl.LightningModule):
         return torch.optim.SGD(self.parameters(), 0.1)
 
 
+class Stream(torch.utils.data.IterableDataset[torch.Tensor]):
+    """Data whose length nobody knows before it has been read."""
+
+    def __init__(self, rows: int) -> None:
+        self.rows = rows
+
+    def __iter__(self) -> Iterator[torch.Tensor]:
+        return iter(torch.ones(self.rows, 1))
+
+
 @pytest.mark.filterwarnings("ignore::UserWarning", "ignore::FutureWarning")  # Lightning's own
 @pytest.mark.parametrize(
-    ("rows", "arguments", "refused"), [(0, {}, True), (2, {}, False), (2, {"limit_train_batches": 0}, False)]
+    ("data", "arguments", "refused"),
+    [
+        (torch.ones(0, 1), {}, True),
+        (Stream(0), {}, True),
+        (torch.ones(2, 1), {}, False),
+        (Stream(2), {}, False),
+        (torch.ones(2, 1), {"limit_train_batches": 0}, False),
+    ],
 )
-def test_data_without_a_batch_is_refused(tmp_path: Path, rows: int, arguments: dict[str, Any], refused: bool) -> None:
+def test_data_without_a_batch_is_refused(tmp_path: Path, data: Any, arguments: dict[str, Any], refused: bool) -> None:
     trainer = pl.Trainer(
         accelerator="cpu",
-        max_epochs=1,
+        max_epochs=2,
         logger=False,
         callbacks=[RequireTrainingBatches(container())],
         enable_checkpointing=False,
@@ -166,6 +184,6 @@ def test_data_without_a_batch_is_refused(tmp_path: Path, rows: int, arguments: d
         default_root_dir=tmp_path,
         **arguments,
     )
-    loader = torch.utils.data.DataLoader(torch.ones(rows, 1))
+    loader = torch.utils.data.DataLoader(data)
     with pytest.raises(DataError, match="the training data has no batch") if refused else nullcontext():
         trainer.fit(Trainable(), loader)

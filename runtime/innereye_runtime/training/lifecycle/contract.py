@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable, Mapping
 from inspect import signature
 from typing import Any, cast
@@ -13,6 +14,8 @@ from pytorch_lightning.utilities.model_helpers import is_overridden
 from innereye_runtime.api.container import LightningContainer
 from innereye_runtime.errors import DataError, InnerEyeError, UsageError
 from innereye_runtime.introspection.discovery import Location
+
+log = logging.getLogger("innereye_runtime")
 
 
 def container_class(found: type, location: Location) -> type[LightningContainer]:
@@ -53,8 +56,8 @@ def require_model(container: LightningContainer) -> pl.LightningModule:
     raise _wrong(container, "create_model", model, "a LightningModule", hint)
 
 
-def data_of(container: LightningContainer, model: pl.LightningModule) -> pl.LightningDataModule:
-    """The data module that the container gives.
+def data_of(container: LightningContainer, model: pl.LightningModule) -> pl.LightningDataModule | None:
+    """The data module that the container gives; None where the model has the loaders itself.
 
     Raises:
         InnerEyeError: `get_data_module` is missing, or gives something else.
@@ -105,15 +108,41 @@ class RequireTrainingBatches(Callback):
 
     def __init__(self, container: LightningContainer) -> None:
         self._container = container
+        self._batches = 0
+        self._epochs = 0
+
+    def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        self._epochs += 1
+
+    def on_train_batch_start(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, batch: Any, batch_idx: int
+    ) -> None:
+        self._batches += 1
+
+    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Raises DataError where not even the first epoch had a batch: an iterable of unknown length gave none."""
+        if not self._batches:
+            raise self._nothing()
 
     def on_fit_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Raises DataError where there was no batch to train on, and none was not what the trainer was asked for."""
         if trainer.num_training_batches == 0 and trainer.limit_train_batches != 0:
-            place = f" (the dataset is {self._container.local_dataset})" if self._container.local_dataset else ""
-            raise DataError(
-                f"{type(self._container).__name__}: the training data has no batch{place}",
-                hint="look for files that were not found; drop_last=True leaves nothing of less than one batch",
+            raise self._nothing()
+        if not self._epochs and trainer.ckpt_path:
+            log.warning(
+                "warning: nothing was trained: %d epochs are complete in %s, and num_epochs is %s; "
+                "set a higher num_epochs to resume its training",
+                trainer.current_epoch,
+                trainer.ckpt_path,
+                trainer.max_epochs,
             )
+
+    def _nothing(self) -> DataError:
+        place = f" (the dataset is {self._container.local_dataset})" if self._container.local_dataset else ""
+        return DataError(
+            f"{type(self._container).__name__}: the training data has no batch{place}",
+            hint="look for files that were not found; drop_last=True leaves nothing of less than one batch",
+        )
 
 
 def _require(container: LightningContainer, method: str) -> None:

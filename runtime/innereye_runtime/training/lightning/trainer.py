@@ -116,8 +116,7 @@ def make_trainer(
         own.pop("max_epochs", None)
     arguments |= own | given
     if smoke:
-        limits = dict.fromkeys(("limit_train_batches", "limit_val_batches", "limit_test_batches"), SMOKE_BATCHES)
-        arguments |= {"max_epochs": 1, "fast_dev_run": False, "log_every_n_steps": 1, **limits}
+        arguments |= _smoke()
     extra_loggers = arguments.pop("logger", None)
     if isinstance(extra_loggers, Logger):
         extra_loggers = [extra_loggers]
@@ -133,6 +132,21 @@ def make_trainer(
     if trainer.precision == "64-true":
         container.model.double()  # Lightning does it after it has read a checkpoint, which would lose half of its bits
     return trainer
+
+
+def _smoke() -> dict[str, Any]:
+    """What makes one short epoch of whatever the run is: two batches of each loader, those of validation included."""
+    limits = [f"limit_{loader}_batches" for loader in ("train", "val", "test", "predict")]
+    return {
+        **dict.fromkeys(limits, SMOKE_BATCHES),
+        **dict.fromkeys(("min_epochs", "min_steps", "max_time")),
+        "max_epochs": 1,
+        "max_steps": -1,
+        "val_check_interval": 1.0,
+        "check_val_every_n_epoch": 1,
+        "log_every_n_steps": 1,
+        "fast_dev_run": False,
+    }
 
 
 def _build_trainer(where: str, **arguments: Any) -> pl.Trainer:
