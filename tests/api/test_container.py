@@ -18,7 +18,7 @@ def test_what_must_be_overridden_says_so() -> None:
         _ = container.model
 
 
-def test_inference_data_is_what_either_generation_names_else_the_same_as_for_training() -> None:
+def test_inference_data_is_what_the_container_names_else_the_same_as_for_training() -> None:
     class Plain(LightningContainer):
         def get_data_module(self) -> Any:
             return "data"
@@ -34,7 +34,7 @@ def test_inference_data_is_what_either_generation_names_else_the_same_as_for_tra
     found = [cls().get_inference_data_module() for cls in (Plain, Successor, Seed)]
     assert found == [
         "data",
-        "eval data",
+        "data",
         "inference data",
     ]
 

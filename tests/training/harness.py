@@ -30,7 +30,9 @@ class KillAt(Callback):
             raise Killed
 
 
-def train(container: LightningContainer, folder: Path, *, epochs_from: str = "class") -> steps.TrainingResult:
+def train(
+    container: LightningContainer, folder: Path, *, epochs_from: str = "class", smoke: bool = False
+) -> steps.TrainingResult:
     """What training leaves in `folder`; one that has a run goes on with it. `epochs_from`: the origin of num_epochs."""
     paths = RunPaths(folder)
     for each in (paths.root, paths.checkpoints, paths.logs):
@@ -38,7 +40,7 @@ def train(container: LightningContainer, folder: Path, *, epochs_from: str = "cl
     manifest = SimpleNamespace(compute=SimpleNamespace(gpus="none", nodes=1), trainer=SimpleNamespace(arguments={}))
     before = Path.cwd()
     run: Any = SimpleNamespace(
-        job=SimpleNamespace(cwd=before, smoke=False, manifest=manifest),
+        job=SimpleNamespace(cwd=before, smoke=smoke, manifest=manifest),
         paths=paths,
         record=SimpleNamespace(
             seed=0,

@@ -65,6 +65,7 @@ def checkpoint(folder: Path, value: float) -> Path:
 
 def calls(container: LightningContainer, folder: Path, checkpoints: list[Path], smoke: bool = False) -> list[Any]:
     container.run_inference_only = True  # type: ignore[assignment]
+    container.local_weights_path = checkpoints or [checkpoint(folder, 0.0)]  # type: ignore[assignment]
     trained = train(container, folder / "run")
     assert evaluate(container, trained.data, trained.trainer, checkpoints, seed=1, smoke=smoke) == {}
     found: list[Any] = container.model.calls  # type: ignore[assignment]
@@ -100,7 +101,7 @@ def test_a_model_that_can_not_aggregate_takes_one_checkpoint(tmp_path: Path) -> 
         def create_model(self) -> Any:
             return Model()
 
-    container = Plain(run_inference_only=True)
+    container = Plain(run_inference_only=True, local_weights_path=[checkpoint(tmp_path, 0.0)])
     trained = train(container, tmp_path / "run")
     with pytest.raises(UsageError, match="2 checkpoints are given, and Model has no InnerEyeInference"):
         evaluate(container, trained.data, trained.trainer, [tmp_path / "a", tmp_path / "b"], seed=1, smoke=False)

@@ -62,11 +62,13 @@ class LightningContainer(WorkflowParams, DatasetParams, OutputParams, TrainerPar
         return None
 
     def get_inference_data_module(self) -> LightningDataModule:
-        """The data for inference on all splits. Default: that of `get_eval_data_module`."""
-        return self.get_eval_data_module()
+        """The data for inference on all splits, for the test and for predictions. Called on the first rank. Default:
+        the same data as for training."""
+        return self.get_data_module()
 
     def get_eval_data_module(self) -> LightningDataModule:
-        """The successor's name of `get_inference_data_module`. Default: the same data as for training."""
+        """Of hi-ml: the data of its full evaluation (`mode=eval_full`). Not called here: the test data is that of
+        `get_inference_data_module`."""
         return self.get_data_module()
 
     def create_report(self) -> None:

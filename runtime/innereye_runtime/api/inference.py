@@ -19,7 +19,8 @@ class ModelExecutionMode(Enum):
 
 
 class InnerEyeInference:
-    """Mixed into a LightningModule that does its own inference, in place of `test_step`.
+    """Mixed into a LightningModule that does its own inference, in place of `test_step`. A model that overrides
+    `test_step`, and not `inference_step`, is tested by `test_step`.
 
     After training the runtime calls, in eval mode, without gradients and on the model's device: `on_inference_start`;
     for each split `on_inference_epoch_start`, `inference_step` for each item, `on_inference_epoch_end`; and

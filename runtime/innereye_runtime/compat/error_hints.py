@@ -38,7 +38,14 @@ _REMEDIES: Final[tuple[tuple[type[Exception], str, str], ...]] = (
 """The kind of error, a pattern in its message, and the remedy."""
 
 
+_NOTE: Final = "hint: "
+"""How a note of an error begins that says what to do; it is added where more is known than the error's own text."""
+
+
 def hint_for(error: BaseException) -> str:
     """What to do about `error`, where that is known; else ''."""
+    for note in getattr(error, "__notes__", ()):
+        if note.startswith(_NOTE):
+            return str(note.removeprefix(_NOTE))
     text = str(error)
     return next((told for kind, pattern, told in _REMEDIES if isinstance(error, kind) and re.search(pattern, text)), "")

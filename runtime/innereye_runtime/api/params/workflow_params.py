@@ -70,6 +70,9 @@ class WorkflowParams(GenericConfig):
     regression_test_csv_tolerance = param.Number(
         0.0, bounds=(0.0, None), doc="Largest difference of numbers in CSV files that regression_test_folder lets pass."
     )
+    predict = param.Boolean(
+        True, doc="Run predict_step over predict_dataloader after the test, where the model has both."
+    )
     run_inference_only = param.Boolean(False, doc="Skip training: only inference, with the weights to start from.")
     resume_training = param.Boolean(False, doc="With initial weights: also resume their optimizer state and epoch.")
     crossval_count = Alias(

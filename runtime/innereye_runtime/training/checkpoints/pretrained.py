@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.error import URLError
@@ -42,6 +42,20 @@ def starting_weights(container: LightningContainer, run_folder: Path, cwd: Path)
     if container.src_checkpoint:
         found += _source(container.src_checkpoint, run_folder, cwd)
     return found
+
+
+def require_weights(container: LightningContainer, found: Sequence[Path]) -> None:
+    """Nothing, where `found` has the weights without which what the container asks for would be of random ones.
+
+    Raises:
+        UsageError: it has none.
+    """
+    for parameter in ("run_inference_only", "resume_training"):
+        if getattr(container, parameter) and not found:
+            raise UsageError(
+                f"{parameter} is set, and no weights are given",
+                hint="name a checkpoint: src_checkpoint, local_weights_path or weights_url",
+            )
 
 
 def _source(source: str, run_folder: Path, cwd: Path) -> Iterator[Path]:

@@ -12,7 +12,7 @@ from innereye_runtime.errors import DataError
 if TYPE_CHECKING:
     import pytorch_lightning as pl
 
-_NO_CHECKPOINT: Final = "weights alone become one by torch.save({'state_dict': model.state_dict()}, FILE)"
+NO_CHECKPOINT: Final = "weights alone become one by torch.save({'state_dict': model.state_dict()}, FILE)"
 
 
 def weights_sha256(state_dict: Mapping[str, Any]) -> str:
@@ -52,9 +52,9 @@ def read_weights(path: Path) -> dict[str, Any]:
     try:
         content = read_checkpoint(path)
     except Exception as error:  # whatever torch.load makes of it
-        raise DataError(f"{path} is no checkpoint: {str(error).partition(chr(10))[0]}", hint=_NO_CHECKPOINT) from error
+        raise DataError(f"{path} is no checkpoint: {str(error).partition(chr(10))[0]}", hint=NO_CHECKPOINT) from error
     if not isinstance(content, dict) or "state_dict" not in content:
-        raise DataError(f"{path} is no checkpoint of Lightning: it has no 'state_dict'", hint=_NO_CHECKPOINT)
+        raise DataError(f"{path} is no checkpoint of Lightning: it has no 'state_dict'", hint=NO_CHECKPOINT)
     return content
 
 

@@ -1,34 +1,49 @@
-"""After training: inference over the splits by `InnerEyeInference`, else `Trainer.test`, with the best checkpoint."""
+"""After training: inference over the splits by `InnerEyeInference`, else `Trainer.test`, then `Trainer.predict`: all of
+it with the best checkpoint.
+"""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Sequence
-from itertools import chain, islice
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytorch_lightning as pl
-import torch
 from pytorch_lightning.utilities.model_helpers import is_overridden
 
 from innereye_runtime.api.container import LightningContainer
 from innereye_runtime.api.inference import InnerEyeInference, ModelExecutionMode
-from innereye_runtime.errors import UsageError
-from innereye_runtime.training.checkpoints.weights import load_into, read_weights
+from innereye_runtime.errors import DataError, UsageError
+from innereye_runtime.training.checkpoints.given_checkpoints import read_given_checkpoints
+from innereye_runtime.training.evaluation.inference_loop import Inference, infer
+from innereye_runtime.training.evaluation.one_process import one_process
+from innereye_runtime.training.evaluation.predictions import Predictions
 from innereye_runtime.training.lifecycle.seeding import seed_phase
 from innereye_runtime.training.lightning.metrics import split_metrics
 from innereye_runtime.training.lightning.trainer import SMOKE_BATCHES
 
-if TYPE_CHECKING:
-    from collections.abc import Iterable
-
 log = logging.getLogger("innereye_runtime")
+
+_INFERENCE_HOOKS = (
+    "on_inference_start",
+    "on_inference_epoch_start",
+    "on_inference_epoch_end",
+    "on_inference_end",
+)
+_LOADERS = {
+    ModelExecutionMode.TRAIN: "train_dataloader",
+    ModelExecutionMode.VAL: "val_dataloader",
+    ModelExecutionMode.TEST: "test_dataloader",
+}
+
+Data = pl.LightningDataModule | None
+"""None: the loaders are the model's own."""
 
 
 def evaluate(
     container: LightningContainer,
-    data: pl.LightningDataModule,
+    data: Data,
     trainer: pl.Trainer,
     checkpoints: Sequence[Path],
     *,
@@ -37,107 +52,169 @@ def evaluate(
 ) -> dict[str, float | None]:
     """The test metrics of `Trainer.test`, by name; empty where the model does its own inference, or has none at all.
 
-    `data` is what the model was trained on. `checkpoints` are loaded first: none leaves the weights as they are, and
-    several make an ensemble. All ranks call this; inference by `InnerEyeInference` is done by the first one alone,
-    since its hooks see the whole of a split.
+    `data` is what the model was trained on. Lightning loads `checkpoints`: none leaves the weights as they are, and
+    several make an ensemble. All ranks call this; the first one alone evaluates, over every sample once, and the others
+    return when it has.
 
     Raises:
         UsageError: several checkpoints are given for a model that can't aggregate outputs.
+        DataError: a loader gives no batch, or a checkpoint is none.
     """
+    with one_process(trainer) as chosen:
+        if not chosen:
+            return {}
+        read_given_checkpoints(trainer)
+        if type(container).get_inference_data_module is not LightningContainer.get_inference_data_module:
+            data = container.get_inference_data_module()
+        return _evaluate(container, data, trainer, checkpoints, seed=seed, smoke=smoke)
+
+
+def _evaluate(
+    container: LightningContainer,
+    data: Data,
+    trainer: pl.Trainer,
+    checkpoints: Sequence[Path],
+    *,
+    seed: int,
+    smoke: bool,
+) -> dict[str, float | None]:
     model = container.model
-    if _has_inference_data(container):
-        data = container.get_inference_data_module()
-    own_inference = isinstance(model, InnerEyeInference)
-    if not own_inference and not is_overridden("test_step", model):
-        log.info("%s has neither a test_step nor InnerEyeInference: no evaluation", type(model).__name__)
+    infers = does_own_inference(model)
+    tests = not infers and _has(model, data, "test_step", "test_dataloader")
+    predicts = container.predict and _has(model, data, "predict_step", "predict_dataloader")
+    if not (infers or tests or predicts):
+        log.warning("warning: no evaluation: %s", _why_none(model, data))
         return {}
-    if not own_inference and not _has_loader(data, "test_dataloader"):
-        log.info("%s has no test_dataloader: no evaluation", type(data).__name__)
-        return {}
-    if len(checkpoints) > 1 and not own_inference:
+    if len(checkpoints) > 1 and not infers:
         raise UsageError(
             f"{len(checkpoints)} checkpoints are given, and {type(model).__name__} has no InnerEyeInference",
             hint="name one checkpoint: an ensemble needs aggregate_ensemble_model_outputs",
         )
-    if checkpoints:
-        load_into(model, read_weights(checkpoints[0]))
-    if own_inference and not trainer.is_global_zero:
-        return {}
-    if data is not getattr(trainer, "datamodule", None):
-        data.prepare_data()
-        data.setup("fit")
-    # A run that was broken after training gets here without having trained, and draws the same numbers from now on.
+    first = checkpoints[0] if checkpoints else None
+    metrics: dict[str, float | None] = {}
+    # What `setup` draws is that of a run which was broken after training, too.
     seed_phase(seed, "inference")
-    if own_inference:
-        data.setup("test")
-        ensemble = [model, *(_member(container, path) for path in checkpoints[1:])]
-        _infer(container, ensemble, data, trainer.strategy.root_device, batches=SMOKE_BATCHES if smoke else None)
-        return {}
-    results = trainer.test(model, datamodule=data, verbose=False)
-    metrics = {name: float(value) for result in results for name, value in result.items()}
-    return {name: value for split in split_metrics(metrics).values() for name, value in split.items()}
+    if infers:
+        _infer(container, data, trainer, checkpoints, seed=seed, limit=SMOKE_BATCHES if smoke else None)
+    elif tests:
+        metrics = _test(model, data, trainer, first, seed)
+    if predicts and len(checkpoints) <= 1:
+        _predict(model, data, trainer, first, seed)
+    return metrics
+
+
+def does_own_inference(model: pl.LightningModule) -> bool:
+    """True for an `InnerEyeInference` that says what to do with outputs; one that only inherits it may have a
+    `test_step`."""
+    if not isinstance(model, InnerEyeInference):
+        return False
+    if _overrides(model, "inference_step"):
+        return True
+    return not is_overridden("test_step", model) and any(_overrides(model, hook) for hook in _INFERENCE_HOOKS)
+
+
+def _overrides(model: InnerEyeInference, hook: str) -> bool:
+    return getattr(type(model), hook) is not getattr(InnerEyeInference, hook)
+
+
+def _why_none(model: pl.LightningModule, data: Data) -> str:
+    name = type(model).__name__
+    if is_overridden("test_step", model):
+        return f"{type(data or model).__name__} has no test_dataloader"
+    if is_overridden("predict_step", model):
+        return f"{name} has no test_step, and its predict_step is not called: predict is off, or no predict_dataloader"
+    if isinstance(model, InnerEyeInference):
+        return f"{name} has neither an inference_step of its own nor a test_step"
+    return f"{name} has neither a test_step nor InnerEyeInference"
+
+
+def _has(model: pl.LightningModule, data: Data, step: str, loader: str) -> bool:
+    return bool(is_overridden(step, model)) and _has_loader(data or model, loader)
+
+
+def _has_loader(owner: pl.LightningDataModule | pl.LightningModule, loader: str) -> bool:
+    return bool(is_overridden(loader, owner))
 
 
 def _infer(
     container: LightningContainer,
-    ensemble: Sequence[pl.LightningModule],
-    data: pl.LightningDataModule,
-    device: torch.device,
+    data: Data,
+    trainer: pl.Trainer,
+    checkpoints: Sequence[Path],
     *,
-    batches: int | None,
+    seed: int,
+    limit: int | None,
 ) -> None:
-    """Calls the hooks of the ensemble's first member over Train, Val and Test: in eval mode, without gradients."""
-    model: Any = ensemble[0]
-    for member in ensemble:
-        member.to(device).eval()
-    several = len(ensemble) > 1
-    with torch.no_grad():
-        model.on_inference_start()
-        for split, wanted, loader in _splits(container, several):
-            if not wanted or not _has_loader(data, loader):
-                continue
-            model.on_inference_epoch_start(split, several)
-            for index, batch in enumerate(_batches(getattr(data, loader)(), batches)):
-                batch = data.transfer_batch_to_device(batch, device, 0)
-                item = batch[0] if container.inference_forward == "first" else batch
-                outputs = (member(item) for member in ensemble)
-                output = model.aggregate_ensemble_model_outputs(outputs) if several else next(outputs)
-                model.inference_step(batch, index, output)
-            model.on_inference_epoch_end()
-        model.on_inference_end()
+    model = container.model
+    splits = [
+        split
+        for split, wanted in _wanted(container, ensemble=len(checkpoints) > 1).items()
+        if wanted and _has_loader(data or model, _LOADERS[split])
+    ]
+    inference = Inference(
+        splits=splits,
+        forward=container.inference_forward,
+        seed=seed,
+        limit=limit,
+        members={path: container.create_model() for path in checkpoints[1:]},
+    )
+    batches = infer(trainer, model, data, checkpoints[0] if checkpoints else None, inference)
+    if splits and not batches:
+        raise _no_batch(" and ".join(_LOADERS[split] for split in splits))
 
 
-def _splits(container: LightningContainer, ensemble: bool) -> tuple[tuple[ModelExecutionMode, bool, str], ...]:
-    """Each split, whether inference on it is wanted, and the name of its data loader, in the order of inference."""
+def _wanted(container: LightningContainer, *, ensemble: bool) -> dict[ModelExecutionMode, bool]:
+    """Whether inference on each split is wanted, in the order of inference."""
     if ensemble:
         train, val = container.ensemble_inference_on_train_set, container.ensemble_inference_on_val_set
         wanted = (train is True, val is True, container.ensemble_inference_on_test_set is not False)
     else:
         given = (container.inference_on_train_set, container.inference_on_val_set, container.inference_on_test_set)
         wanted = (given[0] is not False, given[1] is not False, given[2] is not False)
-    loaders = ("train_dataloader", "val_dataloader", "test_dataloader")
-    return tuple(zip(ModelExecutionMode, wanted, loaders, strict=True))
+    return dict(zip(ModelExecutionMode, wanted, strict=True))
 
 
-def _member(container: LightningContainer, checkpoint: Path) -> pl.LightningModule:
-    model = container.create_model()
-    load_into(model, read_weights(checkpoint))
-    return model
+def _test(
+    model: pl.LightningModule, data: Data, trainer: pl.Trainer, checkpoint: Path | None, seed: int
+) -> dict[str, float | None]:
+    _seed_run_of(trainer.test_loop, seed)
+    results = trainer.test(model, datamodule=data, ckpt_path=_text(checkpoint), verbose=False, weights_only=False)
+    loop = trainer.test_loop
+    loaders = loop._combined_loader.flattened if loop._combined_loader is not None else []
+    if loaders and trainer.limit_test_batches != 0 and not loop.batch_progress.current.ready:
+        raise _no_batch("test_dataloader")
+    metrics = {name: float(value) for result in results for name, value in result.items()}
+    return {name: value for split in split_metrics(metrics).values() for name, value in split.items()}
 
 
-def _has_inference_data(container: LightningContainer) -> bool:
-    """True where the container says which data to use; the default, the data of training, is there already."""
-    return any(
-        getattr(type(container), name) is not getattr(LightningContainer, name)
-        for name in ("get_inference_data_module", "get_eval_data_module")
-    )
+def _predict(model: pl.LightningModule, data: Data, trainer: pl.Trainer, checkpoint: Path | None, seed: int) -> None:
+    _seed_run_of(trainer.predict_loop, seed)
+    with Predictions(Path(trainer.default_root_dir)).written_by(trainer) as predictions:
+        trainer.predict(
+            model,
+            datamodule=data,
+            ckpt_path=_text(checkpoint),
+            return_predictions=False,
+            weights_only=False,
+        )
+    if not predictions.batches and trainer.limit_predict_batches != 0:
+        raise _no_batch("predict_dataloader")
 
 
-def _has_loader(data: pl.LightningDataModule, name: str) -> bool:
-    return is_overridden(name, data, pl.LightningDataModule)
+def _seed_run_of(loop: Any, seed: int) -> None:
+    """Has the loop's run begin with the numbers of this phase, whatever `setup` and `configure_model` drew."""
+    own: Callable[[], Any] = type(loop).run.__get__(loop)
+
+    def run() -> Any:
+        seed_phase(seed, "inference")
+        return own()
+
+    loop.run = run
 
 
-def _batches(loaders: Iterable[Any], limit: int | None) -> Iterator[Any]:
-    """The batches of a loader, or of several one after another; at most `limit` of them."""
-    several = isinstance(loaders, list | tuple)
-    return islice(chain.from_iterable(loaders) if several else iter(loaders), limit)
+def _text(checkpoint: Path | None) -> str | None:
+    return None if checkpoint is None else str(checkpoint)
+
+
+def _no_batch(loaders: str) -> DataError:
+    return DataError(f"{loaders} gave no batch: nothing was evaluated", hint="look for files that were not found")

@@ -41,9 +41,10 @@ from innereye_runtime.training.checkpoints.checkpointing import (
     newest_checkpoint,
     restore_finished_run,
 )
-from innereye_runtime.training.checkpoints.pretrained import starting_weights
+from innereye_runtime.training.checkpoints.pretrained import require_weights, starting_weights
 from innereye_runtime.training.checkpoints.weights import read_checkpoint, read_weights, weights_sha256
 from innereye_runtime.training.evaluation.evaluate import evaluate
+from innereye_runtime.training.evaluation.one_process import Threads
 from innereye_runtime.training.lifecycle.contract import RequireTrainingBatches, container_class, data_of, require_model
 from innereye_runtime.training.lifecycle.regression import check_regression
 from innereye_runtime.training.lifecycle.run import Run
@@ -65,7 +66,8 @@ class TrainingResult:
     """What training leaves for the steps after it."""
 
     trainer: pl.Trainer
-    data: pl.LightningDataModule
+    data: pl.LightningDataModule | None
+    """None: the loaders are the model's own."""
     progress: Progress
     weights: list[Path] = field(default_factory=list)
     """The given checkpoints, where there was no training; the best of the run's own where empty."""
@@ -160,6 +162,7 @@ def train(run: Run, container: LightningContainer, terminal: IO[str] | None) -> 
         restore_finished_run(resumed, trainer, model, data)
         return TrainingResult(trainer=trainer, data=data, progress=resumed.progress)
     start = [resumed.path] if resumed else starting_weights(container, paths.root, job.cwd)
+    require_weights(container, start)
     if container.run_inference_only:
         return TrainingResult(trainer=trainer, data=data, progress=recovery.progress, weights=start)
     if len(start) > 1:
@@ -180,7 +183,7 @@ def train(run: Run, container: LightningContainer, terminal: IO[str] | None) -> 
 
 def _callbacks(container: LightningContainer, terminal: IO[str] | None) -> list[Callback]:
     """The callbacks that only look on, or see to it that there is something to look at."""
-    watchers: list[Callback] = [RequireTrainingBatches(container), EnsureEpochLogging(), EpochLogger()]
+    watchers: list[Callback] = [Threads(), RequireTrainingBatches(container), EnsureEpochLogging(), EpochLogger()]
     every = container.pl_progress_bar_refresh_rate
     if terminal is not None and every != 0:
         watchers.append(TerminalBar(terminal, every_n_batches=every))
