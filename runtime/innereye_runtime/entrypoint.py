@@ -47,6 +47,7 @@ def run(request: EntrypointArgs) -> int:
     ranks = Ranks.from_environment(os.environ)
     if request.run_folder is None and not ranks.is_first:
         raise UsageError("several ranks write one run folder", hint="give all of them the same --run-folder")
+    os.environ.update(ranks.variables(os.environ))
     imports = _begin_imports()
     cwd = Path.cwd()
     manifest = find_manifest(request.manifest, cwd=cwd, environment=os.environ)

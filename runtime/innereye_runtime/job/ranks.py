@@ -1,9 +1,100 @@
-"""Which of the processes of a job this one is, from the variables that launchers set."""
+"""Which of the processes of a job this one is, from the variables that launchers set: one table of them."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Final
+
+from innereye_runtime.errors import UsageError
+
+_PORT: Final = "6105"
+"""For a launcher that names none; the InnerEye toolbox had the same."""
+_MASTERS: Final = ("AZ_BATCH_MASTER_NODE", "AZ_BATCHAI_MPI_MASTER_NODE", "AZ_BATCHAI_JOB_MASTER_NODE_IP", "MASTER_IP")
+"""Where Azure Batch, AzureML and AKS name the first node, be it as HOST:PORT."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Launcher:
+    """The names of a launcher's variables. It is at work where `marks` are all set."""
+
+    name: str
+    marks: tuple[str, ...]
+    global_rank: str = ""
+    local_rank: str = ""
+    node_rank: tuple[str, ...] = ()
+    """The first that is set counts."""
+    processes: str = ""
+    local_processes: str = ""
+    by_torch: bool = False
+    """The names are those that PyTorch and Lightning read."""
+
+
+_NODE_RANK: Final = ("NODE_RANK", "GROUP_RANK")
+_TORCH: Final = Launcher(
+    name="torchrun",
+    marks=("RANK",),
+    global_rank="RANK",
+    local_rank="LOCAL_RANK",
+    node_rank=_NODE_RANK,
+    processes="WORLD_SIZE",
+    local_processes="LOCAL_WORLD_SIZE",
+    by_torch=True,
+)
+LAUNCHERS: Final = (
+    # And AzureML's PyTorch distribution: https://docs.pytorch.org/docs/stable/elastic/run.html#environment-variables
+    _TORCH,
+    # The further processes of a node, that Lightning starts itself.
+    Launcher(
+        name="Lightning",
+        marks=("LOCAL_RANK",),
+        local_rank="LOCAL_RANK",
+        node_rank=_NODE_RANK,
+        processes="WORLD_SIZE",
+        local_processes="LOCAL_WORLD_SIZE",
+        by_torch=True,
+    ),
+    # https://docs.open-mpi.org/en/main/tuning-apps/environment-var.html
+    Launcher(
+        name="Open MPI",
+        marks=("OMPI_COMM_WORLD_RANK",),
+        global_rank="OMPI_COMM_WORLD_RANK",
+        local_rank="OMPI_COMM_WORLD_LOCAL_RANK",
+        processes="OMPI_COMM_WORLD_SIZE",
+        local_processes="OMPI_COMM_WORLD_LOCAL_SIZE",
+    ),
+    # Hydra, also MPICH's. It may itself be started by Slurm, whose ranks are those of its daemons then.
+    Launcher(
+        name="Intel MPI",
+        marks=("PMI_RANK", "MPI_LOCALRANKID"),
+        global_rank="PMI_RANK",
+        local_rank="MPI_LOCALRANKID",
+        processes="PMI_SIZE",
+        local_processes="MPI_LOCALNRANKS",
+    ),
+    # https://slurm.schedmd.com/srun.html#SECTION_OUTPUT-ENVIRONMENT-VARIABLES
+    Launcher(
+        name="Slurm",
+        marks=("SLURM_PROCID",),
+        global_rank="SLURM_PROCID",
+        local_rank="SLURM_LOCALID",
+        node_rank=("SLURM_NODEID",),
+        processes="SLURM_NTASKS",
+        local_processes="SLURM_NTASKS_PER_NODE",
+    ),
+    Launcher(name="MPI", marks=("PMI_RANK",), global_rank="PMI_RANK", processes="PMI_SIZE"),
+    # One process on each node, each by hand.
+    *(Launcher(name="by hand", marks=(name,), node_rank=_NODE_RANK, by_torch=True) for name in _NODE_RANK),
+)
+"""The first that is at work counts: one that was started by another sets its own variables beside the other's."""
+
+VARIABLES: Final = frozenset(
+    name
+    for each in LAUNCHERS
+    for name in (*each.marks, each.global_rank, each.local_rank, *each.node_rank, each.processes, each.local_processes)
+    if name
+) | {"SLURM_NNODES", "TORCHELASTIC_RUN_ID"}
+"""All that says which process of several this one is. A job that is one process of its own is started without them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -14,6 +105,11 @@ class Ranks:
     local_rank: int = 0
     node_rank: int = 0
     nodes: int = 1
+    processes: int = 1
+    """All that the launcher started, as far as it says."""
+    local_processes: int = 1
+    """Those of them on this node."""
+    launcher: Launcher | None = None
 
     @property
     def is_first(self) -> bool:
@@ -26,20 +122,69 @@ class Ranks:
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str], *, nodes: int = 1) -> Ranks:
-        """The ranks that torchrun, AzureML's PyTorch distribution or Lightning's own launcher gave to this process.
+        """The ranks that the launcher of this process gave to it.
 
-        Lightning starts the further processes of a node with LOCAL_RANK and NODE_RANK alone, so a process without RANK
-        counts as the first only where both are 0. Source: the environment contract of torchrun
-        (https://docs.pytorch.org/docs/stable/elastic/run.html#environment-variables).
+        Raises:
+            UsageError: one of them is not a number.
         """
-        local_rank = int(environment.get("LOCAL_RANK", "0"))
-        node_rank = int(environment.get("NODE_RANK", environment.get("GROUP_RANK", "0")))
-        processes = int(environment.get("LOCAL_WORLD_SIZE", "0"))
-        # Without the number of processes on a node the global rank can't be told; any number above 0 will do for them.
-        fallback = node_rank * max(processes, 1) + local_rank
+        launcher = next((each for each in LAUNCHERS if all(environment.get(name) for name in each.marks)), None)
+        if launcher is None:
+            return cls(nodes=nodes)
+        local_rank = _number(environment, launcher.local_rank)
+        local_processes = max(_number(environment, launcher.local_processes), 1)
+        named = next((name for name in launcher.node_rank if environment.get(name)), "")
+        if launcher.global_rank:
+            global_rank = _number(environment, launcher.global_rank)
+            node_rank = _number(environment, named) if named else global_rank // local_processes
+        else:
+            # Without the number of processes on a node the global rank can't be known; any above 0 will do for them.
+            node_rank = _number(environment, named)
+            global_rank = node_rank * local_processes + local_rank
         return cls(
-            global_rank=int(environment.get("RANK", str(fallback))),
+            global_rank=global_rank,
             local_rank=local_rank,
             node_rank=node_rank,
             nodes=nodes,
+            processes=max(_number(environment, launcher.processes), 1),
+            local_processes=local_processes,
+            launcher=launcher,
         )
+
+    def variables(self, environment: Mapping[str, str]) -> dict[str, str]:
+        """What `environment` lacks for Lightning to find these ranks in it: the variables that torchrun sets.
+
+        Raises:
+            UsageError: there are several nodes, and none is named as the first.
+        """
+        if self.launcher is None or self.processes == 1:
+            return {}
+        by_slurm = self.launcher.name == "Slurm"
+        wanted = {} if by_slurm else self._address(environment)  # Lightning asks Slurm itself
+        if not self.launcher.by_torch:
+            wanted["NODE_RANK"] = str(self.node_rank)
+            if self.local_processes > 1 or by_slurm:  # else Lightning starts further processes of the node, if any
+                wanted |= {"RANK": str(self.global_rank), "LOCAL_RANK": str(self.local_rank)}
+                wanted |= {"WORLD_SIZE": str(self.processes), "LOCAL_WORLD_SIZE": str(self.local_processes)}
+        return {name: value for name, value in wanted.items() if name not in environment}
+
+    def _address(self, environment: Mapping[str, str]) -> dict[str, str]:
+        named = next((environment[name] for name in _MASTERS if environment.get(name)), "")
+        host = environment.get("MASTER_ADDR") or named.rpartition(":")[0] or named
+        if not host and self.processes == self.local_processes:
+            host = "127.0.0.1"
+        if host:
+            return {"MASTER_ADDR": host, "MASTER_PORT": _PORT}
+        if self.launcher is None or self.launcher.by_torch:
+            return {}
+        raise UsageError(
+            f"{self.launcher.name} started {self.processes} processes on several nodes, and nothing names the first",
+            hint="set MASTER_ADDR to the first node's name for all of them, as in mpirun -x MASTER_ADDR=node1",
+        )
+
+
+def _number(environment: Mapping[str, str], name: str) -> int:
+    text = environment.get(name) or "0"
+    try:
+        return int(text)
+    except ValueError:
+        raise UsageError(f"{name} must be a whole number, not '{text}'", hint=f"unset {name}, or correct it") from None

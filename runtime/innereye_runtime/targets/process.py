@@ -16,6 +16,7 @@ from typing import Any
 from innereye_runtime.data.datasets import preflight
 from innereye_runtime.errors import ExitCode, PreflightError
 from innereye_runtime.job.entrypoint_args import EntrypointArgs
+from innereye_runtime.job.ranks import VARIABLES
 from innereye_runtime.job.resolve import Job
 from innereye_runtime.manifest.model import Manifest
 from innereye_runtime.run.paths import RunPaths, create_run_folder
@@ -96,7 +97,7 @@ class ProcessHandle:
         self._attempts = count_attempts(self._paths)
         return subprocess.Popen(
             [self._plan.executable, *_ENTRYPOINT, *request.argv()],
-            env={**os.environ, **self._plan.environment, LAUNCHER: current_process()},
+            env={**_own_environment(), **self._plan.environment, LAUNCHER: current_process()},
             stdin=subprocess.DEVNULL,
             stdout=self._stdout,
             # A group of its own: Ctrl-C reaches this process alone, which passes it on once.
@@ -124,6 +125,11 @@ class ProcessHandle:
         else:
             reason = f"crashed ({name})"
         record_exit(self._paths, exit_code, reason, earlier=self._attempts)
+
+
+def _own_environment() -> dict[str, str]:
+    """This process's environment for a job of its own, which is the first process whatever launcher is around it."""
+    return {name: value for name, value in os.environ.items() if name not in VARIABLES}
 
 
 class ProcessTarget:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import warnings
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -16,6 +17,7 @@ from pytorch_lightning.loggers.logger import Logger
 from innereye_runtime.compat.lightning1_hooks import adapt_callback
 from innereye_runtime.compat.trainer_args import container_arguments, known_arguments
 from innereye_runtime.errors import PreflightError, UsageError
+from innereye_runtime.job.ranks import Ranks
 from innereye_runtime.manifest.model import Gpus
 from innereye_runtime.run.paths import RunPaths
 from innereye_runtime.training.lifecycle.contract import callbacks_of, trainer_arguments_of
@@ -129,9 +131,27 @@ def make_trainer(
         enable_checkpointing=any(isinstance(callback, Checkpoint) for callback in callbacks),
         **arguments,
     )
+    _check_ranks(trainer, Ranks.from_environment(os.environ))
     if trainer.precision == "64-true":
         container.model.double()  # Lightning does it after it has read a checkpoint, which would lose half of its bits
     return trainer
+
+
+def _check_ranks(trainer: pl.Trainer, ranks: Ranks) -> None:
+    """Raises UsageError where the launcher started more or fewer processes than the trainer is one of: they would wait
+    for each other for ever, or each train alone and write one run folder."""
+    alone = trainer.world_size == 1
+    one_a_node = ranks.local_processes == 1 and trainer.num_nodes == ranks.processes
+    if trainer.world_size == ranks.processes or one_a_node or ranks.launcher is None or (ranks.is_first and alone):
+        return
+    if ranks.processes == 1 and not alone:  # by hand, with no more than a node's rank
+        return
+    raise UsageError(
+        f"{ranks.launcher.name} started this process as rank {ranks.global_rank} of {ranks.processes}, and the trainer "
+        f"trains with {trainer.world_size}",
+        hint="set compute.nodes and the devices of each to what was started, or start one process without "
+        + " and ".join(ranks.launcher.marks),
+    )
 
 
 def _smoke() -> dict[str, Any]:
