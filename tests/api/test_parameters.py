@@ -41,6 +41,7 @@ DEFAULTS: dict[type, dict[str, Any]] = {
         "monitoring_interval_seconds": 0,
         "regression_test_folder": None,
         "regression_test_csv_tolerance": 0.0,
+        "predict": True,
         "run_inference_only": False,
         "resume_training": False,
         "crossval_count": 1,
@@ -244,3 +245,16 @@ def test_a_keyword_that_is_no_parameter_is_told_with_the_near_match() -> None:
 def test_instances_do_not_share_lists() -> None:
     LightningContainer().weights_url.append("x")
     assert LightningContainer().weights_url == []
+
+
+def test_one_url_alone_is_a_list_of_it() -> None:
+    class InTheClass(LightningContainer):
+        weights_url = "https://host/a,b.ckpt"
+
+    class InItsInit(LightningContainer):
+        def __init__(self) -> None:
+            super().__init__()
+            self.weights_url = "https://host/a,b.ckpt"
+
+    found = [each.weights_url for each in (InTheClass(), InItsInit(), LightningContainer(weights_url=""))]
+    assert found == [["https://host/a,b.ckpt"], ["https://host/a,b.ckpt"], []]

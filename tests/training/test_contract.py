@@ -114,6 +114,12 @@ def test_what_is_right_passes() -> None:
     assert require_model(container(model)) is model
     assert data_of(container(data=data), model) is data
     assert data_of(container(), OwnLoaders()) is None
+    testing = type("Testing", (Model,), {"test_dataloader": lambda self: []})()
+    inferring = container()
+    inferring.run_inference_only = True
+    assert data_of(inferring, testing) is None
+    with pytest.raises(InnerEyeError, match="returned nothing"):
+        data_of(container(), testing)
 
 
 def test_a_method_that_is_not_there_is_named() -> None:

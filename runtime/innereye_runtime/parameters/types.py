@@ -1,4 +1,5 @@
-"""The parameter types that containers need beyond those of `param`: paths given as text, and second names."""
+"""The parameter types that containers need beyond those of `param`: paths given as text, a list given as one
+text, and second names."""
 
 from __future__ import annotations
 
@@ -39,6 +40,18 @@ class PathList(param.List[Any]):
 
     def __set__(self, obj: Any, value: Any) -> None:
         super().__set__(obj, _paths(value))
+
+
+class StringList(param.List[Any]):
+    """A list of text; one text alone is a list of it."""
+
+    __slots__: list[str] = []
+
+    def __init__(self, default: Any = (), **keywords: Any) -> None:
+        super().__init__(default=_texts(default), item_type=str, **keywords)
+
+    def __set__(self, obj: Any, value: Any) -> None:
+        super().__set__(obj, _texts(value))
 
 
 class IntTuple(param.NumericTuple[Any]):
@@ -116,6 +129,12 @@ class SplitList(param.Parameter[Any]):
 
 def _path(value: Any) -> Any:
     return (Path(value) if value.strip() else None) if isinstance(value, str) else value
+
+
+def _texts(value: Any) -> Any:
+    if isinstance(value, str):
+        value = [value] if value.strip() else []
+    return list(value) if isinstance(value, tuple) else value
 
 
 def _paths(value: Any) -> Any:

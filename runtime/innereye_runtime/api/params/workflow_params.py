@@ -9,7 +9,7 @@ import param
 
 from innereye_runtime.api.params.generic_config import GenericConfig
 from innereye_runtime.parameters import constraints
-from innereye_runtime.parameters.types import Alias, PathList, PathParameter
+from innereye_runtime.parameters.types import Alias, PathList, PathParameter, StringList
 
 
 class MultiprocessingStartMethod(Enum):
@@ -43,7 +43,7 @@ class WorkflowParams(GenericConfig):
         objects=["item", "first"],
         doc="What InnerEyeInference passes to the model's forward: the loader's whole item, or its first element.",
     )
-    weights_url = param.List([], item_type=str, doc="URLs of checkpoints to start from.")
+    weights_url = StringList([], doc="URLs of checkpoints to start from.")
     local_weights_path = PathList([], doc="Checkpoint files to start from.")
     model_id = param.String("", doc="A registered model to start from, as name:version.")
     src_checkpoint = param.String("", doc="A checkpoint to start from: a file, a URL, or RUN[:path/]file.")

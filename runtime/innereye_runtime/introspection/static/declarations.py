@@ -48,6 +48,7 @@ KINDS: Final[dict[str, Kind]] = {
     "HookList": "list",
     "PathParameter": "path",
     "PathList": "list",
+    "StringList": "list",
     "IntTuple": "tuple",
     "ListOrDictParam": "any",
     "Alias": "any",
@@ -64,6 +65,7 @@ DEFAULTS: Final[dict[str, Any]] = {
     "HookList": [],
     "Bytes": b"",
     "PathList": [],
+    "StringList": [],
     "Tuple": (0, 0),
     "NumericTuple": (0, 0),
     "IntTuple": (0, 0),
@@ -195,6 +197,8 @@ class Declarations:
         match kind:
             case "PathList":
                 return "path", ()
+            case "StringList":
+                return "string", ()
             case "IntTuple":
                 return "integer", ()
             case "NumericTuple" | "XYCoordinates" | "Range":

@@ -64,7 +64,8 @@ def data_of(container: LightningContainer, model: pl.LightningModule) -> pl.Ligh
     """
     _require(container, "get_data_module")
     data: object = container.get_data_module()
-    own_loaders = is_overridden("train_dataloader", model)
+    loaders = ("test", "val", "predict", "train") if container.run_inference_only else ("train",)
+    own_loaders = any(is_overridden(f"{name}_dataloader", model) for name in loaders)
     if isinstance(data, pl.LightningDataModule) or (data is None and own_loaders):
         return cast(pl.LightningDataModule, data)  # None: Lightning asks the model itself
     raise _wrong(container, "get_data_module", data, "a LightningDataModule", "wrap the data in one")
