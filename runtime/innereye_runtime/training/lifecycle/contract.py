@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterable, Mapping
 from inspect import signature
+from pathlib import Path
 from typing import Any, cast
 
 import pytorch_lightning as pl
@@ -14,6 +15,7 @@ from pytorch_lightning.utilities.model_helpers import is_overridden
 from innereye_runtime.api.container import LightningContainer
 from innereye_runtime.errors import DataError, InnerEyeError, UsageError
 from innereye_runtime.introspection.discovery import Location
+from innereye_runtime.run.paths import RunPaths
 
 log = logging.getLogger("innereye_runtime")
 
@@ -129,7 +131,10 @@ class RequireTrainingBatches(Callback):
         """Raises DataError where there was no batch to train on, and none was not what the trainer was asked for."""
         if trainer.num_training_batches == 0 and trainer.limit_train_batches != 0:
             raise self._nothing()
-        if not self._epochs and trainer.ckpt_path:
+        own = (
+            Path(trainer.default_root_dir) / "checkpoints"
+        )  # of a restart of this run, which may only have to evaluate
+        if not self._epochs and trainer.ckpt_path and Path(trainer.ckpt_path).parent != own:
             log.warning(
                 "warning: nothing was trained: %d epochs are complete in %s, and num_epochs is %s; "
                 "set a higher num_epochs to resume its training",
