@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,9 @@ from tests.projects import Project, Result
 CONTAINER = '''\
 """Its test data does not divide into two equal shares, and its batches are large enough for several threads."""
 
+import os
+import signal
+import time
 from pathlib import Path
 
 import param
@@ -71,11 +75,20 @@ class Net(pl.LightningModule):
         self.log("test/mean", self.mean)
         self.lines.append(repr(loss.item()))
 
+    def on_train_end(self):
+        Path(f"pid{self.global_rank}.txt").write_text(str(os.getpid()))
+
     def on_test_epoch_end(self):
         Path("lines.txt").write_text("\\n".join(self.lines))
 
     def configure_optimizers(self):
         return torch.optim.SGD(self.parameters(), lr=1e-4)
+
+
+class Killed(Net):
+    def test_step(self, batch, batch_idx):
+        time.sleep(1)  # the other process waits by now
+        os.kill(os.getpid(), signal.SIGKILL)
 
 
 class Inferring(Net, InnerEyeInference):
@@ -90,10 +103,11 @@ class Inferring(Net, InnerEyeInference):
 class Ranks(LightningContainer):
     ranks = param.Integer(2)
     infers = param.Boolean(False)
+    dies = param.Boolean(False)
     num_epochs = 1
 
     def create_model(self):
-        return Inferring() if self.infers else Net()
+        return Killed() if self.dies else Inferring() if self.infers else Net()
 
     def get_data_module(self):
         return Data()
@@ -153,3 +167,24 @@ def test_two_processes_evaluate_as_one(tmp_path: Path) -> None:
     assert alone.exit_code == 0, alone.stderr
     assert evaluated(run_by_open_mpi(project, *only)) == evaluated(alone.run)
     assert len(evaluated(alone.run)[1].splitlines()) == 3 + 2 + 6
+
+
+def test_who_waits_for_the_evaluation_ends_with_the_process_that_does_it(tmp_path: Path) -> None:
+    project = Project(tmp_path)
+    project.write("pyproject.toml", "")
+    project.write("ranks.py", CONTAINER)
+    project.write("ranks.yaml", MANIFEST + "compute: {retries: {infrastructure: 0}}\n")
+    result = project.run("ranks.yaml", "--dies")
+    assert (result.exit_code, result.record["state"]) == (137, "failed")
+    deadline = time.monotonic() + 20
+    while "ranks.yaml" in command_line((result.run / "pid1.txt").read_text()):
+        assert time.monotonic() < deadline, "it waits for a process that is gone"
+        time.sleep(0.1)
+
+
+def command_line(pid: str) -> str:
+    """That of a process; '' where it has ended."""
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_text()
+    except (FileNotFoundError, ProcessLookupError):
+        return ""

@@ -131,9 +131,8 @@ class RequireTrainingBatches(Callback):
         """Raises DataError where there was no batch to train on, and none was not what the trainer was asked for."""
         if trainer.num_training_batches == 0 and trainer.limit_train_batches != 0:
             raise self._nothing()
-        own = (
-            Path(trainer.default_root_dir) / "checkpoints"
-        )  # of a restart of this run, which may only have to evaluate
+        # Of a restart of this run, which may have nothing but the evaluation left to do.
+        own = RunPaths(Path(trainer.default_root_dir)).checkpoints
         if not self._epochs and trainer.ckpt_path and Path(trainer.ckpt_path).parent != own:
             log.warning(
                 "warning: nothing was trained: %d epochs are complete in %s, and num_epochs is %s; "
