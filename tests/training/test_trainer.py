@@ -113,6 +113,28 @@ def test_an_accelerator_that_is_not_here_is_told_as_that(
         train(Container(arguments={"accelerator": accelerator}), tmp_path)
 
 
+@pytest.mark.parametrize(
+    ("environment", "says"),
+    [
+        ({"RANK": "1", "WORLD_SIZE": "4", "LOCAL_RANK": "1"}, "torchrun started this process as rank 1, one of 4"),
+        ({"SLURM_PROCID": "1", "SLURM_NTASKS": "4"}, "Slurm started this process as rank 1, one of 4"),
+        ({"NODE_RANK": "1"}, "a launcher that sets NODE_RANK started this process as rank 1, one of several"),
+        ({"SLURM_PROCID": "0", "SLURM_NTASKS": "4"}, ""),  # in a batch script, without srun
+    ],
+)
+def test_a_rank_that_the_trainer_does_not_have_is_refused_before_training(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, environment: dict[str, str], says: str
+) -> None:
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("SLURM_NTASKS_PER_NODE", "4")  # Lightning itself asks for it
+    if not says:
+        assert train(Container(arguments={"max_epochs": 1}), tmp_path).progress.epochs == 1
+        return
+    with pytest.raises(UsageError, match=f"{says}, and the trainer has 1"):
+        train(Container(), tmp_path)
+
+
 def test_checkpoints_of_the_users_own_lie_beside_those_of_the_run(tmp_path: Path) -> None:
     def own() -> list[Callback]:
         return [

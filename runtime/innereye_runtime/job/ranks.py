@@ -84,7 +84,10 @@ LAUNCHERS: Final = (
     ),
     Launcher(name="MPI", marks=("PMI_RANK",), global_rank="PMI_RANK", processes="PMI_SIZE"),
     # One process on each node, each by hand.
-    *(Launcher(name="by hand", marks=(name,), node_rank=_NODE_RANK, by_torch=True) for name in _NODE_RANK),
+    *(
+        Launcher(name=f"a launcher that sets {name}", marks=(name,), node_rank=_NODE_RANK, by_torch=True)
+        for name in _NODE_RANK
+    ),
 )
 """The first that is at work counts: one that was started by another sets its own variables beside the other's."""
 

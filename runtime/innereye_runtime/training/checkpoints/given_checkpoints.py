@@ -30,6 +30,8 @@ class GivenCheckpoints(CheckpointIO):
         """
         try:
             content = self._own.load_checkpoint(path, *arguments, **named)
+        except MemoryError:
+            raise
         except Exception as error:  # whatever torch.load makes of it
             reason = str(error).partition("\n")[0]
             raise DataError(f"{path} is no checkpoint: {reason}", hint=NO_CHECKPOINT) from error
@@ -44,6 +46,9 @@ class GivenCheckpoints(CheckpointIO):
 
     def remove_checkpoint(self, path: Any) -> None:
         self._own.remove_checkpoint(path)
+
+    def teardown(self) -> None:
+        self._own.teardown()
 
 
 def read_given_checkpoints(trainer: pl.Trainer) -> None:

@@ -156,7 +156,7 @@ def _infer(
         forward=container.inference_forward,
         seed=seed,
         limit=limit,
-        members={path: container.create_model() for path in checkpoints[1:]},
+        members=[(container.create_model(), path) for path in checkpoints[1:]],
     )
     batches = infer(trainer, model, data, checkpoints[0] if checkpoints else None, inference)
     if splits and not batches:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any, Final
@@ -47,8 +47,8 @@ class Inference:
     seed: int
     limit: int | None
     """Batches of each data loader; None: all."""
-    members: Mapping[Path, pl.LightningModule] = field(default_factory=dict)
-    """The models of an ensemble beside the first, by their checkpoints."""
+    members: Sequence[tuple[pl.LightningModule, Path]] = ()
+    """The models of an ensemble beside the first, each with its checkpoint."""
 
 
 def infer(
@@ -67,7 +67,7 @@ def infer(
     # Without any split the hooks before and after all of them are called nevertheless.
     stages = list(dict.fromkeys(_STAGES[split][0] for split in splits)) or [TrainerFn.TESTING]
     prepared = False  # `prepare_data` is called once for all of it
-    for path, member in inference.members.items():
+    for member, path in inference.members:
         _run(trainer, _InferenceLoop(trainer, inference, ()), member, data, path, stages[0], prepared=prepared)
         prepared = True
     batches = 0
@@ -147,7 +147,7 @@ class _InferenceLoop(_PredictionLoop):
     def run(self) -> None:
         """Goes over the splits in eval mode, without gradients."""
         model: Any = self.trainer.lightning_module
-        for member in (model, *self._inference.members.values()):
+        for member in self._ensemble(model):
             member.to(self.trainer.strategy.root_device).eval()
         if self.is_first:
             model.on_inference_start()
@@ -188,8 +188,11 @@ class _InferenceLoop(_PredictionLoop):
 
     def _output(self, model: Any, batch: Any) -> Any:
         item = batch[0] if self._inference.forward == "first" else batch
-        outputs = (self._forward(member, item) for member in (model, *self._inference.members.values()))
+        outputs = (self._forward(member, item) for member in self._ensemble(model))
         return model.aggregate_ensemble_model_outputs(outputs) if self._inference.members else next(outputs)
+
+    def _ensemble(self, model: Any) -> list[Any]:
+        return [model, *(member for member, _ in self._inference.members)]
 
     def _forward(self, member: Any, item: Any) -> Any:
         try:

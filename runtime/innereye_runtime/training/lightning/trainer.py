@@ -141,14 +141,18 @@ def _check_ranks(trainer: pl.Trainer, ranks: Ranks) -> None:
     """Raises UsageError where the launcher started more or fewer processes than the trainer is one of: they would wait
     for each other for ever, or each train alone and write one run folder."""
     alone = trainer.world_size == 1
-    one_a_node = ranks.local_processes == 1 and trainer.num_nodes == ranks.processes
-    if trainer.world_size == ranks.processes or one_a_node or ranks.launcher is None or (ranks.is_first and alone):
+    if ranks.launcher is None or (ranks.is_first and alone):
         return
-    if ranks.processes == 1 and not alone:  # by hand, with no more than a node's rank
+    if ranks.processes == 1:  # it does not say how many it started
+        agrees = not alone
+    else:
+        one_a_node = ranks.local_processes == 1 and trainer.num_nodes == ranks.processes
+        agrees = one_a_node or trainer.world_size == ranks.processes
+    if agrees:
         return
     raise UsageError(
-        f"{ranks.launcher.name} started this process as rank {ranks.global_rank} of {ranks.processes}, and the trainer "
-        f"trains with {trainer.world_size}",
+        f"{ranks.launcher.name} started this process as rank {ranks.global_rank}, one of "
+        f"{ranks.processes if ranks.processes > 1 else 'several'}, and the trainer has {trainer.world_size}",
         hint="set compute.nodes and the devices of each to what was started, or start one process without "
         + " and ".join(ranks.launcher.marks),
     )
