@@ -89,16 +89,14 @@ def _leave_group(strategy: DDPStrategy) -> Any:
         strategy.setup_environment()
     store = _get_default_store()
     strategy.barrier()
-    backend = distributed.get_backend()
     distributed.destroy_process_group()
-    if strategy.is_global_zero:
-        # User code that asks for its rank, or sets a barrier, finds a group of one.
-        store_of_one = distributed.HashStore()  # type: ignore[attr-defined]
-        distributed.init_process_group(backend, store=store_of_one, rank=0, world_size=1)
     return store
 
 
 def _take_one_device(trainer: pl.Trainer, strategy: DDPStrategy) -> None:
+    # User code that shares samples out, asks for its rank or sets a barrier finds a group of one.
+    store = distributed.HashStore()  # type: ignore[attr-defined]
+    distributed.init_process_group(strategy._get_process_group_backend(), store=store, rank=0, world_size=1)
     trainer._accelerator_connector.strategy = SingleDeviceStrategy(
         device=strategy.root_device,
         accelerator=strategy.accelerator,
