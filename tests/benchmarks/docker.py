@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
-import shutil
 import subprocess
 import tempfile
 from pathlib import Path
 
 from tests.benchmarks.commands import ROOT, ROUNDS, innereye_run
 from tests.benchmarks.pairs import Row, paired, seconds_of
+
+from innereye_runtime.targets.source_tree import write_source_tree
 
 IMAGE = "innereye-runtime"
 ALONE, NOTHING = "innereye-runtime-benchmark:alone", "innereye-runtime-benchmark:nothing"
@@ -105,13 +106,7 @@ def rebuild() -> list[Row]:
     """The seconds of an image build after one line of code has changed, beside the whole build of the code's layers."""
     docker_with_image()
     with tempfile.TemporaryDirectory() as folder:
-        copy = Path(folder)
-        names = ("runtime", "schema", "images", "data", "manifests", "pyproject.toml", "README.md", "LICENSE")
-        for name in (*names, "Dockerfile.gpu", ".dockerignore"):
-            if (ROOT / name).is_dir():
-                shutil.copytree(ROOT / name, copy / name, ignore=shutil.ignore_patterns("__pycache__"))
-            else:
-                shutil.copy2(ROOT / name, copy / name)
+        copy = write_source_tree(Path(folder) / "source")
         module = copy / "runtime" / "innereye_runtime" / "training" / "steps.py"
         build = [innereye_run(), "image", "build", "--variant=cpu", f"--source={copy}"]
         seconds_of(build, cwd=copy)

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from innereye_runtime.errors import ImageError
-from innereye_runtime.targets.azureml import environment
+from innereye_runtime.targets import source_tree
 from innereye_runtime.targets.azureml.environment import build_context
 
 
@@ -15,11 +15,13 @@ def test_the_context_has_the_package_and_no_caches(tmp_path: Path) -> None:
     context = build_context(tmp_path / "context")
     names = {path.relative_to(context).as_posix() for path in context.rglob("*") if path.is_file()}
     assert {"Dockerfile", "pyproject.toml", "constraints.txt", "runtime/innereye_runtime/entrypoint.py"} <= names
-    assert [name for name in names if "__pycache__" in name or "/." in name] == []
+    hidden = [name for name in names if "__pycache__" in name or "/." in name]
+    assert sorted(hidden) == ["images/wheels/cpu/.gitignore", "images/wheels/gpu/.gitignore"]
     assert "schema/manifest.schema.json" in names
 
 
-def test_without_a_checkout_an_image_is_asked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(environment, "PARTS", (*environment.PARTS, "not-there"))
-    with pytest.raises(ImageError, match=r"compute\.azureml\.image is not set"):
+def test_a_package_that_carries_no_source_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(source_tree, "PACKAGE", tmp_path / "site-packages" / "innereye_runtime")
+    with pytest.raises(ImageError, match="does not carry the files that an image is built from") as raised:
         build_context(tmp_path / "context")
+    assert "compute.azureml.image" in raised.value.hint

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from tests.targets.docker.conftest import ROOT, Engine
+from tests.wheels import build_wheel, install_wheel
 
 from innereye_runtime.errors import ImageError, UsageError
 from innereye_runtime.targets.docker.build_network import BuildNetwork, pip_settings
@@ -128,7 +129,21 @@ def test_a_base_that_is_not_there_is_told(engine: Engine, tmp_path: Path) -> Non
         build(plan_build(variant="cpu", base="nowhere:1"), output=log.fileno())
 
 
-def test_without_a_checkout_there_is_nothing_to_build(tmp_path: Path) -> None:
+def test_an_installed_wheel_builds_the_image_of_its_checkout(engine: Engine, tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    commands = install_wheel(build_wheel(tmp_path), tmp_path / "environment")
+    with (tmp_path / "log").open("wb") as log:  # another test may have built one from other code
+        build(plan_build(variant="cpu"), output=log.fileno())
+    before = json.loads(engine("inspect", "-f", "{{json .RootFS.Layers}}", IMAGE).stdout)
+    command = [str(commands / "innereye-run"), "image", "build", "--variant", "cpu", "--json"]
+    done = subprocess.run(command, cwd=tmp_path / "empty", capture_output=True, text=True, check=False, timeout=300)
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert json.loads(done.stdout)["same_source_as_here"] is True
+    assert json.loads(engine("inspect", "-f", "{{json .RootFS.Layers}}", IMAGE).stdout) == before
+    assert list((tmp_path / "empty").iterdir()) == []
+
+
+def test_a_folder_that_is_not_a_source_tree_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"there is no Dockerfile\.gpu"):
         plan_build(variant="cpu", root=tmp_path)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 from collections.abc import Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any, Literal
 
@@ -38,7 +39,10 @@ def parser() -> Parser:
     parser.add_argument("--variant", choices=("cpu", "gpu"), help="build: for which hardware; default: gpu")
     parser.add_argument("--base", metavar="REF", help="build: the image to stand on; default: debian:bookworm-slim")
     parser.add_argument(
-        "--source", type=Path, metavar="DIR", help="build: a checkout of innereye-runtime; default: the one that runs"
+        "--source",
+        type=Path,
+        metavar="DIR",
+        help="build: a checkout of innereye-runtime; default: this version",
     )
     parser.add_argument(
         "--json", action="store_true", help="print one JSON object; the build's output goes to standard error"
@@ -48,6 +52,7 @@ def parser() -> Parser:
 
 def run(argv: Sequence[str]) -> int:
     from innereye_runtime.targets.docker.image import DEFAULT_BASE, build, info, plan_build
+    from innereye_runtime.targets.source_tree import source_tree
 
     options = parser()
     arguments, _ = options.read(argv, Arguments())
@@ -56,9 +61,9 @@ def run(argv: Sequence[str]) -> int:
             options.error(
                 f"unexpected argument '{arguments.reference}'", hint="image build takes its choices as options"
             )
-        root = arguments.source.absolute() if arguments.source else None
-        request = plan_build(variant=arguments.variant or "gpu", base=arguments.base or DEFAULT_BASE, root=root)
-        build(request, output=2)
+        with nullcontext(arguments.source.absolute()) if arguments.source else source_tree() as root:
+            request = plan_build(variant=arguments.variant or "gpu", base=arguments.base or DEFAULT_BASE, root=root)
+            build(request, output=2)
         reference = request.tags[0]
     else:
         for name in ("variant", "base", "source"):

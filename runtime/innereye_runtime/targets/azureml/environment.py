@@ -4,13 +4,11 @@ one.
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 
-from innereye_runtime.errors import ImageError
+from innereye_runtime.targets.source_tree import write_source_tree
 
 BASE = "python:3.11-slim-bookworm"
-PARTS = ("pyproject.toml", "README.md", "LICENSE", "constraints.txt", "schema", "runtime")
 DOCKERFILE = f"""\
 FROM {BASE}
 COPY . /opt/innereye-runtime/source
@@ -22,24 +20,11 @@ ENV PYTHONUNBUFFERED=1
 
 
 def build_context(folder: Path) -> Path:
-    """`folder`, filled with this package's source and a Dockerfile.
+    """`folder`, filled with this package's source tree and a Dockerfile.
 
     Raises:
-        ImageError: this is no checkout of the project, so that there is no source to build from.
+        ImageError: the installed package does not carry the files around it.
     """
-    root = Path(__file__).resolve().parents[4]
-    if not all((root / part).exists() for part in PARTS):
-        raise ImageError(
-            "compute.azureml.image is not set, and only a checkout of innereye-runtime can build an environment",
-            hint="push an image to a registry that the workspace can pull from (innereye-run image build makes one), "
-            "and set compute.azureml.image",
-        )
-    folder.mkdir(parents=True)
-    for part in PARTS:
-        source = root / part
-        if source.is_dir():
-            shutil.copytree(source, folder / part, ignore=shutil.ignore_patterns("__pycache__", "*.egg-info", ".*"))
-        else:
-            shutil.copy2(source, folder / part)
+    write_source_tree(folder)
     (folder / "Dockerfile").write_text(DOCKERFILE)
     return folder

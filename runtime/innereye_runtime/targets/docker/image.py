@@ -14,6 +14,7 @@ from typing import Any, Literal
 
 from innereye_runtime.errors import ImageError, PreflightError, UsageError
 from innereye_runtime.job import provenance
+from innereye_runtime.targets import source_tree
 from innereye_runtime.targets.docker.build_network import BuildNetwork
 from innereye_runtime.targets.docker.engine import connect, digest_of, image_of
 from innereye_runtime.targets.docker.request import LABEL
@@ -26,7 +27,7 @@ DEFAULT_BASE = "debian:bookworm-slim"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ImageBuild:
-    """A build of one variant from a checkout."""
+    """A build of one variant from a source tree."""
 
     root: Path
     variant: Variant
@@ -59,16 +60,17 @@ class ImageBuild:
 
 
 def plan_build(*, variant: Variant, base: str = DEFAULT_BASE, root: Path | None = None) -> ImageBuild:
-    """The build of `variant` from the checkout at `root`; default: the one that this package runs from.
+    """The build of `variant` from the source tree at `root`; default: the checkout that this package runs from.
 
     Raises:
-        UsageError: there is no checkout: a package that was installed from a wheel has no Dockerfile.
+        UsageError: `root` is not a source tree of innereye-runtime.
     """
-    root = root or Path(__file__).resolve().parents[4]
+    checkout = source_tree.checkout()
+    root = root or checkout or source_tree.PACKAGE
     if not (root / DOCKERFILE).is_file():
         raise UsageError(
-            f"there is no {DOCKERFILE} in {root}: images are built from a checkout of innereye-runtime",
-            hint="run innereye-run image build --source DIR, with DIR a checkout",
+            f"there is no {DOCKERFILE} in {root}: it is not a source tree of innereye-runtime",
+            hint="name a checkout of innereye-runtime, or leave out --source to build the installed version",
         )
     code = provenance.code(root)
     return ImageBuild(
@@ -169,14 +171,14 @@ def _failure(request: ImageBuild) -> ImageError:
     try:
         image_of(connect(), request.base)
     except ImageError:
-        hint = f"{request.root}/images/base makes it from Debian's packages, with no image registry"
+        hint = f"bash {source_tree.find('images/base')} makes it from Debian's packages, with no image registry"
         return ImageError(
             f"the image {name} did not build: its base {request.base} is not on this engine, and could not be pulled",
             hint=hint if request.base == DEFAULT_BASE else "docker images shows the ones that are there",
         )
     return ImageError(
         f"the image {name} did not build: the last lines above say where",
-        hint="images/README.md tells what a build takes from the network, and how a CPU build of torch gets in",
+        hint=f"{source_tree.find('images/README.md')} lists what a build downloads, and where torch comes from",
     )
 
 
