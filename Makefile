@@ -11,7 +11,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 
-.PHONY: help run test lint types bench clean
+.PHONY: help run test lint types docs coverage bench clean
 .DELETE_ON_ERROR:
 
 help:
@@ -19,7 +19,9 @@ help:
 	@echo "make test   set up and run every test; says what this machine left out"
 	@echo "make lint   ruff, on style and on format"
 	@echo "make types  mypy --strict"
-	@echo "make bench  the benchmark table of the README"
+	@echo "make docs   the documentation, in build/site/index.html"
+	@echo "make coverage  the tests, and how much of the code they run (slower)"
+	@echo "make bench  the benchmark table of docs/explanation/performance.md"
 	@echo "make clean  remove what these made, not the runs in outputs/"
 
 run: $(VENV)/train
@@ -35,6 +37,13 @@ lint: $(VENV)/dev
 types: $(VENV)/dev
 	@$(BIN)/mypy
 
+docs: $(VENV)/dev
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict --quiet
+	@echo build/site/index.html
+
+coverage: $(VENV)/dev $(VENV)/npm
+	@$(BIN)/python -m pytest --numprocesses=2 --cov --cov-report=term:skip-covered --cov-report=xml:build/coverage.xml $(TESTS)
+
 bench: $(VENV)/dev
 	@$(BIN)/python -m tests.benchmarks
 
@@ -48,7 +57,7 @@ $(VENV)/train: pyproject.toml constraints.txt | $(BIN)/python
 	@touch $@
 
 $(VENV)/dev: pyproject.toml emulator/pyproject.toml constraints.txt | $(BIN)/python
-	$(PIP) install --quiet -c constraints.txt -e '.[all,dev,examples]' -e ./emulator
+	$(PIP) install --quiet -c constraints.txt -e '.[all,dev,docs,examples]' -e ./emulator
 	@touch $@ $(VENV)/train
 
 $(VENV)/npm: package.json | $(BIN)/python

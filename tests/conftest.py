@@ -21,7 +21,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 MARK = "needs "
-ON_THE_ENGINE = ("targets/docker/", "targets/azureml/", "emulator/", "data/test_hello.py")
+ON_THE_ENGINE = ("targets/docker/", "targets/azureml/", "emulator/", "data/test_hello.py", "docs/test_docker.py")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,6 +92,11 @@ NEEDS = {
         what="mlflow-skinny and azureml-mlflow",
         remedy="pip install '.[mlflow]' -c constraints.txt",
         met=lambda: find_spec("mlflow") is not None,
+    ),
+    "mkdocs": Need(
+        what="MkDocs with its theme",
+        remedy="pip install '.[docs]' -c constraints.txt",
+        met=lambda: all(find_spec(name) for name in ("mkdocs", "material", "mkdocstrings")),
     ),
     "docker": Need(
         what="a Docker engine",

@@ -1,4 +1,5 @@
-"""`make bench`: the table of the README. Pairs, in turns, on this machine; nothing is asserted, a ratio is for reading.
+"""`make bench`: the table of docs/explanation/performance.md. Pairs, in turns, on this machine; nothing is asserted, a
+ratio is for reading.
 
 The programs compared with live in `.bench`, a virtual environment of their own that is made here. Names as arguments
 run those rows alone: `python -m tests.benchmarks help validate`.

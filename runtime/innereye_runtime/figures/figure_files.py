@@ -109,7 +109,8 @@ def add_curve(
     """The svg file of a line through the points (x, y) that is now part of the report.
 
     Args:
-        x, y: One dimension and one length; points that are not finite are left out.
+        x: One dimension; points that are not finite are left out.
+        y: As long as x.
         guide: A second, dashed line to compare with, such as chance in a ROC curve: `((0, 1), (0, 1))`.
 
     Raises:
