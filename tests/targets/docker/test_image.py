@@ -16,6 +16,7 @@ from innereye_runtime.errors import ImageError, UsageError
 from innereye_runtime.targets.docker.build_network import BuildNetwork, pip_settings
 from innereye_runtime.targets.docker.image import build, info, plan_build
 from innereye_runtime.targets.docker.source_digest import source_digest
+from innereye_runtime.targets.source_tree import write_source_tree
 
 IMAGE = "innereye-runtime:cpu"
 HARDENED = ("--read-only", "--tmpfs=/tmp", "--network=none", "--cap-drop=ALL", "--security-opt=no-new-privileges")
@@ -146,6 +147,17 @@ def test_an_installed_wheel_builds_the_image_of_its_checkout(engine: Engine, tmp
 def test_a_folder_that_is_not_a_source_tree_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"there is no Dockerfile\.gpu"):
         plan_build(variant="cpu", root=tmp_path)
+
+
+def test_a_tree_inside_of_another_repository_does_not_have_its_commit(tmp_path: Path) -> None:
+    git = ("git", "-C", str(tmp_path), "-c", "user.name=x", "-c", "user.email=x@example.com")
+    subprocess.run([*git, "init", "-q"], check=True)
+    subprocess.run([*git, "commit", "-q", "--allow-empty", "-m", "another project"], check=True)
+    tree = write_source_tree(tmp_path / "temporary")
+    assert plan_build(variant="cpu", root=tree).commit == "unknown"
+    subprocess.run([*git, "add", "-f", "temporary"], check=True)
+    subprocess.run([*git, "commit", "-q", "-m", "a checkout"], check=True)
+    assert re.fullmatch(r"[0-9a-f]{40}", plan_build(variant="cpu", root=tree).commit)
 
 
 def test_equal_checkouts_give_equal_requests(tmp_path: Path) -> None:

@@ -72,12 +72,11 @@ def plan_build(*, variant: Variant, base: str = DEFAULT_BASE, root: Path | None 
             f"there is no {DOCKERFILE} in {root}: it is not a source tree of innereye-runtime",
             hint="name a checkout of innereye-runtime, or leave out --source to build the installed version",
         )
-    code = provenance.code(root)
     return ImageBuild(
         root=root,
         variant=variant,
         base=base,
-        commit=f"{code.commit or 'unknown'}{'-dirty' if code.dirty else ''}",
+        commit=_commit(root),
         requirements=_digest(_locks(root, variant)),
         source=source_digest(root / "runtime" / "innereye_runtime"),
     )
@@ -180,6 +179,19 @@ def _failure(request: ImageBuild) -> ImageError:
         f"the image {name} did not build: the last lines above say where",
         hint=f"{source_tree.find('images/README.md')} lists what a build downloads, and where torch comes from",
     )
+
+
+def _commit(root: Path) -> str:
+    """That of the tree; `unknown` where git does not track it, also where it lies inside of another repository."""
+    tracked = [*provenance.GIT, "-C", str(root), "ls-files", "--error-unmatch", DOCKERFILE]
+    try:
+        done = subprocess.run(tracked, capture_output=True, stdin=subprocess.DEVNULL, timeout=20, check=False)
+    except (OSError, subprocess.TimeoutExpired):
+        return "unknown"
+    code = provenance.code(root)
+    if done.returncode != 0 or code.commit is None:
+        return "unknown"
+    return f"{code.commit}{'-dirty' if code.dirty else ''}"
 
 
 def _locks(root: Path, variant: Variant) -> list[Path]:
