@@ -3,7 +3,7 @@
 MkDocs calls this file as a hook (mkdocs.yml). A page has a line `<!-- generated: NAME -->` for each part of PARTS. The
 manifest and run.json come from their schemas, the command line from its parsers, the parameters from the classes, the
 codes from errors and diagnostics. What cannot be read off the code (a sentence on each exit code and environment
-variable) is in the tables below; where a table and the code differ, the build ends with an error.
+variable) is in docs/reference.toml; where it and the code differ, the build ends with an error.
 """
 
 from __future__ import annotations
@@ -11,7 +11,8 @@ from __future__ import annotations
 import io
 import json
 import re
-from collections.abc import Callable, Iterator, Mapping
+import tomllib
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import redirect_stdout
 from pathlib import Path
 from typing import Any
@@ -31,93 +32,7 @@ MARK = re.compile(r"^<!-- generated: ([a-z-]+) -->$", re.MULTILINE)
 DOCUMENTS: Mapping[str, str] = {"CHANGELOG.md": "Changelog", "SECURITY.md": "Security policy"}
 """Documents of the repository's root that are pages too, with their titles in the navigation."""
 
-EXIT_CODES: Mapping[ExitCode, tuple[str, str]] = {
-    ExitCode.DONE: ("The run is complete, or the command did what it was asked.", "Nothing."),
-    ExitCode.USER_CODE: (
-        "Your code raised an exception. Where it exits with a code of its own, that code is passed through; of several "
-        "ranks, the code of the one that failed first.",
-        "The traceback in `logs/console.log` begins at your own code; `run.json` has the reason.",
-    ),
-    ExitCode.USAGE: (
-        "The command line, the manifest or the container's arguments are wrong. Nothing was started.",
-        "Every problem is listed with its line, an error code and a hint: see [error codes](error-codes.md).",
-    ),
-    ExitCode.PREFLIGHT: (
-        "Something that the job needs is missing: an engine, a GPU, disk space, shared memory, credentials.",
-        "`innereye-run doctor MANIFEST` lists each check with its remedy.",
-    ),
-    ExitCode.IMAGE: (
-        "A container image is missing or does not build.",
-        "`innereye-run image build`, or correct `compute.docker.image` or `compute.azureml.image`.",
-    ),
-    ExitCode.DATA: (
-        "A dataset is missing, unreadable, empty or not the one that the manifest names by `sha256`.",
-        "Check `dataset.local` or `dataset.id`; `innereye-run data fingerprint` shows what is there.",
-    ),
-    ExitCode.OUTPUTS: (
-        "Outputs are missing, empty or differ from `outputs.json`.",
-        "`innereye-run verify RUN` lists the files.",
-    ),
-    ExitCode.INTERRUPTED: (
-        "Interrupted with Ctrl-C. The checkpoint of the last complete epoch is kept.",
-        "`innereye-run resume RUN`.",
-    ),
-    ExitCode.STOPPED: (
-        "Stopped by SIGTERM, `innereye-run stop`, `compute.max_duration` or a preemption. The checkpoint of the last "
-        "complete epoch is kept.",
-        "`innereye-run resume RUN`.",
-    ),
-}
-"""What each exit code means, and what to do."""
-
-VARIABLES: Mapping[str, str] = {
-    "INNEREYE_AZUREML_IMAGE": "The image of jobs in Azure Machine Learning where the manifest does not set "
-    "`compute.azureml.image`.",
-    "INNEREYE_CACHE_LIMIT": "The most that the cache of datasets may occupy, such as `200g`. Default: the disk's size.",
-    "INNEREYE_DATASTORE": "A folder of blobs, `azure://ACCOUNT/CONTAINER/PATH`, that holds datasets with a plain `id`.",
-    "INNEREYE_RUNTIME_LAUNCH": "Set by the launchers for the process that trains: the file that describes the run.",
-    "INNEREYE_RUNTIME_SHARE": "Set in the images: the folder with the manifests and data that are part of the image.",
-}
-"""The runtime's own environment variables."""
-
-OTHERS: Mapping[str, str] = {
-    "AZURE_STORAGE_CONNECTION_STRING, AZURE_STORAGE_SAS_TOKEN, AZURE_STORAGE_KEY": "Credentials of blob stores, tried "
-    "in this order; if none is set, azure-identity provides them.",
-    "AZURE_TENANT_ID, AZURE_CLIENT_ID, AZURE_CLIENT_SECRET": "A service principal, in place of `az login`.",
-    "AZUREML_ARM_SUBSCRIPTION, AZUREML_ARM_RESOURCEGROUP, AZUREML_ARM_WORKSPACE_NAME": "The workspace, if neither the "
-    "manifest nor a `config.json` names it.",
-    "DOCKER_HOST, DOCKER_CONTEXT, DOCKER_CONFIG, DOCKER_CERT_PATH, DOCKER_TLS_VERIFY": "The Docker engine, as for the "
-    "`docker` command.",
-    "NO_COLOR, FORCE_COLOR, TERM": "Whether messages are coloured.",
-    "XDG_CACHE_HOME": "The parent of the cache folder `innereye-runtime`. Default: `~/.cache`.",
-    "http_proxy, https_proxy, no_proxy, SSL_CERT_FILE, PIP_*": "The network of image builds; passed as build secrets.",
-}
-"""Variables of other programs that the runtime honours."""
-
-FAMILIES: Mapping[str, str] = {
-    "E0": "YAML",
-    "E1": "Schema",
-    "E2": "Keys that contradict each other",
-    "E3": "Arguments of the container",
-    "E4": "Overrides on the command line",
-    "W0": "Warnings",
-    "N0": "Notes",
-}
-
-RUN_FILES: Mapping[str, str] = {
-    "run.json": "State, attempts, effective manifest, git commit and diff, packages, hardware, seed, fingerprints, "
-    "timings: see [below](#runjson).",
-    "manifest.yaml": "The effective manifest: `innereye-run manifest.yaml` repeats the run.",
-    "args.txt": "Every parameter of the container.",
-    "metrics.csv": "Every logged metric, written as training proceeds.",
-    "metrics.json": "The final metrics of each split.",
-    "checkpoints/best.ckpt, checkpoints/last.ckpt": "The best checkpoint by `checkpoint_monitor`, and the newest one.",
-    "logs/console.log": "Everything that was printed.",
-    "logs/tensorboard/": "The same metrics for TensorBoard.",
-    "figures/": "What `add_figure`, `add_overlay` and `add_curve` wrote.",
-    "report.html": "Curves, figures, metrics, parameters and provenance in one file that opens offline.",
-    "outputs.json": "Every file with its size and sha256, written last: where it is present, the run is complete.",
-}
+TEXTS: dict[str, Any] = tomllib.loads((ROOT / "docs" / "reference.toml").read_text(encoding="utf-8"))
 
 
 def on_config(config: MkDocsConfig) -> MkDocsConfig:
@@ -163,7 +78,7 @@ def manifest() -> str:
 
 def run_files() -> str:
     """The files of a run folder."""
-    return "".join(_table(("file", "content"), [(_code(name), about) for name, about in RUN_FILES.items()]))
+    return "".join(_table(("file", "content"), [(_code(name), about) for name, about in TEXTS["run-files"].items()]))
 
 
 def run_record() -> str:
@@ -191,33 +106,39 @@ def environment_variables() -> str:
     """The runtime's own variables.
 
     Raises:
-        PluginError: the source names another set of variables than VARIABLES.
+        PluginError: the source names other variables than docs/reference.toml.
     """
     named = variables_in_source()
-    if named != set(VARIABLES):
-        raise PluginError(f"docs/generate.py: VARIABLES and the source differ in {sorted(named ^ set(VARIABLES))}")
-    return "".join(_table(("variable", "meaning"), [(_code(name), about) for name, about in VARIABLES.items()]))
+    described = set(TEXTS["variables"])
+    if named != described:
+        raise PluginError(f"docs/reference.toml: variables and the source differ in {sorted(named ^ described)}")
+    return "".join(
+        _table(("variable", "meaning"), [(_code(name), about) for name, about in TEXTS["variables"].items()])
+    )
 
 
 def other_variables() -> str:
     """The variables of other programs that the runtime honours."""
-    return "".join(_table(("variable", "meaning"), [(_code(names), about) for names, about in OTHERS.items()]))
+    return "".join(
+        _table(("variable", "meaning"), [(_code(names), about) for names, about in TEXTS["other-variables"].items()])
+    )
 
 
 def exit_codes() -> str:
     """Each exit code, its errors and its remedy.
 
     Raises:
-        PluginError: an exit code is not described in EXIT_CODES.
+        PluginError: the exit codes are others than in docs/reference.toml.
     """
-    if set(EXIT_CODES) != set(ExitCode):
-        raise PluginError(f"docs/generate.py: EXIT_CODES lacks {set(ExitCode) - set(EXIT_CODES)}")
+    described = {int(code): texts for code, texts in TEXTS["exit-codes"].items()}
+    if set(described) != set(ExitCode):
+        raise PluginError(f"docs/reference.toml: exit-codes and the code differ in {set(described) ^ set(ExitCode)}")
     errors: dict[int, list[str]] = {}
     for kind in _subclasses(InnerEyeError):
         errors.setdefault(kind.exit_code, []).append(f"`{kind.__name__}`")
     rows = [
-        (f"**{int(code)}**", meaning, ", ".join(errors.get(code, ())), remedy)
-        for code, (meaning, remedy) in EXIT_CODES.items()
+        (f"**{code}**", meaning, ", ".join(errors.get(code, ())), remedy)
+        for code, (meaning, remedy) in described.items()
     ]
     return "".join(_table(("code", "meaning", "raised as", "what to do"), rows))
 
@@ -229,10 +150,10 @@ def error_codes() -> str:
         PluginError: a code belongs to no family.
     """
     known = [code for kind in "EWN" for number in range(500) if _title(code := f"{kind}{number:03}")]
-    if strange := [code for code in known if code[:2] not in FAMILIES]:
-        raise PluginError(f"docs/generate.py: FAMILIES lacks that of {', '.join(strange)}")
+    if strange := [code for code in known if code[:2] not in TEXTS["families"]]:
+        raise PluginError(f"docs/reference.toml: families lacks that of {', '.join(strange)}")
     parts: list[str] = []
-    for family, about in FAMILIES.items():
+    for family, about in TEXTS["families"].items():
         rows = [(_code(code), _title(code)) for code in known if code.startswith(family)]
         help_text = f"{codes.help_text(family + '00')}\n\n" if family[0] == "E" else ""
         parts += [f"\n## {about}\n\n{help_text}", *_table(("code", "meaning"), rows)]
@@ -316,7 +237,7 @@ def _default(value: Mapping[str, Any]) -> str:
     return "" if shown is None or shown in ("", [], {}) else _code(json.dumps(shown, ensure_ascii=False))
 
 
-def _table(head: tuple[str, ...], rows: list[tuple[str, ...]]) -> Iterator[str]:
+def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> Iterator[str]:
     yield f"| {' | '.join(head)} |\n|{'---|' * len(head)}\n"
     for row in rows:
         yield f"| {' | '.join(_cell(cell) for cell in row)} |\n"
