@@ -10,7 +10,7 @@ from typing import Any
 import jsonschema
 import pytest
 
-from innereye_runtime.manifest.schema import KEYWORDS, departures, manifest_schema, schema_text
+from innereye_runtime.manifest.schema import departures, manifest_schema, schema_text
 
 SCHEMA: dict[str, Any] = json.loads(schema_text())
 
@@ -82,9 +82,54 @@ def test_every_mapping_is_closed_but_the_free_ones() -> None:
     assert opened == ["args", "arguments"]
 
 
-def test_no_keyword_is_used_that_the_evaluation_does_not_know() -> None:
+def test_no_keyword_is_used_that_the_messages_do_not_know() -> None:
     used = {keyword for _, part in subschemas(SCHEMA) for keyword in part}
-    assert used <= KEYWORDS
+    assert used <= {
+        *("$schema", "$defs", "$ref", "title", "description", "default", "examples"),
+        *("type", "properties", "required", "additionalProperties", "unevaluatedProperties", "propertyNames", "items"),
+        *("allOf", "anyOf", "if", "then", "else", "const", "enum", "pattern", "uniqueItems"),
+        *("minLength", "maxLength", "minimum", "maximum", "minItems"),
+    }
+
+
+def test_a_branch_names_no_key_that_the_mapping_itself_does_not() -> None:
+    # The unknown keys of a mapping with `unevaluatedProperties` are those that its own `properties` lack.
+    for place, part in subschemas(SCHEMA):
+        if "unevaluatedProperties" in part:
+            branches = [branch for where, branch in subschemas(part) if "/properties/" not in where]
+            assert {name for branch in branches for name in branch.get("properties", {})} <= {*part["properties"]}, (
+                place
+            )
+
+
+def found(value: object, **schema: object) -> list[tuple[tuple[str | int, ...], str]]:
+    return [(departure.path, departure.keyword) for departure in departures(value, schema)]
+
+
+def test_each_error_of_the_library_is_told_with_its_place() -> None:
+    numbers = {"type": "array", "items": {"type": "integer", "enum": [1, 2]}}
+    assert found([1, 1.0, True, 3], **numbers) == [((1,), "type"), ((2,), "type"), ((3,), "enum")]
+    closed = {"properties": {"a": {}}, "required": ["a", "b"], "additionalProperties": False}
+    assert found({"c": 1}, **closed) == [(("a",), "required"), (("b",), "required"), (("c",), "unknown")]
+    short = {"pattern": "^.$", "maxLength": 1}
+    assert found({"a b": 1, "c": "d"}, propertyNames=short) == [(("a b",), "propertyNames")]
+    assert found({"c": 1}, properties={"a": {}}, unevaluatedProperties=False) == [(("c",), "unknown")]
+    several = {"anyOf": [{"type": "string"}, {"type": "integer", "minimum": 1}, {"type": "array", "minItems": 1}]}
+    assert found(0, **several) == [((), "minimum")]
+    assert found([], **several) == [((), "minItems")]
+    assert found(None, **several) == [((), "anyOf")]
+
+
+def test_the_three_departures_from_the_standard() -> None:
+    assert found(1.0, type="integer") == [((), "type")]
+    assert found(1.0, const=1) == found(True, const=1) == [((), "const")]
+    assert found("a\n", pattern="^a$") == [((), "pattern")]
+
+
+def test_what_stands_beside_a_reference_wins() -> None:
+    text = {"type": "string", "title": "a"}
+    schema = {"$defs": {"a": text}, "properties": {"b": {"$ref": "#/$defs/a", "title": "b"}}}
+    assert [departure.schema["title"] for departure in departures({"b": 1}, schema)] == ["b"]
 
 
 def test_the_schema_is_read_once() -> None:

@@ -1,27 +1,32 @@
 """The manifest's JSON Schema, and every place where a value departs from it.
 
-The schema file is standard JSON Schema 2020-12, for editors too. It is evaluated here, and not by a library, because
-the whole of `innereye-run validate` has to start, read and answer in a tenth of a second: importing jsonschema takes
-80 ms and jsonschema-rs 25 ms, this module 2 ms. It knows the keywords that the schema uses (`KEYWORDS`; a test holds
-the file to them) and is compared with jsonschema in the tests. It departs from the standard on purpose in two places:
-`1.0` is no integer and not the constant 1, as in Python, and `$` does not match before a line break.
+The schema file is standard JSON Schema 2020-12, for editors too, and is evaluated by jsonschema, which is imported
+where a manifest is checked and not before. It departs from the standard on purpose in three places: `1.0` is not an
+integer and not the constant 1, as in Python, and `$` does not match before a line break.
 """
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
+from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from innereye_runtime.manifest.yaml import document
+
+if TYPE_CHECKING:
+    from jsonschema.exceptions import ValidationError
+    from jsonschema.protocols import Validator
 
 Schema = Mapping[str, Any]
 
 _FILE = "manifest.schema.json"
+_MOST = 10_000
+"""Errors that are looked at, more than a text of the size limit has by mistake: a hostile one must not cost seconds."""
 
 
 @cache
@@ -52,93 +57,93 @@ class Departure:
 
 
 def departures(value: Any, schema: Schema | None = None) -> list[Departure]:
-    """Every place where `value` (plain data) departs from the schema; an empty list says that it is valid."""
+    """The places where `value` (plain data) departs from the schema; an empty list says that it is valid."""
     root = manifest_schema() if schema is None else schema
-    return list(_Evaluation(root).check(value, root, ()))
+    validator = _validator_class()(_without_references(root, root))
+    found = _departures(islice(validator.iter_errors(value), _MOST))
+    return list({(departure.path, departure.keyword): departure for departure in found}.values())
 
 
-class _Evaluation:
-    """One walk over a value. `seen` collects, for each mapping's path, the keys that some subschema has looked at."""
-
-    def __init__(self, root: Schema) -> None:
-        self.root = root
-        self.seen: dict[document.Path, set[str]] = {}
-
-    def resolve(self, schema: Schema) -> Schema:
-        """The schema with what its `$ref` points to; keywords beside the `$ref` win, as descriptions do here."""
-        while "$ref" in schema:
-            target: Any = self.root
-            for step in schema["$ref"].removeprefix("#/").split("/"):
-                target = target[step]
-            schema = {**target, **{key: value for key, value in schema.items() if key != "$ref"}}
+def _without_references(schema: Any, root: Schema) -> Any:
+    """The schema with what each `$ref` points to in its place; keywords beside the `$ref` win, as descriptions do."""
+    if isinstance(schema, list):
+        return [_without_references(part, root) for part in schema]
+    if not isinstance(schema, dict):
         return schema
+    if "$ref" in schema:
+        target: Any = root
+        for step in schema["$ref"].removeprefix("#/").split("/"):
+            target = target[step]
+        beside = {keyword: part for keyword, part in schema.items() if keyword != "$ref"}
+        return _without_references({**target, **beside}, root)
+    return {keyword: _without_references(part, root) for keyword, part in schema.items() if keyword != "$defs"}
 
-    def check(self, value: Any, schema: Schema, path: document.Path) -> Iterator[Departure]:
-        schema = self.resolve(schema)
-        if "type" in schema and not _is(value, schema["type"]):
-            yield Departure(path=path, keyword="type", value=value, schema=schema)
-            return  # what other keywords would say of a value of another type is noise
-        for keyword in schema:
-            if keyword in _SIMPLE and not _SIMPLE[keyword](value, schema[keyword]):
-                yield Departure(path=path, keyword=keyword, value=value, schema=schema)
-        if isinstance(value, dict):
-            yield from self._mapping(value, schema, path)
-        if isinstance(value, list) and "items" in schema:
-            for index, item in enumerate(value):
-                yield from self.check(item, schema["items"], (*path, index))
-        yield from self._combined(value, schema, path)
-        if isinstance(value, dict) and schema.get("unevaluatedProperties") is False:
-            for name in value.keys() - self.seen.get(path, set()):
-                yield Departure(path=(*path, name), keyword="unknown", value=value[name], schema=schema)
 
-    def _mapping(self, value: dict[str, Any], schema: Schema, path: document.Path) -> Iterator[Departure]:
-        properties, others = schema.get("properties", {}), schema.get("additionalProperties")
-        for name in schema.get("required", ()):
+@cache
+def _validator_class() -> type[Validator]:
+    from jsonschema import Draft202012Validator
+    from jsonschema.exceptions import ValidationError
+    from jsonschema.validators import extend
+
+    def const(validator: Validator, wanted: Any, value: Any, schema: Schema) -> Iterator[ValidationError]:
+        if not same(value, wanted):
+            yield ValidationError("is not the constant")
+
+    def pattern(validator: Validator, pattern: str, value: Any, schema: Schema) -> Iterator[ValidationError]:
+        if isinstance(value, str) and not re.search(re.sub(r"\$$", r"\\Z", pattern), value):
+            yield ValidationError("does not match the pattern")
+
+    def unique(validator: Validator, wanted: bool, value: Any, schema: Schema) -> Iterator[ValidationError]:
+        """The library's takes the square of the items' number where they can't be sorted."""
+        if wanted and isinstance(value, list) and second_of_two(value) is not None:
+            yield ValidationError("has an item twice")
+
+    types = Draft202012Validator.TYPE_CHECKER.redefine(
+        "integer", lambda _, value: isinstance(value, int) and not isinstance(value, bool)
+    )
+    return extend(  # type: ignore[no-any-return,no-untyped-call]
+        Draft202012Validator, {"const": const, "pattern": pattern, "uniqueItems": unique}, type_checker=types
+    )
+
+
+def _departures(errors: Iterable[ValidationError]) -> Iterator[Departure]:
+    """One or more for each error, and no other one for a value that is of the wrong type."""
+    found = list(errors)
+    wrong_types = {(tuple(error.absolute_path), id(error.schema)) for error in found if error.validator == "type"}
+    for error in found:
+        if error.validator == "type" or (tuple(error.absolute_path), id(error.schema)) not in wrong_types:
+            yield from _of_error(error)
+
+
+def _of_error(error: ValidationError) -> Iterator[Departure]:
+    path, keyword = tuple(error.absolute_path), str(error.validator)
+    value: Any = error.instance
+    schema: Any = error.schema
+    if len(error.schema_path) > 1 and error.schema_path[-2] == "propertyNames":
+        yield Departure(path=(*path, value), keyword="propertyNames", value=value, schema=schema)
+    elif keyword == "required":  # the library has an error for each of them, which names it in its message alone
+        for name in schema["required"]:
             if name not in value:
-                yield Departure(path=(*path, name), keyword="required", value=None, schema=schema)
-        for name, item in value.items():
-            if "propertyNames" in schema and list(self.check(name, schema["propertyNames"], path)):
-                yield Departure(path=(*path, name), keyword="propertyNames", value=name, schema=schema["propertyNames"])
-            if name in properties:
-                self.seen.setdefault(path, set()).add(name)
-                yield from self.check(item, properties[name], (*path, name))
-            elif others is False:
-                yield Departure(path=(*path, name), keyword="unknown", value=item, schema=schema)
-            elif others is not None:
-                yield from self.check(item, others, (*path, name))
-
-    def _combined(self, value: Any, schema: Schema, path: document.Path) -> Iterator[Departure]:
-        for part in schema.get("allOf", ()):
-            yield from self.check(value, part, path)
-        if "if" in schema:
-            branch = "else" if list(self.check(value, schema["if"], path)) else "then"
-            yield from self.check(value, schema.get(branch, {}), path)
-        if "anyOf" in schema:
-            tried = [list(self.check(value, part, path)) for part in schema["anyOf"]]
-            if all(tried):
-                fitting = [
-                    found
-                    for found, part in zip(tried, schema["anyOf"], strict=True)
-                    if _is(value, part["type"]) and not isinstance(value, str)
-                ]
-                yield from (
-                    fitting[0] if fitting else (Departure(path=path, keyword="anyOf", value=value, schema=schema),)
-                )
+                yield Departure(path=(*path, name), keyword=keyword, value=None, schema=schema)
+    elif keyword in ("additionalProperties", "unevaluatedProperties"):
+        unknown = [name for name in value if name not in schema["properties"]] or list(value)
+        for name in unknown:
+            yield Departure(path=(*path, name), keyword="unknown", value=value[name], schema=schema)
+    elif keyword == "anyOf" and (fitting := _fitting(error)):
+        yield from _departures(fitting)
+    else:
+        yield Departure(path=path, keyword=keyword, value=value, schema=schema)
 
 
-_TYPES: Mapping[str, type | tuple[type, ...]] = {
-    "object": dict,
-    "array": list,
-    "string": str,
-    "boolean": bool,
-    "integer": int,
-    "number": (int, float),
-    "null": type(None),
-}
-
-
-def _is(value: Any, name: str) -> bool:
-    return isinstance(value, _TYPES[name]) and (name == "boolean" or not isinstance(value, bool))
+def _fitting(error: ValidationError) -> list[ValidationError]:
+    """What the first of several alternatives finds that the value has the type of; text fits none."""
+    if isinstance(error.instance, str):
+        return []
+    for index in range(len(error.validator_value)):  # type: ignore[arg-type]
+        found = [one for one in error.context if one.relative_schema_path[0] == index]
+        if not any(list(one.relative_schema_path) == [index, "type"] for one in found):
+            return found
+    return []
 
 
 def same(a: Any, b: Any) -> bool:
@@ -154,33 +159,3 @@ def second_of_two(items: list[Any]) -> int | None:
             return index
         seen.add(text)
     return None
-
-
-def _on(kind: type | tuple[type, ...], test: Callable[[Any, Any], bool]) -> Callable[[Any, Any], bool]:
-    return lambda value, limit: not isinstance(value, kind) or isinstance(value, bool) or test(value, limit)
-
-
-@cache
-def _pattern(text: str) -> re.Pattern[str]:
-    return re.compile(re.sub(r"\$$", r"\\Z", text))
-
-
-_NUMBER = (int, float)
-_SIMPLE: Mapping[str, Callable[[Any, Any], bool]] = {
-    "const": same,
-    "enum": lambda value, choices: any(same(value, choice) for choice in choices),
-    "pattern": _on(str, lambda value, pattern: _pattern(pattern).search(value) is not None),
-    "minLength": _on(str, lambda value, limit: len(value) >= limit),
-    "maxLength": _on(str, lambda value, limit: len(value) <= limit),
-    "minimum": _on(_NUMBER, lambda value, limit: value >= limit),
-    "maximum": _on(_NUMBER, lambda value, limit: value <= limit),
-    "minItems": _on(list, lambda value, limit: len(value) >= limit),
-    "uniqueItems": _on(list, lambda value, wanted: second_of_two(value) is None),
-}
-
-KEYWORDS = frozenset(_SIMPLE) | {
-    *("$schema", "$defs", "$ref", "title", "description", "default", "examples"),
-    *("type", "properties", "required", "additionalProperties", "unevaluatedProperties", "propertyNames", "items"),
-    *("allOf", "anyOf", "if", "then", "else"),
-}
-"""Every keyword that the evaluation knows."""
