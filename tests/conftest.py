@@ -103,6 +103,11 @@ NEEDS = {
         remedy="start dockerd, or run tests/engine/start as root on Debian",
         met=lambda: _answers("docker", "version"),
     ),
+    "sshd": Need(
+        what="a server and a client of ssh",
+        remedy="apt-get install openssh-server openssh-client",
+        met=lambda: Path("/usr/sbin/sshd").exists() and _answers("ssh", "-V"),
+    ),
     "gpu": Need(
         what="an NVIDIA GPU", remedy="run on a machine with one", met=lambda: _answers("nvidia-smi", "-L"), in_ci=False
     ),

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import shutil
 import socket
 import ssl
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -20,13 +22,18 @@ from innereye_runtime.targets.docker.client import EngineClient, RefusedError
 from innereye_runtime.targets.docker.endpoint import DEFAULT, Address
 from innereye_runtime.targets.docker.engine import connect
 
-PONG = b"HTTP/1.0 200 OK\r\nApi-Version: 1.41\r\n\r\nOK"
+
+def ok(body: bytes) -> bytes:
+    return b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n\r\n" + body
+
+
+VERSION = ok(b'{"ApiVersion": "1.41"}')
 
 
 class Server:
-    """Answers one request after another with the bytes that it was given, and keeps the requests."""
+    """Answers one request after another with the bytes that it was given, None being silence, and keeps them."""
 
-    def __init__(self, listener: socket.socket, answers: list[bytes]) -> None:
+    def __init__(self, listener: socket.socket, answers: list[bytes | None]) -> None:
         self.requests: list[bytes] = []
         self._listener = listener
         self._answers = answers
@@ -38,8 +45,22 @@ class Server:
             for answer in self._answers:
                 connection, _ = self._listener.accept()
                 with connection:
-                    self.requests.append(connection.recv(1 << 16))
-                    connection.sendall(answer)
+                    self.requests.append(_request(connection))
+                    if answer is None:
+                        connection.recv(1)  # until the client has had enough
+                    else:
+                        connection.sendall(answer)
+
+
+def _request(connection: socket.socket) -> bytes:
+    """With its body, which may come in a packet of its own."""
+    text = connection.recv(1 << 16)
+    head, _, body = text.partition(b"\r\n\r\n")
+    length = re.search(rb"Content-Length: (\d+)", head)
+    while length is not None and len(body) < int(length[1]):
+        more = connection.recv(1 << 16)
+        text, body = text + more, body + more
+    return text
 
 
 @pytest.fixture
@@ -48,41 +69,39 @@ def serve(tmp_path: Path) -> Iterator[Callable[..., tuple[Server, EngineClient]]
         listener.bind(str(tmp_path / "s"))
         listener.listen()
 
-        def serve(*answers: bytes) -> tuple[Server, EngineClient]:
-            server = Server(listener, [PONG, *answers])
+        def serve(*answers: bytes | None) -> tuple[Server, EngineClient]:
+            server = Server(listener, [VERSION, *answers])
             return server, EngineClient.connect(Address(host=f"unix://{tmp_path / 's'}"))
 
         yield serve
 
 
-def ok(body: bytes) -> bytes:
-    return b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n\r\n" + body
-
-
 def test_a_request_is_of_the_engines_own_version_and_carries_its_data(
     serve: Callable[..., tuple[Server, EngineClient]],
 ) -> None:
-    server, client = serve(ok(b'{"Id": "1"}'), b"HTTP/1.0 204 No Content\r\n\r\n")
+    server, client = serve(ok(b'{"Id": "1"}'), b"HTTP/1.1 204 No Content\r\n\r\n")
     assert client.api_version == "1.41"
-    assert client.post("/containers/create", {"Image": "a"}, name="b c") == {"Id": "1"}
+    assert client.create("b c", {"Image": "a"}) == "1"
     head, _, body = server.requests[1].partition(b"\r\n\r\n")
-    assert head.startswith(b"POST /v1.41/containers/create?name=b+c HTTP/1.0\r\n")
+    assert head.startswith(b"POST /v1.41/containers/create?name=b+c HTTP/1.1\r\n")
     assert f"Content-Length: {len(body)}".encode() in head
     assert json.loads(body) == {"Image": "a"}
-    assert client.post("/containers/1/start") is None
+    client.start("1")
+    assert server.requests[2].startswith(b"POST /v1.41/containers/1/start ")
 
 
 def test_what_the_engine_refuses_is_an_error_with_its_words(
     serve: Callable[..., tuple[Server, EngineClient]],
 ) -> None:
-    _, client = serve(
-        b'HTTP/1.0 404 Not Found\r\n\r\n{"message": "no such image: x"}', b"HTTP/1.0 502 Bad Gateway\r\n\r\n<html>"
-    )
+    missing = b'HTTP/1.1 404 Not Found\r\n\r\n{"message": "no such image: x"}'
+    _, client = serve(missing, missing, b"HTTP/1.1 502 Bad Gateway\r\n\r\n<html>")
     with pytest.raises(RefusedError, match=r"^no such image: x$") as refused:
-        client.get("/images/x/json")
+        client.image("x")
     assert refused.value.not_found
+    with pytest.raises(RefusedError, match=r"^no such image: x$"):
+        client.logs("x", follow=False)
     with pytest.raises(RefusedError, match=r"^<html>$") as refused:
-        client.get("/images/x/json")
+        client.image("x")
     assert not refused.value.not_found
 
 
@@ -90,19 +109,38 @@ def test_what_the_engine_refuses_is_an_error_with_its_words(
 def test_an_answer_that_is_none_or_is_cut_is_an_engine_that_is_gone(
     answer: bytes, serve: Callable[..., tuple[Server, EngineClient]]
 ) -> None:
-    _, client = serve(answer)
+    _, client = serve(answer, answer)
     with pytest.raises(ConnectionError):
-        client.post("/containers/1/wait", timeout=None)
+        client.create("1", {})
+    with pytest.raises(ConnectionError):
+        client.wait("1")
+
+
+def frame(stream: int, data: bytes) -> bytes:
+    return bytes([stream, 0, 0, 0]) + len(data).to_bytes(4, "big") + data
 
 
 def test_output_comes_frame_by_frame(serve: Callable[..., tuple[Server, EngineClient]]) -> None:
-    def frame(stream: int, data: bytes) -> bytes:
-        return bytes([stream, 0, 0, 0]) + len(data).to_bytes(4, "big") + data
-
     frames = frame(1, b"caf\xc3") + frame(2, b"oh") + frame(1, b"\xa9" * 100_000)
-    _, client = serve(ok(frames))
-    chunks = client.stream("POST", "/containers/1/attach", stdout=1)
-    assert list(chunks) == [(b"caf\xc3", None), (None, b"oh"), (b"\xa9" * 100_000, None)]
+    chunked = b"".join(b"%x\r\n%s\r\n" % (len(part), part) for part in (frames[:3], frames[3:20], frames[20:]))
+    head = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+    _, client = serve(ok(frames), head + chunked + b"0\r\n\r\n", head + chunked)
+    told = [(b"caf\xc3", None), (None, b"oh"), (b"\xa9" * 100_000, None)]
+    assert list(client.attach("1")) == told
+    assert list(client.logs("1", follow=True)) == told
+    with pytest.raises(ConnectionError, match="in the middle of the output"):
+        list(client.logs("1", follow=True))
+
+
+def test_a_wait_that_nothing_is_said_on_is_asked_for_anew(
+    serve: Callable[..., tuple[Server, EngineClient]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server, client = serve(None, ok(b'{"StatusCode": 7}'), None)
+    monkeypatch.setattr("innereye_runtime.targets.docker.client.SECONDS", 0.2)
+    assert client.wait("1") == 7
+    assert [line.split()[1] for line in server.requests[1:]] == [b"/v1.41/containers/1/wait"] * 2
+    with pytest.raises(ConnectionError):
+        client.wait("1", seconds=0.1)
 
 
 def test_the_engine_is_where_the_docker_command_looks_for_it(tmp_path: Path) -> None:
@@ -144,32 +182,58 @@ def test_a_user_without_a_home_folder_has_the_usual_engine(monkeypatch: pytest.M
     assert Address.current({"DOCKER_HOST": "tcp://a:1"}) == Address(host="tcp://a:1")
 
 
-@pytest.mark.parametrize("name", ["no..host", f"{'a' * 80}.there"])
-def test_a_host_that_can_have_no_such_name_is_told(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("DOCKER_HOST", f"tcp://{name}:2375")
-    with pytest.raises(PreflightError, match="is no host's name"):
-        connect()
-
-
-@pytest.mark.parametrize("host", ["ssh://somebody@there", "npipe:////./pipe/docker", "tcp://there", "there:2375"])
+@pytest.mark.parametrize(
+    "host", ["npipe:////./pipe/docker", "tcp://there", "there:2375", "tcp://no..host:1", f"tcp://{'a' * 80}.there:1"]
+)
 def test_an_address_that_means_nothing_here_is_told(host: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DOCKER_HOST", host)
-    with pytest.raises(PreflightError, match="neither unix:///PATH nor tcp://HOST:PORT") as refused:
+    with pytest.raises(PreflightError, match=f"settings for the Docker engine are wrong: '{host}' can't be") as refused:
         connect()
     assert refused.value.hint
 
 
+def test_ssh_is_asked_for_the_port_that_its_settings_have(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "ssh").write_text("#!/bin/sh\n[ \"$*\" = '-G -- me@there' ] && printf 'host there\\nport 2022\\n'\n")
+    (tmp_path / "ssh").chmod(0o700)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert Address(host="ssh://me@there").with_port() == "ssh://me@there:2022"
+    for host in ("ssh://me@there:7", "tcp://there:1", "unix:///x"):
+        assert Address(host=host).with_port() == host
+    (tmp_path / "ssh").unlink()
+    with pytest.raises(PreflightError, match="needs the command ssh"):
+        Address(host="ssh://me@there").with_port()
+
+
+def test_an_installation_without_the_sdk_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    from innereye_runtime.targets.docker import client
+
+    monkeypatch.setitem(sys.modules, "docker", None)
+    client._sdk.cache_clear()
+    with pytest.raises(PreflightError, match="SDK for Python is not installed") as refused:
+        connect()
+    assert refused.value.hint == "pip install 'innereye-runtime[docker]'"
+
+
 def test_an_engine_behind_tcp_is_reached(monkeypatch: pytest.MonkeyPatch) -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
-        server = Server(listener, [PONG])
+        server = Server(listener, [VERSION])
         monkeypatch.setenv("DOCKER_HOST", f"tcp://127.0.0.1:{listener.getsockname()[1]}")
         assert connect().api_version == "1.41"
-        assert server.requests[0].startswith(b"GET /_ping HTTP/1.0\r\n")
+        assert server.requests[0].startswith(b"GET /version HTTP/1.1\r\n")
+
+
+@pytest.mark.parametrize("answer", [b"", ok(b"[]"), ok(b"{}"), ok(b"<html>")], ids=repr)
+def test_what_is_not_an_engine_is_told_as_that(answer: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        Server(listener, [answer])
+        monkeypatch.setenv("DOCKER_HOST", f"tcp://127.0.0.1:{listener.getsockname()[1]}")
+        with pytest.raises(PreflightError, match="no Docker engine answers at tcp://127"):
+            connect()
 
 
 def test_an_engine_that_speaks_no_tls_where_it_should_is_told(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
-        Server(listener, [PONG])
+        Server(listener, [VERSION])
         monkeypatch.setenv("DOCKER_HOST", f"tcp://127.0.0.1:{listener.getsockname()[1]}")
         monkeypatch.setenv("DOCKER_CERT_PATH", str(tmp_path))
         with pytest.raises(PreflightError, match="do not trust each other") as refused:
@@ -188,14 +252,14 @@ def secure(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[tuple[Se
     monkeypatch.setenv("DOCKER_CERT_PATH", str(tmp_path))
     with context.wrap_socket(socket.create_server(("127.0.0.1", 0)), server_side=True) as listener:
         monkeypatch.setenv("DOCKER_HOST", f"tcp://127.0.0.1:{listener.getsockname()[1]}")
-        yield Server(listener, [PONG]), tmp_path / "authority.pem"
+        yield Server(listener, [VERSION]), tmp_path / "authority.pem"
 
 
 def test_an_engine_behind_tls_is_reached(secure: tuple[Server, Path], tmp_path: Path) -> None:
     server, authority = secure
     shutil.copy(authority, tmp_path / "ca.pem")
     assert connect().api_version == "1.41"
-    assert server.requests[0].startswith(b"GET /_ping ")
+    assert server.requests[0].startswith(b"GET /version ")
 
 
 def test_an_engine_whose_authority_is_not_known_is_not_talked_to(secure: tuple[Server, Path]) -> None:
@@ -203,3 +267,12 @@ def test_an_engine_whose_authority_is_not_known_is_not_talked_to(secure: tuple[S
     with pytest.raises(PreflightError, match="do not trust each other"):
         connect()
     assert server.requests == []
+
+
+def test_an_engine_that_need_not_be_vouched_for_is_talked_to(
+    secure: tuple[Server, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server, _ = secure
+    monkeypatch.delenv("DOCKER_TLS_VERIFY")
+    assert connect().api_version == "1.41"
+    assert len(server.requests) == 1

@@ -1,10 +1,15 @@
-"""Where the Docker engine is: as DOCKER_HOST says, or the current context of the `docker` command."""
+"""Where the Docker engine is: as DOCKER_HOST says, or the current context of the `docker` command.
+
+Read here, as the SDK takes the usual engine where the context that is named is not there, and needs all three files of
+a folder of certificates.
+"""
 
 from __future__ import annotations
 
 import json
 import os
-import socket
+import re
+import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +23,7 @@ DEFAULT = "unix:///var/run/docker.sock"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Address:
-    """unix:///PATH, or tcp://HOST:PORT with or without TLS."""
+    """unix:///PATH, tcp://HOST:PORT with or without TLS, or ssh://[USER@]HOST[:PORT]."""
 
     host: str
     certificates: Path | None = None
@@ -55,11 +60,11 @@ class Address:
         file = contexts / "meta" / folder / "meta.json"
         described = _read(file)
         if not described:
-            raise _wrong(f"there is no context '{name}'")
+            raise wrong_settings(f"there is no context '{name}'")
         endpoints = described.get("Endpoints")
         endpoint = endpoints.get("docker") if isinstance(endpoints, dict) else None
         if not isinstance(endpoint, dict) or not isinstance(endpoint.get("Host"), str):
-            raise _wrong(f"the context '{name}' names no engine in {file}")
+            raise wrong_settings(f"the context '{name}' names no engine in {file}")
         certificates = contexts / "tls" / folder / "docker"
         return cls(
             host=endpoint["Host"],
@@ -71,52 +76,19 @@ class Address:
     def is_local(self) -> bool:
         return self.host.startswith("unix:")
 
-    def open(self, timeout: float | None) -> socket.socket:
-        """A connection to it.
-
-        Raises:
-            OSError: nobody answers there.
-            PreflightError: it is no address that this program can talk to.
-        """
+    def with_port(self) -> str:
+        """The host, of ssh:// with the port that ssh's own settings have for it: the SDK takes 22 without asking."""
         scheme, _, place = self.host.partition("://")
-        if scheme == "unix":
-            connection = socket.socket(socket.AF_UNIX)
-            connection.settimeout(timeout)
-            try:
-                connection.connect(place)
-            except OSError:
-                connection.close()
-                raise
-            return connection
-        name, _, port = place.strip("/").rpartition(":")
-        if scheme not in ("tcp", "http") or not name or not port.isdecimal():
-            raise _wrong(f"'{self.host}' is neither unix:///PATH nor tcp://HOST:PORT")
+        if scheme != "ssh" or re.search(r":\d+$", place):
+            return self.host
         try:
-            connection = socket.create_connection((name.strip("[]"), int(port)), timeout)
-        except UnicodeError:
-            raise _wrong(f"'{name}' of '{self.host}' is no host's name") from None
-        # A wait may take days; a network in between forgets a connection on which nothing is said.
-        connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-        return self._encrypted(connection, name.strip("[]")) if self.certificates else connection
-
-    def _encrypted(self, connection: socket.socket, name: str) -> socket.socket:
-        import ssl
-
-        folder = self.certificates or Path()
-        there = {kind: file for kind in ("ca", "cert", "key") if (file := folder / f"{kind}.pem").is_file()}
-        try:
-            context = ssl.create_default_context(cafile=there.get("ca"))
-            if not self.verify:
-                context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
-            if "cert" in there:
-                context.load_cert_chain(there["cert"], there.get("key"))
-            return context.wrap_socket(connection, server_hostname=name)
-        except ssl.SSLError as error:
-            connection.close()
-            raise PreflightError(
-                f"the engine at {self.host} and this program do not trust each other: {error.reason or error}",
-                hint="see DOCKER_CERT_PATH and DOCKER_TLS_VERIFY, or the certificates of the context",
-            ) from None
+            settings = subprocess.run(
+                ["ssh", "-G", "--", place], capture_output=True, text=True, stdin=subprocess.DEVNULL, check=False
+            ).stdout
+        except OSError:
+            raise wrong_settings(f"'{self.host}' needs the command ssh, which is not here") from None
+        port = re.search(r"^port (\d+)$", settings, flags=re.MULTILINE)
+        return f"{self.host}:{port[1]}" if port else self.host
 
 
 def _read(file: Path) -> dict[str, Any]:
@@ -125,11 +97,11 @@ def _read(file: Path) -> dict[str, Any]:
     except FileNotFoundError:
         return {}
     except (OSError, ValueError):
-        raise _wrong(f"{file} can't be read") from None
+        raise wrong_settings(f"{file} can't be read") from None
     return found if isinstance(found, dict) else {}
 
 
-def _wrong(what: str) -> PreflightError:
+def wrong_settings(what: str) -> PreflightError:
     return PreflightError(
         f"the settings for the Docker engine are wrong: {what}", hint="see docker context ls, and DOCKER_HOST"
     )

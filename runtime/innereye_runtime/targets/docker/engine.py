@@ -26,7 +26,7 @@ def connect() -> EngineClient:
 def create(client: EngineClient, request: ContainerRequest) -> str:
     """The id of a new container, which waits to be started."""
     with map_engine_errors(request):
-        return str(client.post("/containers/create", to_create_body(request), name=request.name)["Id"])
+        return client.create(request.name, to_create_body(request))
 
 
 def to_create_body(request: ContainerRequest) -> dict[str, Any]:
@@ -87,8 +87,7 @@ def image_of(client: EngineClient, reference: str) -> dict[str, Any]:
         ImageError: it has none of that name.
     """
     with map_engine_errors(image=reference):
-        found: dict[str, Any] = client.get(f"/images/{reference}/json")
-    return found
+        return client.image(reference)
 
 
 def digest_of(image: dict[str, Any]) -> str:
@@ -143,6 +142,11 @@ def to_image_error(error: Exception, *, image: str = "", request: ContainerReque
             return PreflightError(
                 f"this user may not talk to the Docker engine at {_address()}",
                 hint="add yourself to the group docker and log in again, or use --target process",
+            )
+        case _ if (address := _address()).startswith("ssh://"):
+            return PreflightError(
+                f"no Docker engine answers at {address}",
+                hint=f"see whether it does for ssh {address} docker version",
             )
         case _:
             return PreflightError(

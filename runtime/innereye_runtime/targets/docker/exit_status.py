@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import platform
 import signal
-import socket
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -64,7 +64,7 @@ def finalize_run_record(paths: RunPaths, end: ExitStatus, *, model: str, earlier
     else:
         record = RunRecord(id=paths.root.name, model=model, target="docker")
     if not record.attempts or (end.reason and len(record.attempts) <= earlier):
-        record.begin_attempt(socket.gethostname())  # it ended before it could write that it began
+        record.begin_attempt(platform.node())  # it ended before it could write that it began
     # One that was ended while it wrote the list of its outputs is not complete, whatever it wrote before.
     if record.state != "running" and not (record.state == "completed" and end.reason):
         return ""

@@ -7,14 +7,15 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from innereye_runtime.job.datasets import datasets_of
 from innereye_runtime.job.entrypoint_args import EntrypointArgs
 from innereye_runtime.job.launch_context import LAUNCH_FILE
-from innereye_runtime.job.resolve import Job
 from innereye_runtime.manifest.model import Dataset, Gpus, Manifest
 from innereye_runtime.manifest.units import Memory
+
+if TYPE_CHECKING:
+    from innereye_runtime.job.resolve import Job
 
 CPU_IMAGE, GPU_IMAGE = "innereye-runtime:cpu", "innereye-runtime:gpu"
 LABEL = "innereye-runtime"
@@ -185,6 +186,8 @@ def _datasets(job: Job) -> tuple[Dataset, ...]:
     """Those that the launcher brings: all of the job's, unless the class itself names a folder that is not on this
     machine. The image may have that one, so they are left to the running side.
     """
+    from innereye_runtime.job.datasets import datasets_of
+
     named = job.arguments["local_dataset"].origin == "command line"
     values = {name: argument.value for name, argument in job.arguments.items()}
     found = datasets_of(job.manifest, values, overridden=named, cwd=job.cwd)

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import json
 import os
+import platform
 import signal
-import socket
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from innereye_runtime.data.mount import mounting
 from innereye_runtime.errors import UsageError
 from innereye_runtime.manifest.units import Memory
 from innereye_runtime.run.paths import RunPaths
@@ -52,7 +50,7 @@ class JobContainer:
 def containers(client: EngineClient) -> list[JobContainer]:
     """Every container of a run on this engine, the newest first."""
     with map_engine_errors():
-        found = client.get("/containers/json", all=1, filters=json.dumps({"label": [f"{LABEL}.run"]}))
+        found = client.containers(f"{LABEL}.run")
     return [_job_container(entry) for entry in found]
 
 
@@ -117,6 +115,8 @@ class StoppedContainer:
 
 def stop_all(client: EngineClient, those: Sequence[JobContainer]) -> list[StoppedContainer]:
     """Stops the containers, all at the same time, and removes those that have no launcher."""
+    from innereye_runtime.data.mount import mounting
+
     with ThreadPoolExecutor(max_workers=max(len(those), 1)) as threads:
         codes = list(threads.map(lambda container: stop(client, container), those))
     for container, code in zip(those, codes, strict=True):
@@ -138,14 +138,12 @@ def stop(client: EngineClient, container: JobContainer) -> int | None:
     """
     if container.state not in ACTIVE_STATES:
         return None
-    place = f"/containers/{container.id}"
-    seconds = GRACE_SECONDS + 10
     with map_engine_errors():
         try:
             if not container.orphan and request_stop(container.launcher):
-                return int(client.post(f"{place}/wait", timeout=seconds)["StatusCode"])
-            client.post(f"{place}/stop", timeout=seconds, t=GRACE_SECONDS)
-            return int(client.get(f"{place}/json")["State"]["ExitCode"])
+                return client.wait(container.id, seconds=GRACE_SECONDS + 10)
+            client.stop(container.id, GRACE_SECONDS)
+            return int(client.inspect(container.id)["State"]["ExitCode"])
         except RefusedError as refusal:
             if refusal.not_found:
                 return None  # it was quicker
@@ -165,8 +163,8 @@ def remove(client: EngineClient, container: JobContainer, *, stopped: bool) -> N
     """Removes a container that was left behind, and tells its end in run.json: it was `stopped`, or ended by itself."""
     with map_engine_errors():
         try:
-            details = client.get(f"/containers/{container.id}/json")
-            client.delete(f"/containers/{container.id}", force=1, v=1)
+            details = client.inspect(container.id)
+            client.remove(container.id)
         except RefusedError as refusal:
             if refusal.not_found:
                 return
@@ -186,14 +184,14 @@ def remove(client: EngineClient, container: JobContainer, *, stopped: bool) -> N
 def output(client: EngineClient, container: JobContainer, *, follow: bool) -> Iterator[Chunk]:
     """What the container printed so far, and with `follow` all that it will, until its end."""
     with map_engine_errors():
-        yield from client.stream("GET", f"/containers/{container.id}/logs", stdout=1, stderr=1, follow=int(follow))
+        yield from client.logs(container.id, follow=follow)
 
 
 def _job_container(entry: dict[str, Any]) -> JobContainer:
     labels = {key.removeprefix(f"{LABEL}."): value for key, value in entry["Labels"].items()}
     launcher = labels.get("launcher", "")
     # A launcher on another machine can't be looked for from here; its containers are its own.
-    here = labels.get("host", "") == socket.gethostname()
+    here = labels.get("host", "") == platform.node()
     return JobContainer(
         id=entry["Id"][:12],
         name=entry["Names"][0].lstrip("/"),

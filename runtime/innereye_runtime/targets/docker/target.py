@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
+import platform
 import shutil
 import signal
-import socket
 import threading
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
@@ -204,7 +204,7 @@ class DockerHandle:
                 labels={
                     "run": self._paths.root.name,
                     "run-folder": str(self._paths.root),
-                    "host": socket.gethostname(),
+                    "host": platform.node(),
                     "launcher": current_process(),
                 },
             )
@@ -228,7 +228,7 @@ class Container:
 
     def __init__(self, client: EngineClient, identity: str, launch: Path, paths: RunPaths) -> None:
         self._client = client
-        self._place = f"/containers/{identity}"
+        self._identity = identity
         self._launch = launch
         self._paths = paths
         self._started = False
@@ -237,8 +237,8 @@ class Container:
         """The engine's `State` of the container after its end. Asked to stop before its start, it never starts."""
         if asked.signum is not None:
             return {"ExitCode": 128 + asked.signum}
-        chunks = self._client.stream("POST", f"{self._place}/attach", stream=1, stdout=1, stderr=1)
-        self._client.post(f"{self._place}/start")
+        chunks = self._client.attach(self._identity)
+        self._client.start(self._identity)
         self._started = True
         # The container has the file by now, and keeps it when its name is gone here.
         shutil.rmtree(self._launch.parent, ignore_errors=True)
@@ -248,11 +248,11 @@ class Container:
         try:
             if asked.signum is not None:
                 self.signal(asked.signum)
-            self._client.post(f"{self._place}/wait", timeout=None)
+            self._client.wait(self._identity)
             output.finish(lambda: asked.made)
         finally:
             ended.set()
-        state: dict[str, Any] = self._client.get(f"{self._place}/json")["State"]
+        state: dict[str, Any] = self._client.inspect(self._identity)["State"]
         return state
 
     def signal(self, signum: int) -> None:
@@ -260,15 +260,17 @@ class Container:
         if signum == signal.SIGINT and not self._paths.console_log.exists():
             signum = signal.SIGTERM  # Python would answer the other one with a traceback out of its imports
         if self._started:
-            try:
-                self._client.post(f"{self._place}/kill", signal=int(signum))
-            except (RefusedError, OSError):
-                return
+            # Not by this thread: a signal's handler may have interrupted it where the SDK holds a lock.
+            threading.Thread(target=self._send, args=(signum,), daemon=True).start()
+
+    def _send(self, signum: int) -> None:
+        with suppress(RefusedError, OSError):
+            self._client.kill(self._identity, signum)
 
     def remove(self) -> None:
         with map_engine_errors():
             try:
-                self._client.delete(self._place, force=1, v=1)
+                self._client.remove(self._identity)
             except RefusedError as refusal:
                 if not refusal.not_found:
                     raise

@@ -31,8 +31,7 @@ class CheckContext:
     def info(self) -> dict[str, Any]:
         """What the engine says of itself and its machine."""
         with map_engine_errors():
-            found: dict[str, Any] = self.client.get("/info")
-        return found
+            return self.client.info()
 
     @cached_property
     def image(self) -> dict[str, Any]:
