@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytorch_lightning as pl
 import torch
 from pytorch_lightning.callbacks import Callback
@@ -76,31 +77,18 @@ def record_load(path: Path, interval_seconds: int) -> Iterator[None]:
 
 
 def _record(path: Path, interval_seconds: int, ended: threading.Event) -> None:
-    started, before = time.monotonic(), _cpu_times()
+    started = time.monotonic()
+    psutil.cpu_percent()  # of the time since then
     is_new = not path.exists()
     with path.open("a", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
         if is_new:
             writer.writerow(_COLUMNS)
         while not ended.wait(interval_seconds):
-            now = _cpu_times()
-            busy, total = now[0] - before[0], now[1] - before[1]
-            before = now
-            used = 100 * busy / total if total else 0.0
-            writer.writerow((round(time.monotonic() - started, 1), round(used, 1), _memory_used(), _gpu_memory_used()))
+            memory = psutil.virtual_memory()
+            load = (psutil.cpu_percent(), memory.total - memory.available, _gpu_memory_used())
+            writer.writerow((round(time.monotonic() - started, 1), *load))
             file.flush()
-
-
-def _cpu_times() -> tuple[int, int]:
-    """Busy and all time of all cores since boot, in ticks (proc(5), /proc/stat)."""
-    ticks = [int(word) for word in Path("/proc/stat").read_text().split("\n", 1)[0].split()[1:9]]
-    return sum(ticks) - ticks[3] - ticks[4], sum(ticks)
-
-
-def _memory_used() -> int:
-    lines = Path("/proc/meminfo").read_text().splitlines()
-    kilobytes = {name: int(rest.split()[0]) for name, _, rest in (line.partition(":") for line in lines)}
-    return (kilobytes["MemTotal"] - kilobytes["MemAvailable"]) * 1024
 
 
 def _gpu_memory_used() -> int:
