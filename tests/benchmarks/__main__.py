@@ -24,7 +24,6 @@ BENCHMARKS = {
     "rate": training.steps_per_second,
     "fetch-small": data.fetch_small,
     "fetch-large": data.fetch_large,
-    "stage": data.stage,
     "fingerprint": data.fingerprint,
     "docker": docker.launcher,
     "rebuild": docker.rebuild,

@@ -47,13 +47,6 @@ def fetch_large() -> list[Row]:
         )
 
 
-def stage() -> list[Row]:
-    with folder_of(10_000, 25_000) as folder:
-        return rows(
-            "10,000 files of 25 kB copied and hashed", "`cp -r`", "<= 1.18", "stage_ours", "stage_cp", str(folder), {}
-        )
-
-
 def fingerprint() -> list[Row]:
     with folder_of(100_000, 0) as folder:
         what = "fingerprint of 100,000 files, again"

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import os
-import resource
 import subprocess
 import sys
 import time
@@ -15,8 +14,6 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from hashlib import file_digest
 from pathlib import Path
-
-from innereye_runtime.data.cache.copying import WORKERS
 
 
 def fetch_ours(url: str, target: Path) -> Callable[[], None]:
@@ -58,24 +55,6 @@ def fetch_azure(url: str, target: Path) -> Callable[[], None]:
     return run
 
 
-def stage_ours(folder: str, target: Path) -> Callable[[], None]:
-    from innereye_runtime.data.cache.cache import Cache
-    from innereye_runtime.data.progress import NullProgress
-    from innereye_runtime.data.sources.source import FolderSource
-
-    os.environ["XDG_CACHE_HOME"] = str(target)
-
-    def run() -> None:
-        source = FolderSource(Path(folder))
-        Cache().get_or_fetch(source, source.list(), NullProgress())
-
-    return run
-
-
-def stage_cp(folder: str, target: Path) -> Callable[[], None]:
-    return lambda: subprocess.run(["cp", "-r", folder, str(target / "copy")], check=True) and None  # type: ignore[func-returns-value]
-
-
 def look_ours(folder: str, target: Path) -> Callable[[], None]:
     """The fingerprint of a folder that was read before."""
     from innereye_runtime.data.fingerprint.fingerprint import fingerprint
@@ -103,13 +82,9 @@ def main(name: str, what: str, target: str) -> None:
 
 
 def peak_memory() -> int:
-    """Bytes, at most: of this process, and of each worker it started what the largest had (or this one, at its start).
-
-    Of this process `getrusage` would tell that of the one that started it, where that was larger.
-    """
+    """In bytes, of this process; `getrusage` would tell that of the one that started it, where that was larger."""
     (line,) = (line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("VmHWM:"))
-    workers = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * WORKERS
-    return (int(line.split()[1]) + workers) * 1024
+    return int(line.split()[1]) * 1024
 
 
 if __name__ == "__main__":

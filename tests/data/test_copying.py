@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import os
-import signal
 import subprocess
 import sys
 import time
@@ -11,11 +10,10 @@ from pathlib import Path
 import pytest
 from tests.data.counted import Counted, get_or_fetch
 
-from innereye_runtime.data.cache import copying
 from innereye_runtime.data.cache.cache import Cache
 from innereye_runtime.data.cache.journal import Journal
 from innereye_runtime.data.fingerprint.fingerprint import fingerprint
-from innereye_runtime.data.sources.source import FolderSource, SourceChangedError, snapshot_id
+from innereye_runtime.data.sources.source import SourceChangedError, snapshot_id
 
 STAGE = """
 import sys
@@ -42,33 +40,10 @@ def source(tmp_path: Path) -> Counted:
     return Counted(root)
 
 
-@pytest.fixture
-def workers(monkeypatch: pytest.MonkeyPatch) -> list[int]:
-    """The process ids of the workers that were started."""
-    started: list[int] = []
-    popen = subprocess.Popen
-
-    def start(*arguments: object, **options: object) -> subprocess.Popen[bytes]:
-        process = popen(*arguments, **options)  # type: ignore[call-overload]
-        started.append(process.pid)
-        return process  # type: ignore[no-any-return]
-
-    monkeypatch.setattr(copying.subprocess, "Popen", start)
-    return started
-
-
-def test_workers_copy_what_is_small_and_no_more(source: Counted, workers: list[int]) -> None:
+def test_a_folder_of_many_files_is_copied_whole(source: Counted) -> None:
     copy = get_or_fetch(source)
     assert copy.fingerprint == fingerprint(source.root) == fingerprint(copy.path)
-    assert set(source.reads) == {"large"}
     assert {path.stat().st_mode & 0o777 for path in copy.path.rglob("*") if path.is_file()} == {0o444}
-    assert len(workers) == copying.WORKERS
-    assert not [pid for pid in workers if Path(f"/proc/{pid}").exists()], "they end with the copying"
-
-
-def test_a_few_files_are_not_worth_a_worker(dataset: Path, workers: list[int]) -> None:
-    get_or_fetch(FolderSource(dataset))
-    assert workers == []
 
 
 def test_a_file_that_changes_between_list_and_copy_is_told(source: Counted) -> None:
@@ -78,22 +53,6 @@ def test_a_file_that_changes_between_list_and_copy_is_told(source: Counted) -> N
     with pytest.raises(SourceChangedError, match=r"3/3\.bin"):
         get_or_fetch(source, items)
     assert not list(Cache().root.rglob("complete.json"))
-
-
-def test_what_a_killed_worker_did_not_do_is_done(
-    source: Counted, workers: list[int], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    copy = copying.CopyPool.copy
-
-    def kill(self: copying.CopyPool, files: list[tuple[str, int, str]]) -> list[bytes]:
-        for pid in workers[:2]:
-            os.kill(pid, signal.SIGKILL)
-        return copy(self, files)
-
-    monkeypatch.setattr(copying.CopyPool, "copy", kill)
-    found = get_or_fetch(source)
-    assert found.fingerprint == fingerprint(source.root) == fingerprint(found.path)
-    assert len(source.reads) > 1
 
 
 def test_a_torn_file_of_an_earlier_try_is_replaced(source: Counted) -> None:
@@ -127,19 +86,3 @@ def wait_for(condition: Callable[[], bool]) -> None:
     while not condition():
         assert time.monotonic() < deadline
         time.sleep(0.002)
-
-
-def test_a_worker_that_outlives_its_killed_parent_is_no_error(source: Counted, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It copies on, for a moment, while the next process empties the folder."""
-    part = Cache().root / snapshot_id(source, source.list()) / "part"
-    (part / "3").mkdir(parents=True)
-    rmdir = os.rmdir
-
-    def late(path: str, **named: int) -> None:
-        monkeypatch.undo()
-        (part / "3" / "3.bin").write_bytes(b"eno")
-        rmdir(path, **named)
-
-    monkeypatch.setattr(os, "rmdir", late)
-    found = get_or_fetch(source)
-    assert found.fingerprint == fingerprint(source.root) == fingerprint(found.path)

@@ -8,27 +8,20 @@ from __future__ import annotations
 import errno
 import os
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from hashlib import sha256
 from pathlib import Path
 
-from innereye_runtime.data.cache.copy_worker import LARGEST, READ_ONLY
-from innereye_runtime.data.cache.copying import WORKERS as COPIERS
-from innereye_runtime.data.cache.copying import CopyPool
 from innereye_runtime.data.cache.journal import TOMBSTONE, Journal
 from innereye_runtime.data.cache_dirs import nearest_existing_parent
 from innereye_runtime.data.fingerprint.hashing import BLOCK, blocks_of, content_digest, parallel
 from innereye_runtime.data.progress import Progress, format_size
-from innereye_runtime.data.sources.source import FileEntry, FolderSource, Source
+from innereye_runtime.data.sources.source import FileEntry, Source
 from innereye_runtime.errors import DataError, InnerEyeError, PreflightError
 
 WORKERS = 8
 """Blocks of 8 MiB in flight: 64 MiB of memory, and enough of them to hide the way to a store."""
-_UNFINISHED = 0o644
-_MANY = 1000
-"""From so many small files on, processes that copy them are worth their start."""
-_SHARE = 64
-"""Files that one of them is given at a time."""
+_UNFINISHED, _READ_ONLY = 0o644, 0o444
 
 
 def download(source: Source, items: Sequence[FileEntry], folder: Path, progress: Progress) -> dict[str, str]:
@@ -77,13 +70,14 @@ class _Download:
             if (item.name, block) in done:
                 self._report_progress(item, block)
         missing = [unit for unit in units if (unit[0].name, unit[1]) not in done]
-        for (item, block), digest in self._bring(missing):
+        fetched = parallel(self._fetch, missing, cost=lambda unit: _length(*unit), workers=WORKERS, batch=8)
+        for (item, block), digest in zip(missing, fetched, strict=True):
             done[item.name, block] = digest
             self._report_progress(item, block)
         for item, block in units:
             blocks.setdefault(item.name, []).append(done[item.name, block])
             if block and block == blocks_of(item.size) - 1:
-                Path(self._prefix + item.name).chmod(READ_ONLY)
+                Path(self._prefix + item.name).chmod(_READ_ONLY)
         return {item.name: content_digest(blocks[item.name] if item.size else ()) for item in items}
 
     def _drop_vanished(self, items: Sequence[FileEntry]) -> dict[tuple[str, int], bytes]:
@@ -91,7 +85,6 @@ class _Download:
         look true once the file is as long again.
         """
         if not self._journal.done:
-            # Not all may go: a worker whose parent was killed finishes what it is at. What is left is fetched anew too.
             shutil.rmtree(self._folder, ignore_errors=True)
             self._folder.mkdir(exist_ok=True)
             return {}
@@ -108,27 +101,6 @@ class _Download:
     def _make_folders(self, items: Sequence[FileEntry]) -> None:
         for name in {os.path.dirname(item.name) for item in items}:  # noqa: PTH120 - Path is slow, and these are many
             os.makedirs(self._prefix + name, exist_ok=True)  # noqa: PTH103
-
-    def _bring(self, units: Sequence[tuple[FileEntry, int]]) -> Iterator[tuple[tuple[FileEntry, int], bytes]]:
-        """Each block and its digest, as it is there and stands in the journal."""
-        if isinstance(self._source, FolderSource):
-            small = [unit for unit in units if unit[0].size <= LARGEST]
-            if len(small) >= _MANY:
-                with CopyPool(self._source.root, self._folder) as copiers:
-                    shares = [small[at : at + _SHARE] for at in range(0, len(small), _SHARE)]
-                    copied = parallel(
-                        lambda share: self._copy(copiers, share), shares, cost=lambda share: BLOCK, workers=COPIERS
-                    )
-                    for share, digests in zip(shares, copied, strict=True):
-                        yield from zip(share, digests, strict=True)
-                units = [unit for unit in units if unit[0].size > LARGEST]
-        fetched = parallel(self._fetch, units, cost=lambda unit: _length(*unit), workers=WORKERS, batch=8)
-        yield from zip(units, fetched, strict=True)
-
-    def _copy(self, copiers: CopyPool, share: Sequence[tuple[FileEntry, int]]) -> list[bytes]:
-        digests = copiers.copy([item for item, _ in share])
-        self._journal.add((item.name, block, digest) for (item, block), digest in zip(share, digests, strict=False))
-        return digests + [self._fetch(unit) for unit in share[len(digests) :]]
 
     def _report_progress(self, item: FileEntry, block: int) -> None:
         self._progress.advance(int(block == 0), _length(item, block))
@@ -158,10 +130,10 @@ class _Download:
         if not whole:
             return os.open(path, flags, _UNFINISHED)
         try:
-            return os.open(path, flags | os.O_EXCL, READ_ONLY)
+            return os.open(path, flags | os.O_EXCL, _READ_ONLY)
         except FileExistsError:  # of a try that was killed between the file and its line in the journal
             os.unlink(path)  # noqa: PTH108
-            return os.open(path, flags | os.O_EXCL, READ_ONLY)
+            return os.open(path, flags | os.O_EXCL, _READ_ONLY)
 
 
 def _length(item: FileEntry, block: int) -> int:

@@ -8,7 +8,6 @@ from hashlib import blake2b
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
-from innereye_runtime.data.cache.copy_worker import etag_of
 from innereye_runtime.data.fingerprint.tree import display_path, unreadable, walk
 from innereye_runtime.errors import DataError
 
@@ -132,6 +131,7 @@ class FolderSource:
             raise SourceChangedError(item.name) from None
         except OSError as error:
             raise unreadable(error, self.root, item.name) from error
-        if len(content) != length or found.st_size != item.size or etag_of(found) != item.version:
+        version = f"{found.st_mtime_ns} {found.st_ctime_ns}"
+        if len(content) != length or found.st_size != item.size or version != item.version:
             raise SourceChangedError(item.name)
         return content
