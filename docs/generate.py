@@ -176,7 +176,7 @@ PARTS: Mapping[str, Callable[[], str]] = {
 def variables_in_source() -> set[str]:
     """The names of the runtime's own environment variables that its source has as text."""
     package = ROOT / "runtime" / "innereye_runtime"
-    texts = (file.read_text(encoding="utf-8") for file in package.rglob("*.py") if "standin" not in file.parts)
+    texts = (file.read_text(encoding="utf-8") for file in package.rglob("*.py"))
     dockerfile = (ROOT / "Dockerfile.gpu").read_text(encoding="utf-8")
     names = {name for text in texts for name in re.findall(r"\"(INNEREYE_[A-Z_]+)\"", text)}
     return names | set(re.findall(r"\b(INNEREYE_[A-Z_]+)=", dockerfile))

@@ -54,7 +54,7 @@ def shown() -> dict[str, str]:
         with redirect_stdout(io.StringIO()) as printed:
             main([*([name] if name else []), "--help"])
         texts[f"innereye-run {name} --help"] = printed.getvalue()
-    modules = (path for path in (ROOT / "runtime").rglob("*.py") if "standin" not in path.parts)
+    modules = (path for path in (ROOT / "runtime").rglob("*.py"))
     return texts | {str(path.relative_to(ROOT)): "\n".join(messages(path)) for path in modules}
 
 

@@ -11,8 +11,8 @@ from pathlib import Path
 SCRIPT = """
 import os, subprocess, sys
 from pathlib import Path
-from innereye_runtime.training.lifecycle.console import recorded_console
-with recorded_console(Path(sys.argv[1])):
+from innereye_runtime.training.lifecycle.console import tee_output
+with tee_output(Path(sys.argv[1])):
     print("by python", flush=True)
     print("to stderr", file=sys.stderr)
     os.write(1, b"by descriptor: \\xff\\xc3\\r50%\\r100%\\n")

@@ -8,25 +8,26 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from tests.emulator.test_environments import MANIFEST, python_image
+from tests.emulator_contract.violations import violations
 from tests.projects import Result, tiny_project
-from tests.standin.test_environments import MANIFEST, python_image
 from tests.wheels import build_wheel, install_wheel
 
 if TYPE_CHECKING:
-    from innereye_runtime.standin.cloud import Cloud
+    from azureml_emulator.emulator import Emulator
 
 __all__ = ["python_image"]
 pytestmark = pytest.mark.usefixtures("ready", "image", "python_image")
 
 
-def test_an_installed_wheel_submits_a_job_whose_environment_it_carries(tmp_path: Path, cloud: Cloud) -> None:
+def test_an_installed_wheel_submits_a_job_whose_environment_it_carries(tmp_path: Path, emulator: Emulator) -> None:
     commands = install_wheel(build_wheel(tmp_path), tmp_path / "environment")
     (tmp_path / "project").mkdir()
     project = tiny_project(tmp_path / "project", MANIFEST)
     done = subprocess.run(
         [commands / "innereye-run", "--target", "azureml", "tiny.yaml", "--num_epochs=1"],
         cwd=project.root,
-        env={**os.environ, **cloud.environment(), "INNEREYE_AZUREML_IMAGE": ""},
+        env={**os.environ, **emulator.environment(), "INNEREYE_AZUREML_IMAGE": ""},
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
@@ -36,4 +37,4 @@ def test_an_installed_wheel_submits_a_job_whose_environment_it_carries(tmp_path:
     assert "COPY . /opt/innereye-runtime/source" in done.stdout
     record = Result(exit_code=0, stdout=done.stdout, stderr=done.stderr).record
     assert (record["state"], record["image"]) == ("completed", None)
-    assert [str(call) for call in cloud.violations] == []
+    assert violations(emulator.calls) == []
