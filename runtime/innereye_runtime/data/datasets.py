@@ -209,7 +209,8 @@ def _where(dataset: Dataset, key: str) -> Path | BlobSource:
         raise DataError(f"{key} names neither a folder nor an id", hint=f"set {key}.local to a folder of this machine")
     raise DataError(
         f"{key}.id: '{dataset.id}' is known by its id only, and there is no copy of it on this machine",
-        hint=f"set {key}.local to the folder that holds it, write the id as azure://ACCOUNT/CONTAINER/PATH, "
+        hint=f"set {key}.local (--local_dataset on the command line) to the folder that holds it, "
+        "write the id as azure://ACCOUNT/CONTAINER/PATH, "
         "set INNEREYE_DATASTORE to the datastore that has it, or run where the id means something: --target azureml",
     )
 

@@ -16,6 +16,8 @@ class Rule:
     names: tuple[str, ...]
     """The parameters it looks at; it is applied where all of them are known."""
     problem: Callable[[Mapping[str, Any]], str]
+    hint: str = ""
+    """What to do about it; '': change one of the parameters."""
 
 
 def _check_splits(values: Mapping[str, Any]) -> str:
@@ -29,6 +31,14 @@ def _check_splits(values: Mapping[str, Any]) -> str:
         return (
             f"cross_validation_split_index must be less than number_of_cross_validation_splits ({count}), not {index}"
         )
+    return ""
+
+
+def _a_split_for_each_run(values: Mapping[str, Any]) -> str:
+    count, index = values["number_of_cross_validation_splits"], values["cross_validation_split_index"]
+    if count > 1 and index == -1:
+        chosen = "cross_validation_split_index says which split to run"
+        return f"number_of_cross_validation_splits is {count}, and no {chosen}"
     return ""
 
 
@@ -57,6 +67,13 @@ def _datasets_agree(values: Mapping[str, Any]) -> str:
     if len(set(given.values())) > 1:
         counted = ", ".join(f"{count} by {name} and its extras" for name, count in given.items())
         return f"datasets differ in number: {counted}"
+    return ""
+
+
+def _absolute_mountpoints(values: Mapping[str, Any]) -> str:
+    for path in (values["dataset_mountpoint"], *values["extra_dataset_mountpoints"]):
+        if path and not str(path).startswith("/"):
+            return f"a dataset's mount point must be an absolute path, not '{path}'"
     return ""
 
 
@@ -102,12 +119,22 @@ _DATASET_NAMES = (
 DATASETS: Final = (
     Rule(_DATASET_NAMES, _datasets_agree),
     Rule(_DATASET_NAMES[:4], _first_dataset_first),
+    Rule(_DATASET_NAMES[4:], _absolute_mountpoints),
 )
 OPTIMIZER: Final = (
     Rule(("l_rate_multi_step_milestones", "l_rate_scheduler"), _milestones),
     Rule(("min_l_rate", "l_rate"), _minimum),
 )
-ALL: Final = WORKFLOW + DATASETS + OPTIMIZER
+RUN: Final = (
+    Rule(
+        ("number_of_cross_validation_splits", "cross_validation_split_index"),
+        _a_split_for_each_run,
+        hint="start a run for each split: add --cross_validation_split_index=0 to the first, and so on; "
+        "--number_of_cross_validation_splits=0 trains without cross-validation",
+    ),
+)
+"""What must hold for a run; an instance of the class may break these until it is run."""
+ALL: Final = WORKFLOW + DATASETS + OPTIMIZER + RUN
 
 
 def enforce(config: Any, rules: Sequence[Rule]) -> None:

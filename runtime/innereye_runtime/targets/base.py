@@ -139,9 +139,10 @@ class Target(Protocol[P]):
     def plan(self, job: Job) -> P:
         """The whole request for `job`. No network, no engine, no file written."""
 
-    def preflight(self, manifest: Manifest | None, outputs: Path) -> Iterable[tuple[str, CheckResult]]:
-        """The result of each check of what a job needs here, by name; of a small job on the CPU where `manifest` is
-        None.
+    def preflight(self, manifest: Manifest | None, outputs: Path, job: Job | None) -> Iterable[tuple[str, CheckResult]]:
+        """The result of each check of what a job needs here, by name.
+
+        Without a manifest, of a small job on the CPU; `job` is None too where the class of the manifest is not found.
         """
 
     def submit(self, plan: P, *, stdout: int) -> Handle:

@@ -14,11 +14,13 @@ from pathlib import Path
 from typing import Any
 
 from innereye_runtime.data.datasets import preflight
+from innereye_runtime.data.mount.mountpoints import check_mountpoints
 from innereye_runtime.errors import ExitCode, PreflightError
+from innereye_runtime.job.datasets import datasets_of, mountpoints_of
 from innereye_runtime.job.entrypoint_args import EntrypointArgs
 from innereye_runtime.job.ranks import VARIABLES
 from innereye_runtime.job.resolve import Job
-from innereye_runtime.manifest.model import Manifest
+from innereye_runtime.manifest.model import Dataset, Manifest
 from innereye_runtime.run.paths import RunPaths, create_run_folder
 from innereye_runtime.run.record import count_attempts, record_exit, recorded_exit_code
 from innereye_runtime.targets.base import RunStatus, StopResult
@@ -44,6 +46,9 @@ class ProcessPlan:
     environment: Mapping[str, str]
     """What is added to this process's own environment."""
     manifest: Manifest
+    datasets: tuple[Dataset, ...]
+    mountpoints: tuple[Path | None, ...]
+    """Where each dataset is to be found too; None: nowhere."""
 
     def describe(self) -> dict[str, Any]:
         return {
@@ -52,7 +57,8 @@ class ProcessPlan:
             "run_folder": str(self.request.run_folder or f"{self.outputs_folder}/<UTC start>_{self.model_name}"),
             "environment": dict(self.environment),
             "secrets": list(self.manifest.secrets),
-            "datasets": [str(dataset.local or dataset.id) for dataset in self.manifest.datasets],
+            "datasets": [str(dataset.local or dataset.id) for dataset in self.datasets],
+            "mount_points": [str(point) for point in self.mountpoints if point],
             "gpus": self.manifest.compute.gpus,
             "max_duration": str(self.manifest.compute.max_duration or "") or None,
         }
@@ -135,10 +141,10 @@ def _own_environment() -> dict[str, str]:
 class ProcessTarget:
     is_local = True
 
-    def preflight(self, manifest: Manifest | None, outputs: Path) -> Iterable[tuple[str, CheckResult]]:
+    def preflight(self, manifest: Manifest | None, outputs: Path, job: Job | None) -> Iterable[tuple[str, CheckResult]]:
         from innereye_runtime.targets.preflight import checks_of
 
-        return checks_of("process", manifest, outputs)
+        return checks_of("process", manifest, outputs, datasets_of(job) if job else ())
 
     def attach(self, reference: str) -> ProcessRun | None:
         paths = RunPaths(Path(reference).absolute())
@@ -173,12 +179,14 @@ class ProcessTarget:
             outputs_folder=job.outputs_folder,
             environment=dict(manifest.environment),
             manifest=manifest,
+            datasets=datasets_of(job),
+            mountpoints=mountpoints_of(job),
         )
 
     def submit(self, plan: ProcessPlan, *, stdout: int) -> ProcessHandle:
         _check_packages()
         secret_values(plan.manifest.secrets, os.environ)
-        preflight(plan.manifest.datasets)
+        check_mountpoints(plan.mountpoints, preflight(plan.datasets))
         folder = plan.request.run_folder
         paths = (
             RunPaths(folder) if folder else create_run_folder(plan.outputs_folder, plan.model_name, datetime.now(UTC))

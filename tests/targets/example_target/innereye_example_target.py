@@ -110,7 +110,7 @@ class ExampleTarget:
             run_folder=job.run_folder,
         )
 
-    def preflight(self, manifest: Manifest | None, outputs: Path) -> Iterable[tuple[str, CheckResult]]:
+    def preflight(self, manifest: Manifest | None, outputs: Path, job: Job | None) -> Iterable[tuple[str, CheckResult]]:
         queue = Path(os.environ.get(QUEUE, "queue"))
         error = PreflightError(f"there is no queue {queue}", hint=f"mkdir {queue}")
         yield "queue", ok(f"{queue} takes jobs") if queue.is_dir() else failed(error)

@@ -24,9 +24,11 @@ class DatasetParams(GenericConfig):
     )
     extra_local_dataset_paths = PathList([], doc="Folders of the further datasets on this machine.")
     dataset_mountpoint = param.String(
-        "", doc="Where the dataset is mounted in Azure; '': a folder that the platform chooses."
+        "", doc="Absolute path where the dataset is bound or linked; '': a folder that the target chooses."
     )
-    extra_dataset_mountpoints = param.List([], item_type=str, doc="Where the further datasets are mounted in Azure.")
+    extra_dataset_mountpoints = param.List(
+        [], item_type=str, doc="Absolute paths where the further datasets are bound or linked."
+    )
     azure_datasets = SplitList(
         first="azure_dataset_id", rest="extra_azure_dataset_ids", doc="All datasets in Azure, the first one first."
     )
@@ -36,7 +38,9 @@ class DatasetParams(GenericConfig):
         doc="Folders of all datasets on this machine, the first one first.",
     )
     dataset_mountpoints = SplitList(
-        first="dataset_mountpoint", rest="extra_dataset_mountpoints", doc="Where all datasets are mounted in Azure."
+        first="dataset_mountpoint",
+        rest="extra_dataset_mountpoints",
+        doc="Absolute paths where all datasets are bound or linked.",
     )
 
     def validate(self) -> None:

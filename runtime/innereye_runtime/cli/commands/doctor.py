@@ -9,9 +9,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from innereye_runtime.cli.ui.parser import Parser, add_target
+from innereye_runtime.cli.ui.terminal import eprint
 from innereye_runtime.errors import ExitCode, ManifestError
 
 if TYPE_CHECKING:
+    from innereye_runtime.job.resolve import Job
     from innereye_runtime.manifest.model import Manifest, TargetName
     from innereye_runtime.targets.preflight.result import CheckResult
 
@@ -47,7 +49,7 @@ def run(argv: Sequence[str]) -> int:
     manifest = _manifest(arguments)
     target = get_target(arguments.target or (manifest.compute.target if manifest else "docker"))
     outputs = (manifest.outputs.folder if manifest else None) or Path.cwd() / "outputs"
-    found = list(target.preflight(manifest, outputs))
+    found = list(target.preflight(manifest, outputs, _job(arguments, manifest)))
     if arguments.json:
         print(json.dumps([finding.describe(name) for name, finding in found], indent=2))
     else:
@@ -68,6 +70,19 @@ def _manifest(arguments: Arguments) -> Manifest | None:
         raise ManifestError(loaded.diagnostics)
     show_diagnostics(loaded.diagnostics)
     return loaded.manifest
+
+
+def _job(arguments: Arguments, manifest: Manifest | None) -> Job | None:
+    """The job, so that datasets which its class names are checked too; None where it is not one yet."""
+    from innereye_runtime.job.resolve import resolve_job
+
+    if arguments.manifest is None or manifest is None:
+        return None
+    try:
+        return resolve_job(arguments.manifest, cwd=Path.cwd(), target=arguments.target)
+    except ManifestError as error:
+        eprint(f"datasets that the class names are not checked: {error} (innereye-run validate shows them)")
+        return None
 
 
 def _show(name: str, finding: CheckResult) -> None:

@@ -52,7 +52,8 @@ def run(argv: Sequence[str]) -> int:
     show_diagnostics(job.warnings)
     document = load(arguments.manifest).document
     assert document is not None, "a manifest that was resolved has been read"
-    manifest = [*of_manifest(job, document, target_given=arguments.target is not None), *of_target(job)]
+    of_file = of_manifest(job, document, target_given=arguments.target is not None)
+    manifest = [*of_file, *of_class_datasets(job), *of_target(job)]
     container = list(of_container(job, document))
     if arguments.json:
         rows = {"manifest": [asdict(row) for row in manifest], "container": [asdict(row) for row in container]}
@@ -80,6 +81,30 @@ def of_manifest(job: Job, document: Document, *, target_given: bool) -> Iterator
         if path == ("compute", "target") and target_given:
             origin, line = "command line", None
         yield Row(name=_dotted(path), value=value, origin=origin, line=line)
+
+
+def of_class_datasets(job: Job) -> Iterator[Row]:
+    """The datasets of the job that the manifest does not name: those of the class, or of the command line."""
+    from innereye_runtime.job.datasets import datasets_of
+
+    found = datasets_of(job)
+    if found == job.manifest.datasets:
+        return
+    for index, dataset in enumerate(found):
+        for key in ("id", "local"):
+            if value := getattr(dataset, key):
+                yield Row(name=f"datasets[{index}].{key}", value=_plain(value), origin=_dataset_origin(job, index, key))
+
+
+def _dataset_origin(job: Job, index: int, key: str) -> str:
+    """Of a value that may have replaced the manifest's."""
+    names = {"id": ("azure_dataset_id", "extra_azure_dataset_ids")}.get(
+        key, ("local_dataset", "extra_local_dataset_paths")
+    )
+    argument = job.arguments.get(names[min(index, 1)])
+    if job.manifest.datasets and (argument is None or argument.origin != "command line"):
+        return "manifest"
+    return argument.origin if argument is not None else "class"
 
 
 def of_target(job: Job) -> Iterator[Row]:

@@ -86,7 +86,7 @@ def check(
     line = CommandLine(overrides)
     for index, override in enumerate(overrides):
         checking.override(override, line.override(index), cwd)
-    checking.check_rules()
+    checking.check_rules(text.container_class() if loaded is not None else None)
     in_order = sorted(checking.diagnostics, key=lambda problem: (problem.source == line.source, problem.span))
     return CheckedArguments(arguments=checking.arguments(), diagnostics=tuple(in_order))
 
@@ -194,16 +194,21 @@ class ArgumentChecker:
             self.places[name] = place
             self.named_by[(name, origin)] = parameter.name
 
-    def check_rules(self) -> None:
-        """Tells where values contradict each other, as the class itself would when it validates them."""
+    def check_rules(self, of_class: ArgumentLocation | None) -> None:
+        """Tells where values contradict each other, as the class itself would when it validates them. `of_class`: the
+        place that names the class, for values that it gives itself.
+        """
         values = {name: argument.value for name, argument in self.arguments().items()}
         for rule in constraints.ALL:
             given = [name for name in rule.names if name in self.places]
-            if given and all(values.get(name, UNKNOWN) is not UNKNOWN for name in rule.names):
+            own = [name for name in rule.names if name in self.parameters and self.parameters[name].origin == "class"]
+            place = self.places[given[-1]] if given else of_class if own else None
+            if place is not None and all(values.get(name, UNKNOWN) is not UNKNOWN for name in rule.names):
                 problem = rule.problem(values)
                 if problem:
-                    hint = f"change {' or '.join(given)}"
-                    self._problem(self.places[given[-1]], _CONTRADICTION, problem, hint, at_value=True)
+                    in_class = "" if given else " in the class"
+                    hint = rule.hint or f"change {' or '.join(given or own)}{in_class}"
+                    self._problem(place, _CONTRADICTION, problem, hint, at_value=True)
 
     def arguments(self) -> dict[str, Argument]:
         """The effective value of each public parameter."""

@@ -58,6 +58,9 @@ class ManifestText:
     def trainer_epochs(self) -> ArgumentLocation:
         return self._place(("trainer", "num_epochs"), "trainer.num_epochs")
 
+    def container_class(self) -> ArgumentLocation:
+        return self._place(("container", "class"), "the class")
+
     def _place(self, path: tuple[str, ...], told: str) -> ArgumentLocation:
         document = self.loaded.document
         if document is None:

@@ -14,6 +14,7 @@ from typing import Any
 
 from innereye_runtime.data.sources.blobs import BlobUrl
 from innereye_runtime.errors import UsageError
+from innereye_runtime.job.datasets import datasets_of, unknown_ids
 from innereye_runtime.job.entrypoint_args import EntrypointArgs
 from innereye_runtime.job.launch_context import VARIABLE
 from innereye_runtime.job.resolve import Job
@@ -115,7 +116,7 @@ def plan_for(job: Job, environment: Mapping[str, str] | None = None) -> AzureMLP
         )
     environment = os.environ if environment is None else environment
     datastore = settings.datastore or DATASTORE
-    inputs = tuple(_input(index, dataset, datastore) for index, dataset in enumerate(manifest.datasets))
+    inputs = tuple(_input(index, dataset, datastore) for index, dataset in enumerate(_datasets(job)))
     place = _manifest_place(job)
     experiment = settings.experiment or manifest.name
     return AzureMLPlan(
@@ -149,6 +150,29 @@ def plan_for(job: Job, environment: Mapping[str, str] | None = None) -> AzureMLP
         },
         manifest=manifest,
     )
+
+
+def _datasets(job: Job) -> tuple[Dataset, ...]:
+    """Those that become inputs. A folder that only the image has is left to the running side.
+
+    Raises:
+        UsageError: one has no id, or its id can't be told before the class is imported.
+    """
+    if unknown := unknown_ids(job):
+        raise UsageError(
+            f"the source of {job.model_name} does not tell {' and '.join(unknown)}, which target azureml needs",
+            hint=f"add --{unknown[0]}=NAME, or the dataset's id to the manifest",
+        )
+    datasets = datasets_of(job)
+    if not any(dataset.id or (dataset.local and dataset.local.exists()) for dataset in datasets):
+        return ()
+    for dataset in datasets:
+        if not dataset.id:
+            raise UsageError(
+                f"{job.model_name}: the dataset {dataset.local} has no id, which target azureml needs",
+                hint="add --azure_dataset_id=NAME: a data asset, or a folder of the datastore",
+            )
+    return datasets
 
 
 def _input(index: int, dataset: Dataset, datastore: str) -> Input:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from innereye_runtime.errors import ExitCode, InnerEyeError
+from innereye_runtime.job.datasets import datasets_of
 from innereye_runtime.job.resolve import Job
 from innereye_runtime.manifest.model import Manifest
 from innereye_runtime.run.paths import create_run_folder
@@ -133,8 +134,8 @@ class AzureMLHandle:
 class AzureMLTarget:
     is_local = False
 
-    def preflight(self, manifest: Manifest | None, outputs: Path) -> Iterable[tuple[str, CheckResult]]:
-        return checks_of("azureml", manifest, outputs)
+    def preflight(self, manifest: Manifest | None, outputs: Path, job: Job | None) -> Iterable[tuple[str, CheckResult]]:
+        return checks_of("azureml", manifest, outputs, datasets_of(job) if job else ())
 
     def attach(self, reference: str) -> RunHandle | None:
         from innereye_runtime.targets.azureml import run_handle

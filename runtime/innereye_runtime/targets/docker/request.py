@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from innereye_runtime.job.datasets import datasets_of, mountpoints_of
 from innereye_runtime.job.entrypoint_args import EntrypointArgs
 from innereye_runtime.job.launch_context import LAUNCH_FILE
 from innereye_runtime.manifest.model import Dataset, Gpus, Manifest
@@ -87,6 +88,8 @@ class DockerPlan:
     caller: HostUser
     datasets: tuple[Dataset, ...]
     """What the launcher brings here before the container starts; where it then lies is not known yet."""
+    mountpoints: tuple[Path | None, ...]
+    """Where each dataset is bound too; None: nowhere."""
 
     def describe(self) -> dict[str, Any]:
         request = self.request
@@ -97,7 +100,7 @@ class DockerPlan:
             "command": ["innereye-runtime", *self.handover.argv()],
             "run_folder": str(folder),
             "user": request.user,
-            "mounts": [f"{bind.source}{' (read-only)' if bind.read_only else ''}" for bind in request.binds],
+            "mounts": [_told(bind) for bind in request.binds],
             "datasets": [str(dataset.local or dataset.id) for dataset in self.datasets],
             "environment": dict(request.environment),
             "secrets": list(self.manifest.secrets),
@@ -118,7 +121,7 @@ class DockerPlan:
             self.request,
             command=tuple(handover.argv()),
             name=name,
-            binds=tuple(sorted(binds, key=lambda bind: (str(bind.target or bind.source), bind.source))),
+            binds=in_order(binds),
             labels={**self.request.labels, **{f"{LABEL}.{key}": value for key, value in labels.items()}},
         )
 
@@ -139,7 +142,8 @@ def plan_for(job: Job, caller: HostUser) -> DockerPlan:
     if compute.gpus == "none":
         # Where NVIDIA's runtime is the engine's default, every container would get every GPU.
         environment.setdefault("NVIDIA_VISIBLE_DEVICES", "void")
-    roots, datasets = list(_import_roots(job)), _datasets(job)
+    roots, datasets = list(_import_roots(job)), datasets_to_bring(job)
+    points = mountpoints_of(job) if datasets else ()
     if roots:
         environment.setdefault("PYTHONPATH", ":".join(map(str, roots)))
     request = ContainerRequest(
@@ -150,7 +154,7 @@ def plan_for(job: Job, caller: HostUser) -> DockerPlan:
         groups=caller.groups,
         working_directory=job.code_root,
         environment=environment,
-        binds=tuple(sorted(_binds(job, roots, datasets))),
+        binds=in_order(_binds(job, roots, datasets, points)),
         labels={f"{LABEL}.model": job.model_name, f"{LABEL}.manifest": str(manifest.path or "")},
         memory=memory,
         cpus=compute.docker.cpus,
@@ -166,6 +170,7 @@ def plan_for(job: Job, caller: HostUser) -> DockerPlan:
         outputs_folder=job.outputs_folder,
         caller=caller,
         datasets=datasets,
+        mountpoints=points,
     )
 
 
@@ -182,20 +187,28 @@ def container_name(run: str, attempt: int, pid: int) -> str:
     return f"{name}-{pid}-{attempt}".lstrip("_.-")  # the engine's names begin with a letter or a digit
 
 
-def _datasets(job: Job) -> tuple[Dataset, ...]:
+def datasets_to_bring(job: Job) -> tuple[Dataset, ...]:
     """Those that the launcher brings: all of the job's, unless the class itself names a folder that is not on this
     machine. The image may have that one, so they are left to the running side.
     """
-    from innereye_runtime.job.datasets import datasets_of
-
-    named = job.arguments["local_dataset"].origin == "command line"
-    values = {name: argument.value for name, argument in job.arguments.items()}
-    found = datasets_of(job.manifest, values, overridden=named, cwd=job.cwd)
-    own = named or not job.manifest.datasets
+    found = datasets_of(job)
+    own = found != job.manifest.datasets
     return () if own and any(one.local and not one.local.exists() for one in found) else found
 
 
-def _binds(job: Job, roots: list[Path], datasets: tuple[Dataset, ...]) -> Iterator[Bind]:
+def in_order(binds: Iterable[Bind]) -> tuple[Bind, ...]:
+    """By the place in the container: an outer folder comes before one that is bound in it."""
+    return tuple(sorted(set(binds), key=lambda bind: (str(bind.target or bind.source), bind.source)))
+
+
+def _told(bind: Bind) -> str:
+    place = f" at {bind.target}" if bind.target else ""
+    return f"{bind.source}{place}{' (read-only)' if bind.read_only else ''}"
+
+
+def _binds(
+    job: Job, roots: list[Path], datasets: tuple[Dataset, ...], points: tuple[Path | None, ...]
+) -> Iterator[Bind]:
     yield from {Bind(root) for root in (job.code_root, *roots)}
     manifest = job.manifest
     if manifest.path is not None and not manifest.path.is_relative_to(job.code_root):
@@ -203,6 +216,9 @@ def _binds(job: Job, roots: list[Path], datasets: tuple[Dataset, ...]) -> Iterat
     folders = {dataset.local for dataset in datasets if dataset.local is not None}
     named = {path for path in _bind_argument_paths(job) if not path.is_relative_to(job.code_root)}
     yield from (Bind(path) for path in folders | named)
+    for dataset, point in zip(datasets, points, strict=False):
+        if dataset.local is not None and point is not None:
+            yield Bind(dataset.local, target=point)
 
 
 def _bind_argument_paths(job: Job) -> Iterator[Path]:

@@ -28,7 +28,7 @@ from innereye_runtime.targets.docker.engine import create, digest_of, map_engine
 from innereye_runtime.targets.docker.exit_status import ExitStatus, exit_status_of, finalize_run_record
 from innereye_runtime.targets.docker.launch_context_file import launch_context_file
 from innereye_runtime.targets.docker.log_stream import LogStreamer
-from innereye_runtime.targets.docker.request import DockerPlan, HostUser, container_name, plan_for
+from innereye_runtime.targets.docker.request import DockerPlan, HostUser, container_name, datasets_to_bring, plan_for
 from innereye_runtime.targets.docker.runs import ensure_not_running
 from innereye_runtime.targets.preflight import checks_of, raise_on_failed_checks
 from innereye_runtime.targets.preflight.context import CheckContext
@@ -50,8 +50,8 @@ if TYPE_CHECKING:
 class DockerTarget:
     is_local = True
 
-    def preflight(self, manifest: Manifest | None, outputs: Path) -> Iterable[tuple[str, CheckResult]]:
-        return checks_of("docker", manifest, outputs)
+    def preflight(self, manifest: Manifest | None, outputs: Path, job: Job | None) -> Iterable[tuple[str, CheckResult]]:
+        return checks_of("docker", manifest, outputs, datasets_to_bring(job) if job else ())
 
     def attach(self, reference: str) -> RunHandle | None:
         return run_handle.attach(reference)
@@ -87,6 +87,7 @@ class DockerTarget:
             manifest=plan.manifest,
             image_reference=plan.request.image,
             outputs=plan.outputs_folder,
+            datasets=plan.datasets,
         )
         raise_on_failed_checks(subject)
         if plan.handover.run_folder is not None:

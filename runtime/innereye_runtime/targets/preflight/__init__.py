@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 
-from innereye_runtime.manifest.model import Manifest
+from innereye_runtime.manifest.model import Dataset, Manifest
 from innereye_runtime.targets.preflight import credentials, dataset, disk, engine, gpu, image, shared_memory
 from innereye_runtime.targets.preflight.context import CheckContext
 from innereye_runtime.targets.preflight.result import CheckResult
@@ -21,12 +21,20 @@ def run_checks(subject: CheckContext) -> Iterator[tuple[str, CheckResult]]:
         yield check.NAME, check.check(subject)
 
 
-def checks_of(target: str, manifest: Manifest | None, outputs: Path) -> Iterator[tuple[str, CheckResult]]:
+def checks_of(
+    target: str, manifest: Manifest | None, outputs: Path, datasets: tuple[Dataset, ...]
+) -> Iterator[tuple[str, CheckResult]]:
     """Every check that means something for a target of this distribution."""
     from innereye_runtime.targets.docker.request import image_for
 
     return run_checks(
-        CheckContext(target=target, manifest=manifest, image_reference=image_for(manifest), outputs=outputs)
+        CheckContext(
+            target=target,
+            manifest=manifest,
+            image_reference=image_for(manifest),
+            datasets=datasets or (manifest.datasets if manifest else ()),
+            outputs=outputs,
+        )
     )
 
 

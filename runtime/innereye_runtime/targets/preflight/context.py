@@ -9,7 +9,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from innereye_runtime.manifest.model import Manifest, TargetName
+from innereye_runtime.manifest.model import Dataset, Manifest, TargetName
 from innereye_runtime.targets.docker.client import EngineClient
 from innereye_runtime.targets.docker.engine import connect, image_of, map_engine_errors
 
@@ -20,6 +20,8 @@ class CheckContext:
     manifest: Manifest | None
     image_reference: str
     outputs: Path
+    datasets: tuple[Dataset, ...] = ()
+    """Of the job."""
     environment: Mapping[str, str] = field(default_factory=lambda: os.environ)
 
     @cached_property

@@ -21,11 +21,12 @@ from innereye_runtime.compat.lightning1_hooks import adapt_module
 from innereye_runtime.compat.uncalled_hooks import warn_uncalled_hooks
 from innereye_runtime.data.datasets import check_unchanged
 from innereye_runtime.data.datasets import resolve as resolve_datasets
+from innereye_runtime.data.mount.mountpoints import link
 from innereye_runtime.data.staging import StagedDataset
 from innereye_runtime.errors import ExitCode, ManifestError, UsageError
-from innereye_runtime.introspection.arguments.checker import apply, check
+from innereye_runtime.introspection.arguments.checker import Argument, apply, check
 from innereye_runtime.introspection.discovery import load
-from innereye_runtime.job.datasets import datasets_of
+from innereye_runtime.job.datasets import datasets_of, mountpoints_of
 from innereye_runtime.job.launch_context import LaunchContext
 from innereye_runtime.job.resolve import parse_overrides
 from innereye_runtime.parameters.from_class import parameters_of
@@ -109,15 +110,17 @@ def find_datasets(run: Run, container: LightningContainer, places: Sequence[Path
     Raises:
         DataError: one isn't there, isn't the one whose sha256 the manifest has, or changed since an earlier attempt.
     """
-    overridden = run.record.arguments["local_dataset"]["origin"] == "command line"
-    wanted = datasets_of(run.job.manifest, container.param.values(), overridden=overridden, cwd=run.job.cwd)
+    arguments = {
+        name: Argument(name=name, value=getattr(container, name), origin=given["origin"])
+        for name, given in run.record.arguments.items()
+    }
     staged = [StagedDataset.from_data(data) for data in LaunchContext.read().datasets]
-    found = resolve_datasets(wanted, places, staged=staged)
+    found = resolve_datasets(datasets_of(run.job, arguments), places, staged=staged)
     check_unchanged(found, run.record.datasets)
     run.record.datasets = [dataset.describe() for dataset in found]
     if found:
-        container.local_dataset = found[0].path
-        container.extra_local_dataset_paths = [dataset.path for dataset in found[1:]]
+        folders = link(mountpoints_of(run.job, arguments), [dataset.path for dataset in found])
+        container.local_dataset, container.extra_local_dataset_paths = folders[0], folders[1:]
 
 
 def train(run: Run, container: LightningContainer, terminal: IO[str] | None) -> TrainingResult:
