@@ -57,7 +57,7 @@ def run(request: EntrypointArgs) -> int:
     if request.run_folder is not None:
         paths = RunPaths(cwd / request.run_folder)
     else:
-        outputs = cwd / "outputs" if manifest.shipped else job.outputs_folder
+        outputs = job.output_to or cwd / "outputs" if manifest.shipped else job.outputs_folder
         paths = create_run_folder(outputs, job.model_name, datetime.now(UTC))
     terminal = _terminal()
     _finish_imports(imports)

@@ -199,3 +199,19 @@ assert link([None], [folder]) == link([], [folder]) == [folder]
     point = tmp_path / "deep" / "mnt"
     subprocess.run([sys.executable, "-c", code, str(point), str(tmp_path / "data")], check=True)
     assert point.parent.is_dir() and not point.is_symlink()
+
+
+def test_output_to_decides_where_the_run_folder_goes(project: Project) -> None:
+    source = CLASSES["today"] + "    output_to = 'of_class'\n"
+    here = project.root
+
+    def folder(*overrides: str, more: str = "") -> Path:
+        return job_of(project, source, *overrides, target="process", more=more).outputs_folder
+
+    assert folder() == here / "of_class"
+    assert folder(more="outputs: {folder: of_manifest}\n") == here / "of_manifest"
+    assert folder("--output_to=given", more="outputs: {folder: of_manifest}\n") == here / "given"
+    assert folder("--output_to=") == here / "outputs"
+    command = translate(["--model=Tiny", "--model_configs_namespace=tiny", "--output_to=/else/where"])
+    job = resolve_job(command.text, cwd=project.root, overrides=command.overrides)
+    assert process.TARGET.plan(job).describe()["run_folder"] == "/else/where/<UTC start>_Tiny"

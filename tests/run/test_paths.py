@@ -29,5 +29,5 @@ def test_starts_in_one_second_never_share_a_folder(tmp_path: Path) -> None:
 @pytest.mark.parametrize(("place", "reason"), [("file", "it is a file"), ("file/below", "Not a directory")])
 def test_outputs_that_can_not_be_a_folder_are_told(tmp_path: Path, place: str, reason: str) -> None:
     (tmp_path / "file").touch()
-    with pytest.raises(PreflightError, match=f"outputs.folder: no run folder can be made in .*: {reason}"):
+    with pytest.raises(PreflightError, match=f"no run folder can be made in .*: {reason}"):
         create_run_folder(tmp_path / place, "M", NOON)

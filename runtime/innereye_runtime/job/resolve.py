@@ -11,10 +11,11 @@ from innereye_runtime.errors import ManifestError, UsageError
 from innereye_runtime.introspection.arguments.checker import Argument, check
 from innereye_runtime.introspection.discovery import DiscoveryError, Location, code_root, find, search_path
 from innereye_runtime.introspection.static.class_reader import ClassSource, read
+from innereye_runtime.manifest.builder import expanded
 from innereye_runtime.manifest.loading import Loaded, deduplicate, load, parse
 from innereye_runtime.manifest.model import Manifest, TargetName
 from innereye_runtime.parameters.overrides import Override
-from innereye_runtime.parameters.parameter import Parameter
+from innereye_runtime.parameters.parameter import UNKNOWN, Parameter
 from innereye_runtime.parameters.values import plain
 
 
@@ -47,7 +48,21 @@ class Job:
 
     @property
     def outputs_folder(self) -> Path:
-        return self.manifest.outputs.folder or self.cwd / "outputs"
+        """Where a new run folder is made: `output_to` of the command line, else outputs.folder of the manifest, else
+        `output_to` of the manifest's arguments or of the class.
+        """
+        return self.output_to or self.manifest.outputs.folder or self.cwd / "outputs"
+
+    @property
+    def output_to(self) -> Path | None:
+        """The folder that the container's `output_to` names, where the manifest's own key does not win over it."""
+        given = self.arguments.get("output_to")
+        if given is None or not given.value or given.value is UNKNOWN:
+            return None
+        if given.origin != "command line" and self.manifest.outputs.folder is not None:
+            return None
+        path = self.manifest.path if given.origin == "manifest" else None
+        return (path.parent if path else self.cwd) / expanded(Path(given.value))
 
 
 def resolve_job(

@@ -101,6 +101,6 @@ def create_run_folder(outputs: Path, model: str, now: datetime) -> RunPaths:
     except OSError as error:
         reason = "it is a file" if isinstance(error, FileExistsError) else error.strerror
         raise PreflightError(
-            f"outputs.folder: no run folder can be made in {outputs}: {reason}",
-            hint="name a folder that you may write to",
+            f"no run folder can be made in {outputs}: {reason}",
+            hint="name a folder that you may write to: outputs.folder in the manifest, or --output_to",
         ) from None

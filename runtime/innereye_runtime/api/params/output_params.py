@@ -13,7 +13,7 @@ class OutputParams(GenericConfig):
     """The run folder and the folders in it."""
 
     output_to = param.String(
-        "", doc="The run folder; '': the working directory, which is the run folder while a model trains."
+        "", doc="Folder in which a new run folder is made; '': that of the manifest. From setup on, the run folder."
     )
 
     _model_name: str = ""

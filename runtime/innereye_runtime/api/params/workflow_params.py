@@ -68,7 +68,9 @@ class WorkflowParams(GenericConfig):
         None, allow_None=True, doc="Expected outputs; a difference from them fails the run."
     )
     regression_test_csv_tolerance = param.Number(
-        0.0, bounds=(0.0, None), doc="Largest difference of numbers in CSV files that regression_test_folder lets pass."
+        0.0,
+        bounds=(0.0, None),
+        doc="Largest relative difference of numbers in CSV files that regression_test_folder lets pass.",
     )
     predict = param.Boolean(
         True, doc="Run predict_step over predict_dataloader after the test, where the model has both."

@@ -48,8 +48,10 @@ def run(argv: Sequence[str]) -> int:
     arguments, _ = parser().read(argv, Arguments())
     manifest = _manifest(arguments)
     target = get_target(arguments.target or (manifest.compute.target if manifest else "docker"))
-    outputs = (manifest.outputs.folder if manifest else None) or Path.cwd() / "outputs"
-    found = list(target.preflight(manifest, outputs, _job(arguments, manifest)))
+    job = _job(arguments, manifest)
+    named = manifest.outputs.folder if manifest else None
+    outputs = job.outputs_folder if job else named or Path.cwd() / "outputs"
+    found = list(target.preflight(manifest, outputs, job))
     if arguments.json:
         print(json.dumps([finding.describe(name) for name, finding in found], indent=2))
     else:

@@ -10,17 +10,25 @@ from pathlib import Path
 
 from innereye_runtime.errors import OutputError
 
+OUTPUT, UPLOADED, PARENT = "OUTPUT", "AZUREML_OUTPUT", "AZUREML_PARENT_OUTPUT"
+"""Folders of the InnerEye toolbox: what the run wrote, what its job in AzureML had, what the job's parent had."""
+_SMALLEST = 1e-8
+"""Added to a tolerance, as pandas does, so that a number beside an expected 0 can pass."""
+
 
 def compare_folders(expected: Path, actual: Path, *, csv_tolerance: float) -> list[str]:
     """How `actual` differs from `expected`, a sentence a file. Files that only `actual` has don't count.
 
-    Text is compared without regard to line ends and to space around lines, CSV by cell with numbers within
-    `csv_tolerance` of each other, and everything else byte by byte.
+    Text is compared without regard to line ends and to space around lines, CSV by cell with numbers that differ by
+    at most `csv_tolerance` times the expected one, and everything else byte by byte.
     """
     problems = []
     for path in sorted(path for path in expected.rglob("*") if path.is_file()):
         name = path.relative_to(expected)
-        other = actual / name
+        if name.parts[0] == PARENT and len(name.parts) > 1:
+            problems.append(f"{name} is of a parent run in AzureML, and a run here has no parent")
+            continue
+        other = actual / _in_run(name)
         if not other.is_file():
             problems.append(f"{name} is missing")
         elif path.suffix == ".csv":
@@ -28,6 +36,15 @@ def compare_folders(expected: Path, actual: Path, *, csv_tolerance: float) -> li
         elif not _equal(path, other):
             problems.append(f"{name} has another content")
     return problems
+
+
+def _in_run(name: Path) -> Path:
+    """The place in the run folder of an expected file, in today's layout or in that of the InnerEye toolbox."""
+    first, *rest = name.parts
+    if not rest or first not in (OUTPUT, UPLOADED):
+        return name
+    below = Path(*rest)
+    return below.relative_to("outputs") if first == UPLOADED and rest[0] == "outputs" and len(rest) > 1 else below
 
 
 def check_regression(expected: Path | None, actual: Path, *, csv_tolerance: float) -> None:
@@ -81,6 +98,9 @@ def _close(expected: str, actual: str, tolerance: float) -> bool:
     if expected == actual:
         return True
     try:
-        return math.isclose(float(expected), float(actual), rel_tol=0.0, abs_tol=tolerance)
+        wanted, found = float(expected), float(actual)
     except ValueError:
         return False
+    if not math.isfinite(wanted) or not math.isfinite(found):
+        return wanted == found or (math.isnan(wanted) and math.isnan(found))
+    return abs(found - wanted) <= (_SMALLEST + tolerance * abs(wanted) if tolerance else 0.0)
