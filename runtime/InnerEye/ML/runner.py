@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Sequence
 
@@ -15,4 +16,7 @@ def main(argv: Sequence[str]) -> int:
 
 
 if __name__ == "__main__":
+    if sys.path[0] == os.path.dirname(os.path.abspath(__file__)):  # noqa: PTH100, PTH120
+        # Started as a file: the user's modules are found from the working directory, and not beside this one.
+        sys.path[0] = os.getcwd()  # noqa: PTH109
     sys.exit(main(sys.argv[1:]))

@@ -1,1 +1,1 @@
-"""Everything that lets code for InnerEye-DeepLearning, Lightning 1 and param 1 run unchanged."""
+"""What containers and commands of other toolboxes need here: their names, their options, and what became of them."""

@@ -3,14 +3,26 @@
 from __future__ import annotations
 
 import json
+import os
+import sys
 from collections.abc import Sequence
+from dataclasses import replace
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from innereye_runtime.cli.ui.job_options import JobArguments, job_parser, resolve_job_options
 from innereye_runtime.cli.ui.parser import Parser
-from innereye_runtime.cli.ui.terminal import log_to_stderr, print_result, run_with_error_handling, show_diagnostics
-from innereye_runtime.errors import InnerEyeError
+from innereye_runtime.cli.ui.terminal import (
+    YELLOW,
+    eprint,
+    log_to_stderr,
+    paint,
+    print_result,
+    run_with_error_handling,
+    show_diagnostics,
+)
+from innereye_runtime.errors import InnerEyeError, ManifestError
 
 if TYPE_CHECKING:
     from innereye_runtime.job.resolve import Job
@@ -48,14 +60,40 @@ def run(argv: Sequence[str]) -> int:
 
 def run_old_command(argv: Sequence[str]) -> int:
     """The exit code of a run that the seed system's command line asks for; no manifest stands in a file."""
-    from innereye_runtime.compat.innereye_cli import translate
+    from innereye_runtime.compat.innereye_cli import in_options, translate
     from innereye_runtime.job.resolve import resolve_job
 
     def run() -> int:
-        command = translate(argv)
-        return start(resolve_job(command.text, cwd=Path.cwd(), overrides=command.overrides, target=command.target))
+        command = translate(argv, has_gpu=_has_gpu, cluster=_cluster)
+        for note in command.notes:
+            eprint(f"{paint('note:', YELLOW, sys.stderr)} {note}")
+        try:
+            job = resolve_job(command.text, cwd=Path.cwd(), overrides=command.overrides, target=command.target)
+            return start(replace(job, warnings=tuple(command.told(job.warnings))))
+        except ManifestError as error:
+            raise ManifestError(command.told(error.diagnostics)) from error
+        except InnerEyeError as error:
+            raise type(error)(in_options(str(error)), hint=in_options(error.hint)) from error
 
     return run_with_error_handling(run)
+
+
+def _cluster() -> str:
+    from innereye_runtime.introspection.discovery import code_root
+    from innereye_runtime.targets.azureml.settings import default_cluster
+
+    return default_cluster(os.environ, code_root(None, Path.cwd()))
+
+
+def _has_gpu() -> bool:
+    """Whether there is a GPU here that PyTorch can use; PyTorch is only asked where the driver shows one."""
+    from innereye_runtime.targets.gpus import visible_gpus
+
+    if not visible_gpus() or find_spec("torch") is None:
+        return False
+    import torch
+
+    return bool(torch.cuda.is_available())
 
 
 def start(job: Job, *, as_json: bool = False) -> int:

@@ -120,7 +120,7 @@ def plan_for(job: Job, environment: Mapping[str, str] | None = None) -> AzureMLP
     place = _manifest_place(job)
     experiment = settings.experiment or manifest.name
     return AzureMLPlan(
-        workspace=find_workspace(settings, environment, job.code_root),
+        workspace=find_workspace(settings, environment, job.code_root, has_manifest=job.text is None),
         cluster=settings.cluster,
         instance_type=settings.instance_type,
         identity=settings.identity,

@@ -1,4 +1,6 @@
-"""Which workspace a job goes to: what the manifest says, else the environment, else the workspace's config.json."""
+"""Which workspace and cluster a job goes to: what the manifest says, else the environment, else the workspace's
+config.json, else a settings.yml of the InnerEye toolbox, else the user's own file.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +11,7 @@ from pathlib import Path
 
 from innereye_runtime.errors import PreflightError, UsageError
 from innereye_runtime.manifest.model import AzureMLSettings
+from innereye_runtime.targets.azureml.defaults import find_default, user_file
 
 KEYS = ("subscription_id", "resource_group", "workspace")
 VARIABLES: Mapping[str, tuple[str, ...]] = {
@@ -17,6 +20,13 @@ VARIABLES: Mapping[str, tuple[str, ...]] = {
     "workspace": ("AZUREML_ARM_WORKSPACE_NAME", "AZUREML_WORKSPACE_NAME"),
 }
 """The variables that AzureML sets in a job, then those of the Azure command line's users."""
+CLUSTER_VARIABLE = "INNEREYE_AZUREML_CLUSTER"
+OPTIONS: Mapping[str, str] = {
+    "subscription_id": "--subscription_id",
+    "resource_group": "--resource_group",
+    "workspace": "--workspace_name",
+}
+"""Of the old command line."""
 CONFIG_FILES = ("config.json", ".azureml/config.json")
 _CONFIG_KEYS = {"workspace": "workspace_name"}
 
@@ -25,7 +35,7 @@ _CONFIG_KEYS = {"workspace": "workspace_name"}
 class Setting:
     value: str
     origin: str
-    """`manifest`, the name of a variable, or the path of a config.json."""
+    """`manifest`, the name of a variable, or the path of a file."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,6 +45,8 @@ class WorkspaceSettings:
     subscription_id: Setting | None = None
     resource_group: Setting | None = None
     workspace: Setting | None = None
+    has_manifest: bool = True
+    """False: the user wrote none, so that what is missing is an option of the old command line."""
 
     @property
     def missing(self) -> tuple[str, ...]:
@@ -48,18 +60,41 @@ class WorkspaceSettings:
         """
         missing = self.missing
         if missing:
-            keys = ", ".join(f"compute.azureml.{key}" for key in missing)
+            names = ", ".join(f"compute.azureml.{key}" if self.has_manifest else OPTIONS[key] for key in missing)
             variables = ", ".join(VARIABLES[key][0] for key in missing)
+            where = "in the manifest" if self.has_manifest else "on the command line"
+            what = "set them in the manifest" if self.has_manifest else "add them to the command line, as --NAME=VALUE"
             raise PreflightError(
-                f"{keys}: set neither in the manifest, nor in the environment, nor in a config.json",
-                hint=f"set them in the manifest, export {variables}, or put the workspace's config.json (from "
+                f"{names}: set neither {where}, nor in the environment, nor in a config.json",
+                hint=f"{what}, export {variables}, or put the workspace's config.json (from "
                 "Azure Machine Learning studio) beside the code",
             )
         assert self.subscription_id and self.resource_group and self.workspace
         return self.subscription_id.value, self.resource_group.value, self.workspace.value
 
 
-def find_workspace(given: AzureMLSettings, environment: Mapping[str, str], start: Path) -> WorkspaceSettings:
+def default_cluster(environment: Mapping[str, str], start: Path) -> str:
+    """The compute cluster for a job whose command line names none.
+
+    Raises:
+        UsageError: there is no default; with all the places where it could stand. Or a file can't be read.
+    """
+    if environment.get(CLUSTER_VARIABLE):
+        return environment[CLUSTER_VARIABLE]
+    if found := find_default("cluster", environment, start):
+        return found[0]
+    file = user_file(environment)
+    own_file = f", or write 'azureml: {{cluster: NAME}}' into {file}" if file else ""
+    raise UsageError(
+        "no cluster is named for --azureml",
+        hint=f"add --cluster=NAME, the compute cluster of the workspace that runs the job; "
+        f"or export {CLUSTER_VARIABLE}{own_file}",
+    )
+
+
+def find_workspace(
+    given: AzureMLSettings, environment: Mapping[str, str], start: Path, *, has_manifest: bool = True
+) -> WorkspaceSettings:
     """The settings, each from the first place that has it. A config.json counts from `start` or the nearest folder
     above.
 
@@ -78,7 +113,9 @@ def find_workspace(given: AzureMLSettings, environment: Mapping[str, str], start
             found[key] = Setting(value=environment[variable], origin=variable)
         elif config.get(_CONFIG_KEYS.get(key, key)):
             found[key] = Setting(value=str(config[_CONFIG_KEYS.get(key, key)]), origin=str(config_path))
-    return WorkspaceSettings(**found)
+        elif default := find_default(key, environment, start):
+            found[key] = Setting(value=default[0], origin=str(default[1]))
+    return WorkspaceSettings(**found, has_manifest=has_manifest)
 
 
 def _config(start: Path) -> tuple[Path | None, Mapping[str, object]]:

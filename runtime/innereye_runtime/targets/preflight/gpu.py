@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import shutil
-import subprocess
 
 from innereye_runtime.errors import PreflightError
 from innereye_runtime.manifest.model import Gpus
+from innereye_runtime.targets.gpus import visible_gpus
 from innereye_runtime.targets.preflight.context import CheckContext
 from innereye_runtime.targets.preflight.result import CheckResult, failed, ok, skipped
 
@@ -42,17 +42,6 @@ def check(subject: CheckContext) -> CheckResult:
             )
         )
     return ok(f"{there} GPU{'s' if there != 1 else ''} here, asked for: {_shown(wanted)}")
-
-
-def visible_gpus() -> int:
-    """How many GPUs NVIDIA's driver shows on this machine; 0 without a driver."""
-    if shutil.which("nvidia-smi") is None:
-        return 0
-    try:
-        listed = subprocess.run(["nvidia-smi", "-L"], capture_output=True, text=True, timeout=20, check=False)
-    except (OSError, subprocess.TimeoutExpired):
-        return 0
-    return sum(line.startswith("GPU ") for line in listed.stdout.splitlines()) if listed.returncode == 0 else 0
 
 
 def _needed(wanted: Gpus) -> int:
