@@ -26,9 +26,6 @@ def test_a_method_that_is_overridden_in_vain_is_told_with_the_remedy(caplog: pyt
     assert caplog.messages == []
     warn_uncalled_hooks(Searching())
     assert caplog.messages == [
-        "warning: Searching.set_model_variant() is not called here; give each variant a manifest with its arguments",
         "warning: Searching.get_parameter_tuning_args() is not called here; "
         "start a run for each set of parameters, as in innereye-run MANIFEST --l_rate=1e-2",
-        "warning: Searching.get_additional_aml_run_tags() is not called here; "
-        "write them under compute.azureml.tags of the manifest",
     ]

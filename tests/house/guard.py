@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import sys
 
-HEAVY = ("torch", "docker", "azure", "pytorch_lightning", "numpy", "rich", "tensorboard", "InnerEye")
+HEAVY = ("torch", "docker", "azure", "pytorch_lightning", "numpy", "rich", "tensorboard", "InnerEye", "health_ml")
 WRITES = {"os.mkdir", "os.rename", "os.remove", "os.rmdir", "os.symlink", "os.link", "os.truncate", "shutil.copyfile"}
 PROGRAMS = {"subprocess.Popen", "os.exec", "os.fork", "os.posix_spawn", "os.system", "os.startfile"}
 

@@ -14,7 +14,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 EMULATOR = tomllib.loads((ROOT / "emulator" / "pyproject.toml").read_text())["project"]
-OWN = {"innereye_runtime", "InnerEye", "azureml_emulator", "tests"}
+OWN = {"innereye_runtime", "InnerEye", "health_ml", "health_azure", "azureml_emulator", "tests"}
 BROUGHT_BY_THE_USER = {"matplotlib", "pytest"}
 """A figure of matplotlib is taken where the user made one; the fixtures of the emulator are for pytest."""
 DISTRIBUTIONS = {

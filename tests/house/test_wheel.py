@@ -100,9 +100,14 @@ def test_what_is_no_module_is_in_the_wheel(wheel: list[str], name: str) -> None:
     assert f"innereye_runtime/{name}" in wheel
 
 
-def test_only_the_two_roots_and_the_metadata_are_in_the_wheel(wheel: list[str]) -> None:
+def test_only_the_import_roots_and_the_metadata_are_in_the_wheel(wheel: list[str]) -> None:
     roots = {name.split("/")[0] for name in wheel}
-    assert {root for root in roots if not root.endswith(".dist-info")} == {"innereye_runtime", "InnerEye"}
+    assert {root for root in roots if not root.endswith(".dist-info")} == {
+        "innereye_runtime",
+        "InnerEye",
+        "health_ml",
+        "health_azure",
+    }
 
 
 def test_the_emulator_is_a_wheel_of_its_own(tmp_path: Path) -> None:

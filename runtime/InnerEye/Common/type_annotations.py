@@ -3,7 +3,9 @@
 from innereye_runtime.compat.type_annotations import (
     DictStrFloat,
     IntOrString,
+    PathOrPathList,
     PathOrString,
+    StringOrStringList,
     T,
     TupleFloat2,
     TupleFloat3,
@@ -14,7 +16,9 @@ from innereye_runtime.compat.type_annotations import (
 __all__ = [
     "DictStrFloat",
     "IntOrString",
+    "PathOrPathList",
     "PathOrString",
+    "StringOrStringList",
     "T",
     "TupleFloat2",
     "TupleFloat3",

@@ -10,8 +10,11 @@ from innereye_runtime.api.params.optimizer_params import (
 from innereye_runtime.api.params.output_params import OutputParams
 from innereye_runtime.api.params.trainer_params import TrainerParams
 from innereye_runtime.api.params.workflow_params import MultiprocessingStartMethod, WorkflowParams
+from innereye_runtime.compat.checkpoint_names import ARGS_TXT, CHECKPOINT_FOLDER
 
 __all__ = [
+    "ARGS_TXT",
+    "CHECKPOINT_FOLDER",
     "DatasetParams",
     "LRSchedulerType",
     "LRWarmUpType",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from innereye_runtime.api.members import RunMembers
 from innereye_runtime.api.params.dataset_params import DatasetParams
 from innereye_runtime.api.params.optimizer_params import OptimizerParams
 from innereye_runtime.api.params.output_params import OutputParams
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
     from pytorch_lightning import Callback, LightningDataModule, LightningModule
 
 
-class LightningContainer(WorkflowParams, DatasetParams, OutputParams, TrainerParams, OptimizerParams):
+class LightningContainer(RunMembers, WorkflowParams, DatasetParams, OutputParams, TrainerParams, OptimizerParams):
     """Subclass it, override `create_model` and `get_data_module`, and name the class in a manifest.
 
     The methods are called in the order in which they stand here, but for those that say that they are not. From `setup`
@@ -25,7 +26,8 @@ class LightningContainer(WorkflowParams, DatasetParams, OutputParams, TrainerPar
     _model: LightningModule | None = None
 
     def set_model_variant(self, variant_name: str) -> None:
-        """Of hi-ml: changes parameters for a named variant of the model. Not called here: a variant is a manifest."""
+        """Changes parameters for the variant of the model that `model_variant` names. Called first of all, and not
+        without a name: the manifest and the command line win over what it sets."""
 
     def setup(self) -> None:
         """Called first, on every rank: the dataset is there, the seed is set, and the working directory is the run
@@ -75,7 +77,11 @@ class LightningContainer(WorkflowParams, DatasetParams, OutputParams, TrainerPar
         """Called last, after inference, where `generate_report` is set."""
 
     def update_azure_config(self, azure_config: Any) -> None:
-        """Of InnerEye: changes the settings of a job in Azure. Not called here: they stand in the manifest."""
+        """Changes the settings of a job in Azure: cluster, experiment_name, tag, num_nodes and the like. Called when
+        one is submitted; a change that can't be made here is refused by its name."""
+
+    def update_experiment_config(self, experiment_config: Any) -> None:
+        """The successor's name of `update_azure_config`."""
 
     def get_parameter_search_hyperdrive_config(self, run_config: Any) -> Any:
         """Of InnerEye: the parameter search to submit. Not called here; raises NotImplementedError unless
@@ -89,7 +95,7 @@ class LightningContainer(WorkflowParams, DatasetParams, OutputParams, TrainerPar
         return {}
 
     def get_additional_aml_run_tags(self) -> dict[str, str]:
-        """Of hi-ml: tags for the job in Azure. Not called here: they stand in the manifest."""
+        """Tags for the job in Azure. Called when one is submitted; those of the manifest win."""
         return {}
 
     def get_additional_environment_variables(self) -> dict[str, str]:

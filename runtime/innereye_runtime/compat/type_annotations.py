@@ -7,6 +7,8 @@ from typing import TypeVar
 
 T = TypeVar("T")
 PathOrString = Path | str
+StringOrStringList = str | list[str]
+PathOrPathList = Path | list[Path]
 IntOrString = int | str
 DictStrFloat = dict[str, float]
 TupleInt2 = tuple[int, int]

@@ -11,11 +11,8 @@ log = logging.getLogger("innereye_runtime")
 
 _ONE_RUN_EACH: Final = "start a run for each set of parameters, as in innereye-run MANIFEST --l_rate=1e-2"
 _REMEDIES: Final = {
-    "set_model_variant": "give each variant a manifest with its arguments",
-    "update_azure_config": "write what the job needs under compute.azureml of the manifest",
     "get_parameter_search_hyperdrive_config": _ONE_RUN_EACH,
     "get_parameter_tuning_args": _ONE_RUN_EACH,
-    "get_additional_aml_run_tags": "write them under compute.azureml.tags of the manifest",
 }
 
 

@@ -31,6 +31,8 @@ class Job:
     """The manifest's text, where it is not a file (the old command line)."""
     location: Location
     arguments: Mapping[str, Argument]
+    methods: frozenset[str]
+    """Of the container, those that the user's own classes define."""
     overrides: tuple[str, ...]
     """As they stood on the command line: `--num_layers=7`."""
     smoke: bool
@@ -121,6 +123,7 @@ def resolve_job(
         text=None if path is not None else str(source),
         location=location,
         arguments=arguments,
+        methods=found.methods,
         overrides=tuple(overrides),
         smoke=smoke,
         cwd=cwd,

@@ -42,6 +42,15 @@ def _a_split_for_each_run(values: Mapping[str, Any]) -> str:
     return ""
 
 
+def _one_seed(values: Mapping[str, Any]) -> str:
+    count = values["different_seeds"]
+    return f"different_seeds is {count}, and one run has one seed" if count > 1 else ""
+
+
+def _no_regression_metrics(values: Mapping[str, Any]) -> str:
+    return "regression_metrics is an option of hi-ml alone" if values["regression_metrics"] else ""
+
+
 def _one_source_of_weights(values: Mapping[str, Any]) -> str:
     given = [name for name in ("weights_url", "local_weights_path", "model_id") if values[name]]
     return (
@@ -131,6 +140,16 @@ RUN: Final = (
         _a_split_for_each_run,
         hint="start a run for each split: add --cross_validation_split_index=0 to the first, and so on; "
         "--number_of_cross_validation_splits=0 trains without cross-validation",
+    ),
+    Rule(
+        ("different_seeds",),
+        _one_seed,
+        hint="start a run for each seed: add --different_seeds=0 --random_seed=1 to the first, and so on",
+    ),
+    Rule(
+        ("regression_metrics",),
+        _no_regression_metrics,
+        hint="put the expected metrics.json, or metrics.csv, into a folder, and name it as regression_test_folder",
     ),
 )
 """What must hold for a run; an instance of the class may break these until it is run."""

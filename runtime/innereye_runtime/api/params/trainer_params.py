@@ -44,9 +44,15 @@ class TrainerParams(GenericConfig):
         50, bounds=(1, None), doc="Steps between two values of a metric that is logged by step; once an epoch at least."
     )
     pl_sync_batchnorm = param.Boolean(True, doc="With several processes: batch normalisation over all of them.")
+    pl_replace_sampler_ddp = param.Boolean(
+        True, doc="With several processes: each one gets its own part of the training data."
+    )
+    pl_static_graph = param.Boolean(False, doc="With several processes: the graph is the same in each iteration.")
+    max_num_gpus_inference = param.Integer(1, doc="Of hi-ml; evaluation runs on one process, whatever it says.")
     pl_profiler = param.String(
         None, allow_None=True, doc="A profiler of Lightning: simple, advanced or pytorch; unset: none."
     )
     pl_check_val_every_n_epoch = param.Integer(1, bounds=(1, None), doc="Epochs between two validations.")
     monitor_gpu = param.Boolean(False, doc="Log the load of the GPUs.")
     monitor_loading = param.Boolean(False, doc="Log the time that data loading takes.")
+    monitor_training = param.Boolean(False, doc="The successor's name of monitor_loading.")

@@ -77,6 +77,17 @@ class WorkflowParams(GenericConfig):
     )
     run_inference_only = param.Boolean(False, doc="Skip training: only inference, with the weights to start from.")
     resume_training = param.Boolean(False, doc="With initial weights: also resume their optimizer state and epoch.")
+    model_variant = param.String("", doc="Variant of the model, for the container's set_model_variant; '': none.")
+    different_seeds = param.Integer(0, bounds=(0, None), doc="Number of runs that differ by their seed; 0: one run.")
+    run_extra_val_epoch = param.Boolean(
+        False, doc="Validate the best checkpoint once more after training, for what only that shall write."
+    )
+    regression_metrics = param.String(
+        "", doc="Of hi-ml, refused: regression_test_folder with a metrics.json compares metrics."
+    )
+    experiment = param.String("", doc="Experiment of a job in Azure, where the manifest names none.")
+    tag = param.String("", doc="Value of the tag 'tag' of a job in Azure; '': no such tag.")
+    datastore = param.String("", doc="Datastore of a job in Azure, where the manifest names none.")
     crossval_count = Alias(
         of="number_of_cross_validation_splits", values={1: 0}, doc="Number of cross-validation splits; 1: none."
     )

@@ -105,6 +105,10 @@ def start(job: Job, *, as_json: bool = False) -> int:
     from innereye_runtime.targets.registry import get_target
 
     show_diagnostics(job.warnings)
+    if job.manifest.compute.target == "azureml" and job.methods:
+        from innereye_runtime.compat.submission import with_hooks_of_class
+
+        job = with_hooks_of_class(job)
     target = get_target(job.manifest.compute.target)
     with log_to_stderr():  # a dataset may have to be fetched first
         handle = target.submit(target.plan(job), stdout=2 if as_json else 1)

@@ -35,6 +35,8 @@ class ClassSource:
     """Those that the user's classes declare come first."""
     unresolved: tuple[str, ...] = ()
     """What could not be read, a sentence each. Empty: these are all parameters."""
+    methods: frozenset[str] = frozenset()
+    """Those that the user's own classes define."""
     refusal: tuple[str, str] | None = None
     """Why the class can't be trained, and what to do about it; None where nothing is known against it."""
 
@@ -64,6 +66,7 @@ class _Reader:
                 f"{location.file} makes the class {location.class_name} in a way that its source does not show"
             )
         parameters: dict[str, Parameter] = {}
+        methods: frozenset[str] = frozenset()
         refusal = None
         if isinstance(cls, SourceClass):
             mro = self._mro(cls, ())
@@ -73,11 +76,13 @@ class _Reader:
             for base in reversed(mro):
                 if isinstance(base, SourceClass):
                     self._body(base, parameters)
+            methods = _own_methods(mro)
             parameters = _mro_order(self._after_init(mro, parameters), mro)
         return ClassSource(
             name=location.class_name,
             parameters=resolved(parameters),
             unresolved=tuple(self.unresolved),
+            methods=methods,
             refusal=refusal,
         )
 
@@ -153,6 +158,11 @@ class _Reader:
         sentence = f"{cls.name} ({cls.module.place.file}:{cls.node.lineno}): {what}"
         if sentence not in self.unresolved:
             self.unresolved.append(sentence)
+
+
+def _own_methods(mro: Sequence[SourceClass | ExternalSymbol]) -> frozenset[str]:
+    users = [cls for cls in mro if isinstance(cls, SourceClass) and not cls.module.place.name.startswith(OWN_PACKAGES)]
+    return frozenset(node.name for cls in users for node in cls.node.body if isinstance(node, ast.FunctionDef))
 
 
 def _mro_order(

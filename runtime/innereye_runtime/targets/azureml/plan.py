@@ -115,10 +115,11 @@ def plan_for(job: Job, environment: Mapping[str, str] | None = None) -> AzureMLP
             "compute.azureml.cluster is not set", hint="name the compute cluster of the workspace that runs the job"
         )
     environment = os.environ if environment is None else environment
-    datastore = settings.datastore or DATASTORE
+    datastore = settings.datastore or _text(job, "datastore") or DATASTORE
     inputs = tuple(_input(index, dataset, datastore) for index, dataset in enumerate(_datasets(job)))
     place = _manifest_place(job)
-    experiment = settings.experiment or manifest.name
+    experiment = settings.experiment or _text(job, "experiment") or manifest.name
+    tag = _text(job, "tag")
     return AzureMLPlan(
         workspace=find_workspace(settings, environment, job.code_root, has_manifest=job.text is None),
         cluster=settings.cluster,
@@ -146,10 +147,17 @@ def plan_for(job: Job, environment: Mapping[str, str] | None = None) -> AzureMLP
         tags={
             "model": job.model_name,
             "manifest": manifest.path.name if manifest.path else place,
+            **({"tag": tag} if tag else {}),
             **settings.tags,
         },
         manifest=manifest,
     )
+
+
+def _text(job: Job, name: str) -> str:
+    """The container's own value; '' where it has none, or only the imported class will tell."""
+    argument = job.arguments.get(name)
+    return argument.value if argument is not None and isinstance(argument.value, str) else ""
 
 
 def _datasets(job: Job) -> tuple[Dataset, ...]:

@@ -23,13 +23,11 @@ from innereye_runtime.data.datasets import check_unchanged
 from innereye_runtime.data.datasets import resolve as resolve_datasets
 from innereye_runtime.data.mount.mountpoints import link
 from innereye_runtime.data.staging import StagedDataset
-from innereye_runtime.errors import ExitCode, ManifestError, UsageError
-from innereye_runtime.introspection.arguments.checker import Argument, apply, check
+from innereye_runtime.errors import ExitCode, UsageError
+from innereye_runtime.introspection.arguments.checker import Argument, apply
 from innereye_runtime.introspection.discovery import load
 from innereye_runtime.job.datasets import datasets_of, mountpoints_of
 from innereye_runtime.job.launch_context import LaunchContext
-from innereye_runtime.job.resolve import parse_overrides
-from innereye_runtime.parameters.from_class import parameters_of
 from innereye_runtime.parameters.values import plain
 from innereye_runtime.report import write_report
 from innereye_runtime.run.output_manifest import check_expected, start_background_hashing, write_outputs
@@ -50,7 +48,9 @@ from innereye_runtime.training.lifecycle.contract import RequireTrainingBatches,
 from innereye_runtime.training.lifecycle.regression import check_regression
 from innereye_runtime.training.lifecycle.run import Run
 from innereye_runtime.training.lifecycle.seeding import seed_run
+from innereye_runtime.training.lifecycle.variant import checked_arguments
 from innereye_runtime.training.lightning.epoch_logging import EnsureEpochLogging
+from innereye_runtime.training.lightning.extra_validation import extra_validation
 from innereye_runtime.training.lightning.metrics import SPLITS
 from innereye_runtime.training.lightning.monitoring import LoadingTime, record_load
 from innereye_runtime.training.lightning.progress import EpochLogger, TerminalBar
@@ -84,12 +84,11 @@ def create_container(run: Run) -> LightningContainer:
     quieten_lightning()
     log.info("%s, attempt %d, in %s", job.model_name, run.record.attempt.number, run.paths.root)
     container = container_class(load(job.location, job.search_path), job.location)()
-    parameters = parameters_of(container)
-    checked = check(parameters, loaded=job.loaded, overrides=parse_overrides(job.overrides), cwd=job.cwd)
-    if any(diagnostic.severity == "error" for diagnostic in checked.diagnostics):
-        raise ManifestError(checked.diagnostics)
+    parameters, checked = checked_arguments(container, job)
     apply(container, checked)
     container.output_to = str(run.paths.root)
+    container.num_nodes = job.manifest.compute.nodes
+    container.use_gpu = job.manifest.compute.gpus not in ("none", 0)
     if run.ranks.is_first:
         warn_uncalled_hooks(container)
     os.environ.update(container.get_additional_environment_variables())
@@ -190,7 +189,7 @@ def _callbacks(container: LightningContainer, terminal: IO[str] | None) -> list[
     every = container.pl_progress_bar_refresh_rate
     if terminal is not None and every != 0:
         watchers.append(TerminalBar(terminal, every_n_batches=every))
-    if container.monitor_loading:
+    if container.monitor_loading or container.monitor_training:
         watchers.append(LoadingTime())
     if container.monitor_gpu:
         watchers.append(DeviceStatsMonitor())
@@ -210,6 +209,7 @@ def evaluate_best(run: Run, container: LightningContainer, trained: TrainingResu
     metrics["test"] |= evaluate(
         container, trained.data, trained.trainer, checkpoints, seed=run.record.seed, smoke=run.job.smoke
     )
+    extra_validation(container, trained.trainer, trained.data, checkpoints)
     run.record.metrics = metrics
     for name, value in metrics["test"].items():
         log.info("%s: %s", name, "not a number" if value is None else f"{value:.4g}")

@@ -13,6 +13,7 @@ from lightning_fabric.utilities.exceptions import MisconfigurationException
 from pytorch_lightning.callbacks import Callback, Checkpoint, ModelCheckpoint
 from pytorch_lightning.loggers import TensorBoardLogger
 from pytorch_lightning.loggers.logger import Logger
+from pytorch_lightning.strategies import DDPStrategy
 
 from innereye_runtime.compat.lightning1_hooks import adapt_callback
 from innereye_runtime.compat.trainer_args import container_arguments, known_arguments
@@ -100,12 +101,16 @@ def make_trainer(
         "check_val_every_n_epoch": container.pl_check_val_every_n_epoch,
         "sync_batchnorm": container.pl_sync_batchnorm and gpus != "none",  # PyTorch has it for GPUs alone
         "profiler": container.pl_profiler,
+        "use_distributed_sampler": container.pl_replace_sampler_ddp,
         "enable_progress_bar": False,
         "enable_model_summary": False,
         **devices(gpus, nodes),
     }
     if arguments["strategy"] == "ddp" and container.pl_find_unused_parameters:
         arguments["strategy"] = "ddp_find_unused_parameters_true"
+    if str(arguments["strategy"]).startswith("ddp") and container.pl_static_graph:
+        unused = container.pl_find_unused_parameters
+        arguments["strategy"] = DDPStrategy(static_graph=True, find_unused_parameters=unused)
     if gpus != "none" and container.max_num_gpus > 0 and isinstance(arguments["devices"], int):
         arguments["devices"] = min(arguments["devices"], container.max_num_gpus)
     where = f"{type(container).__name__}.get_trainer_arguments()"

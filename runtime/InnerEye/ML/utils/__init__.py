@@ -1,0 +1,1 @@
+"""Helpers of containers, under their old name."""  # noqa: N999

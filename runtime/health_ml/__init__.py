@@ -1,0 +1,1 @@
+"""The import paths of InnerEye's successor, hi-ml. Everything here comes from `innereye_runtime`."""
