@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 from importlib import import_module
@@ -108,9 +107,7 @@ def test_a_class_without_hooks_is_not_imported(project: Project) -> None:
         ("docker_shm_size", "lots", "sets docker_shm_size to 'lots'"),
     ],
 )
-def test_a_change_that_can_not_be_made_is_refused_by_name(
-    project: Project, name: str, value: Any, sentence: str
-) -> None:
+def test_a_change_that_can_not_be_made_is_refused(project: Project, name: str, value: Any, sentence: str) -> None:
     class Foreign(LightningContainer):
         def update_azure_config(self, azure_config: Any) -> None:
             setattr(azure_config, name, value)
@@ -203,7 +200,9 @@ class Table:
         self.rows = rows
 
     def __getitem__(self, key: Any) -> Any:
-        return Column(self.rows) if isinstance(key, str) else Table([r for r, keep in zip(self.rows, key) if keep])
+        return (
+            Column(self.rows) if isinstance(key, str) else Table([r for r, k in zip(self.rows, key, strict=True) if k])
+        )
 
 
 class Column(list[int]):
@@ -244,9 +243,7 @@ def test_a_successors_container_trains_unchanged(project: Project) -> None:
     project.write("hi.py", source)
     words = ["-m", "health_ml.runner", "--model=Foreign", "--model_configs_namespace=hi", "--max_epochs=1"]
     words += ["--model_variant=wide", "--run_extra_val_epoch", "--output_to=elsewhere", "--tag=mine"]
-    done = subprocess.run(
-        [sys.executable, *words], cwd=project.root, capture_output=True, text=True, env={**os.environ}
-    )
+    done = subprocess.run([sys.executable, *words], cwd=project.root, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr + done.stdout
     run = Path(done.stdout.splitlines()[-1])
     assert run.parent == project.root / "elsewhere"
@@ -254,3 +251,66 @@ def test_a_successors_container_trains_unchanged(project: Project) -> None:
     assert "width = 16" in (run / "args.txt").read_text()
     table = (run / "metrics.csv").read_text().splitlines()[0]
     assert "extra/one" in table and "timing/train/epoch_time [sec]" in table
+
+
+def test_a_container_is_printed_with_its_parameters_and_attributes() -> None:
+    container = LightningContainer(num_epochs=7)
+    container.classes = ["a", "b"]
+    container._hidden = 1
+    text = str(container)
+    assert "    num_epochs                              : 7\n" in text
+    assert "    classes                                 : ['a', 'b']" in text
+    assert "_hidden" not in text and "create_model" not in text
+
+
+FOREIGN = {
+    "segmentation.py": "from InnerEye.ML.config import SegmentationModelBase\n\n"
+    "class A(SegmentationModelBase):\n    pass\n",
+    "package.py": "import a_package_not_here\nfrom InnerEye.ML.lightning_container import LightningContainer\n\n"
+    "class B(LightningContainer):\n    pass\n",
+    "name.py": "from health_ml.utils import not_there\nfrom health_ml.lightning_container import LightningContainer\n\n"
+    "class C(LightningContainer):\n    pass\n",
+    "relative.py": "from .missing import Base\n\nclass D(Base):\n    def create_model(self):\n        pass\n",
+    "broken.py": "class E(:\n",
+    "net.py": "import torch\n\nclass Net(torch.nn.Module):\n    pass\n",
+    "good.py": "from health_ml.lightning_container import LightningContainer\n\n"
+    "class F(LightningContainer):\n    pass\n",
+}
+
+
+def test_a_folder_of_foreign_containers_is_told_in_one_line_each(tmp_path: Path) -> None:
+    for name, text in FOREIGN.items():
+        (tmp_path / "pkg").mkdir(exist_ok=True)
+        (tmp_path / "pkg" / name).write_text(text)
+    (tmp_path / "setup.py").touch()
+    (tmp_path / "m.yaml").write_text("schema: 1\ncontainer: {class: F, namespaces: [nowhere.configs]}\n")
+    project = Project(tmp_path)
+    done = project.run("validate", ".")
+    assert done.exit_code == 2 and "Traceback" not in done.stderr
+    assert "m.yaml:2:20: error[E300]" in done.stderr and "there is no module nowhere.configs" in done.stderr
+    pkg = tmp_path / "pkg"
+    lines = [line for line in [*done.stdout.splitlines(), *done.stderr.splitlines()] if line.startswith(str(pkg))]
+    assert sorted(line.removeprefix(f"{pkg}/").partition(";")[0] for line in lines) == [
+        "broken.py:1: broken.py: error[E309]: Python can't parse it: invalid syntax",
+        "good.py:3: F: valid",
+        f"name.py:4: C: error[E311]: {pkg}/name.py:1: the module health_ml.utils has no not_there, which C imports",
+        f"package.py:4: B: valid ({pkg}/package.py:1: the module a_package_not_here is not there, which B imports)",
+        f"relative.py:3: D: error[E311]: {pkg}/relative.py:1: the module pkg.missing is not there, which D imports",
+        f"segmentation.py:3: A: error[E311]: {pkg}/segmentation.py:1: the module InnerEye.ML.config is not there, "
+        "which A imports",
+    ]
+    assert "the built-in segmentation models are out of scope" in done.stderr
+
+
+def test_a_data_module_of_the_old_listing_trains(project: Project) -> None:
+    source = (project.root / "tiny.py").read_text()
+    start = source.index("class Data(")
+    project.write(
+        "tiny.py",
+        source[:start]
+        + source[start:]
+        .replace("        super().__init__()\n", "", 1)
+        .replace("class Tiny(LightningContainer):", "class Tiny(LightningContainer):\n    own = 1\n", 1),
+    )
+    done = project.run("tiny.yaml", "--num_epochs=1")
+    assert done.exit_code == 0, done.stderr + done.stdout

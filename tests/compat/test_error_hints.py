@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Callable
 from importlib import import_module
 from typing import Any
@@ -21,11 +22,18 @@ def old_accuracy() -> Any:
     return torchmetrics.Accuracy()  # type: ignore[call-arg]
 
 
+def written_dataset() -> Any:
+    raise OSError(errno.EROFS, "Read-only file system", "/data/cache.npy")
+
+
 @pytest.mark.parametrize(
     ("attempt", "words"),
     [
-        (lambda: import_module("health_ml.lightning_container"), "from innereye_runtime import LightningContainer"),
-        (lambda: import_module("InnerEye.ML.config"), "InnerEye.ML.lightning_container"),
+        (lambda: import_module("health_ml.networks.layers"), "torchvision, timm or MONAI"),
+        (lambda: import_module("InnerEye.ML.config"), "segmentation models are out of scope"),
+        (lambda: import_module("InnerEye.ML.SSL.ssl"), "self-supervised models are out of scope"),
+        (lambda: import_module("InnerEye.ML.other"), "InnerEye.ML.lightning_container"),
+        (written_dataset, "the working directory, which is the run folder"),
         (lambda: import_module("pytorch_lightning.utilities.cloud_io"), "migration_guide"),
         (old_name, "migration_guide"),
         (old_accuracy, "task='binary'"),

@@ -127,7 +127,7 @@ ARGUMENT_CODES = [f"{letter}{number:02}" for letter in ("E3", "E4") for number i
 
 
 def test_a_sarif_log_has_what_the_standard_requires_and_titles_and_help_for_every_code() -> None:
-    codes = [*TITLES, *ARGUMENT_CODES, "N300", "W301", "W401"]
+    codes = [*TITLES, *ARGUMENT_CODES, "N300", "E311", "W311", "W301", "W401"]
     span = Span(1, 1, 1, 4)
     sources = ("m.yaml", "/project/m.yaml", "<command line>")
     severity: dict[str, Severity] = {"E": "error", "W": "warning", "N": "note"}

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from innereye_runtime.api.described import description
 from innereye_runtime.api.members import RunMembers
 from innereye_runtime.api.params.dataset_params import DatasetParams
 from innereye_runtime.api.params.optimizer_params import OptimizerParams
@@ -101,6 +102,9 @@ class LightningContainer(RunMembers, WorkflowParams, DatasetParams, OutputParams
     def get_additional_environment_variables(self) -> dict[str, str]:
         """Environment variables for the job."""
         return {}
+
+    def __str__(self) -> str:
+        return description(self)
 
     @property
     def model(self) -> LightningModule:

@@ -5,19 +5,16 @@ from __future__ import annotations
 import re
 from typing import Final
 
+from innereye_runtime.compat.refused import instead_of
+
 _GUIDE: Final = "https://lightning.ai/docs/pytorch/stable/upgrade/migration_guide.html"
 
 _REMEDIES: Final[tuple[tuple[type[Exception], str, str], ...]] = (
     (
-        ImportError,
-        r"No module named '(health_ml|health_azure|health)\b",
-        "hi-ml's names are those of innereye_runtime: write 'from innereye_runtime import LightningContainer'",
-    ),
-    (
-        ImportError,
-        r"No module named 'InnerEye\.",
-        "only the modules of InnerEye that containers import are provided: InnerEye.ML.lightning_container, "
-        "InnerEye.ML.common, InnerEye.ML.deep_learning_config, InnerEye.Common",
+        OSError,
+        r"Read-only file system|Permission denied: '/mnt/|Permission denied: '/run/innereye",
+        "a dataset is read-only on every target: write to the working directory, which is the run folder "
+        "(container.outputs_folder)",
     ),
     (
         ImportError,
@@ -48,4 +45,6 @@ def hint_for(error: BaseException) -> str:
         if note.startswith(_NOTE):
             return str(note.removeprefix(_NOTE))
     text = str(error)
+    if isinstance(error, ImportError) and error.name and (told := instead_of(error.name)):
+        return told
     return next((told for kind, pattern, told in _REMEDIES if isinstance(error, kind) and re.search(pattern, text)), "")

@@ -44,8 +44,23 @@ def install() -> None:
     if not any(isinstance(finder, _MovedModules) for finder in sys.meta_path):
         sys.meta_path.append(_MovedModules())
     if find_spec("pytorch_lightning") is not None:
+        _allow_data_modules_without_init()
         import_module("pytorch_lightning.metrics.functional")  # so that `pl.metrics` is there after `import ... as pl`
         seed = import_module("pytorch_lightning.utilities.seed")
         vars(seed).setdefault("seed_everything", import_module("pytorch_lightning").seed_everything)
         types = import_module("pytorch_lightning.utilities.types")
         vars(types).setdefault("EPOCH_OUTPUT", list[Any])  # only annotations name it
+
+
+def _allow_data_modules_without_init() -> None:
+    """Gives every data module what its base's `__init__` sets: those of the toolbox's documentation never called it."""
+    base = import_module("pytorch_lightning").LightningDataModule
+    set_by_init = {
+        "trainer": None,
+        "prepare_data_per_node": True,
+        "allow_zero_length_dataloader_with_multiple_devices": False,
+        "_log_hyperparams": False,
+    }
+    for name, value in set_by_init.items():
+        if not hasattr(base, name):
+            setattr(base, name, value)

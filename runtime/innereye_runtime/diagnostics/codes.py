@@ -62,6 +62,7 @@ _OF_ARGUMENTS: Mapping[str, str] = {
     "07": "A parameter that is set twice",
     "08": "Arguments that contradict each other",
     "09": "A class that can't be trained",
+    "11": "An import that is not there",
 }
 """Those of containers: 3 and two digits in a manifest, 4 and the same digits on the command line."""
 

@@ -11,6 +11,7 @@ from innereye_runtime.errors import ManifestError, UsageError
 from innereye_runtime.introspection.arguments.checker import Argument, check
 from innereye_runtime.introspection.discovery import DiscoveryError, Location, code_root, find, search_path
 from innereye_runtime.introspection.static.class_reader import ClassSource, read
+from innereye_runtime.introspection.static.imports import missing_imports
 from innereye_runtime.manifest.builder import expanded
 from innereye_runtime.manifest.loading import Loaded, deduplicate, load, parse
 from innereye_runtime.manifest.model import Manifest, TargetName
@@ -111,7 +112,9 @@ def resolve_job(
                 incomplete=bool(found.unresolved),
                 cwd=cwd,
             )
-            diagnostics += [*_unread(found, loaded), *checked.diagnostics]
+            imports = _imports(location, places, loaded)
+            unread = [] if any(each.severity == "error" for each in imports) else _unread(found, loaded)
+            diagnostics += [*imports, *unread, *checked.diagnostics]
             arguments = dict(checked.arguments)
     diagnostics = deduplicate(diagnostics)
     diagnostics.sort(key=lambda diagnostic: (diagnostic.code[1:2] == "4", diagnostic.span))
@@ -150,6 +153,25 @@ def _unread(found: ClassSource, loaded: Loaded) -> list[Diagnostic]:
     """What could not be checked before the class is imported: it is said, and checked then."""
     hint = "the running side imports the class, and checks its arguments before training"
     return [_of_class("N300", text, hint, loaded=loaded, severity="note") for text in found.unresolved]
+
+
+def _imports(location: Location, places: Sequence[Path], loaded: Loaded) -> list[Diagnostic]:
+    """The imports of the class's own file that will fail: of code that goes along as it is, an error; of a package that
+    the job's image may have, a warning.
+    """
+    from innereye_runtime.compat.refused import instead_of
+
+    found = []
+    for each in missing_imports(location.module, location.file, places):
+        what = f"has no {each.name}" if each.name else "is not there"
+        message = f"{location.file}:{each.line}: the module {each.module} {what}, which {location.class_name} imports"
+        if each.kind == "package":
+            hint = f"the job's image or environment needs it: pip install {each.module.partition('.')[0]} there"
+            found.append(_of_class("W311", message, hint, loaded=loaded, severity="warning"))
+        else:
+            hint = instead_of(each.module) or "correct the name, or add the file to the code"
+            found.append(_of_class("E311", message, hint, loaded=loaded))
+    return found
 
 
 def _of_class(code: str, message: str, hint: str, *, loaded: Loaded, severity: Severity = "error") -> Diagnostic:

@@ -24,12 +24,14 @@ class Arguments(argparse.Namespace):
 def parser() -> Parser:
     parser = Parser(
         "validate",
-        usage="[--format text|json|github|sarif] MANIFEST... [--key=value ...]",
+        usage="[--format text|json|github|sarif] MANIFEST|FOLDER... [--key=value ...]",
         about="Checks manifests, the arguments of their containers and overrides; imports and starts nothing.\n"
+        "Of a folder: its manifests, and in one line each container class.\n"
         "Exit code 2: at least one is wrong. Text goes to standard error, every other format to standard output.",
         examples=[
             "innereye-run validate manifests/hello.yaml --num_layers=7",
             "innereye-run validate --format sarif manifests/*.yaml > manifests.sarif",
+            "innereye-run validate my_project",
         ],
         overrides=True,
     )
@@ -48,7 +50,10 @@ def run(argv: Sequence[str]) -> int:
     arguments, overrides = options.read(argv, Arguments())
     code = ExitCode.DONE
     found: list[Diagnostic] = []
-    for manifest in arguments.manifests:
+    manifests: list[Path] = []
+    for path in arguments.manifests:
+        manifests += _in_folder(path, overrides) if path.is_dir() else [path]
+    for manifest in manifests:
         try:
             with name_options(options):
                 diagnostics: Sequence[Diagnostic] = check(manifest, overrides)
@@ -63,6 +68,15 @@ def run(argv: Sequence[str]) -> int:
             show_diagnostics(diagnostics)
             if not any(diagnostic.severity == "error" for diagnostic in diagnostics):
                 print(f"{manifest}: valid", flush=True)
+    for folder in filter(Path.is_dir, arguments.manifests):
+        from innereye_runtime.cli.ui.folders import containers_in
+
+        for checked in containers_in(folder.resolve()):
+            failed = any(each.severity == "error" for each in checked.problems)
+            code = ExitCode.USAGE if failed else code
+            found += checked.problems
+            if arguments.format == "text":
+                print(checked.line, file=sys.stderr if failed else sys.stdout, flush=True)
     if arguments.format != "text":
         from innereye_runtime.diagnostics.rendering import render
 
@@ -70,6 +84,21 @@ def run(argv: Sequence[str]) -> int:
             render(found, arguments.format).rstrip("\n") + "\n" if found or arguments.format != "github" else ""
         )
     return code
+
+
+def _in_folder(folder: Path, overrides: Sequence[str]) -> list[Path]:
+    """The manifests of a folder.
+
+    Raises:
+        UsageError: overrides are given, which can't be meant for all containers of a folder.
+    """
+    from innereye_runtime.cli.ui.folders import manifests_in
+
+    if overrides:
+        raise UsageError(
+            f"{overrides[0]} can't be for every container in {folder}", hint="name one manifest, or leave it out"
+        )
+    return manifests_in(folder)
 
 
 def check(manifest: Path, overrides: Sequence[str]) -> Sequence[Diagnostic]:

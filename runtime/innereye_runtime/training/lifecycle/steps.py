@@ -17,6 +17,7 @@ from pytorch_lightning.callbacks import BatchSizeFinder, Callback, DeviceStatsMo
 from pytorch_lightning.loggers.logger import Logger
 
 from innereye_runtime.api.container import LightningContainer
+from innereye_runtime.api.described import public_attributes
 from innereye_runtime.compat.lightning1_hooks import adapt_module
 from innereye_runtime.compat.uncalled_hooks import warn_uncalled_hooks
 from innereye_runtime.data.datasets import check_unchanged
@@ -99,7 +100,8 @@ def create_container(run: Run) -> LightningContainer:
     run.record.hardware["gpus"] = gpu_hardware()
     if run.ranks.is_first:
         lines = (f"{name} = {plain(each.value)}\n" for name, each in given.items())
-        run.paths.args.write_text("".join(lines), encoding="utf-8")
+        own = (f"{name} = {text}\n" for name, text in public_attributes(container).items())
+        run.paths.args.write_text("".join([*lines, *own]), encoding="utf-8")
     return container
 
 
