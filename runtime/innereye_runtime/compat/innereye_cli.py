@@ -109,6 +109,16 @@ class OldCommand:
         return replace(said, span=span, source="<command line>", lines=(self.line,))
 
 
+def no_action() -> dict[str, str]:
+    """The options that are taken and need no action, and why."""
+    return dict(_NO_ACTION)
+
+
+def elsewhere() -> dict[str, str]:
+    """The options that are refused, and what to do instead."""
+    return dict(REPLACED_FLAGS)
+
+
 def in_options(text: str) -> str:
     """`text`, which may speak of a manifest, for a user who wrote none."""
     for pattern, said in _IN_OPTIONS:

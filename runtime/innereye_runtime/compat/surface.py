@@ -1,0 +1,157 @@
+"""Every public name of the toolbox's and its successor's container API, and what it does here, as a table."""
+
+from __future__ import annotations
+
+import inspect
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from importlib import import_module
+from typing import Any, Final
+
+from innereye_runtime.api.container import LightningContainer
+from innereye_runtime.api.inference import InnerEyeInference
+from innereye_runtime.api.module import LightningModuleWithOptimizer
+from innereye_runtime.compat import innereye_cli
+from innereye_runtime.compat.refused import refused
+from innereye_runtime.parameters.from_class import parameters_of
+
+MODULES: Final = (
+    "InnerEye.Azure.azure_config",
+    "InnerEye.Azure.azure_util",
+    "InnerEye.Common.common_util",
+    "InnerEye.Common.fixed_paths",
+    "InnerEye.Common.generic_parsing",
+    "InnerEye.Common.type_annotations",
+    "InnerEye.ML.common",
+    "InnerEye.ML.deep_learning_config",
+    "InnerEye.ML.lightning_container",
+    "InnerEye.ML.utils.run_recovery",
+    "InnerEye.ML.utils.split_dataset",
+    "health_azure",
+    "health_azure.utils",
+    "health_ml.deep_learning_config",
+    "health_ml.experiment_config",
+    "health_ml.lightning_container",
+    "health_ml.utils",
+    "health_ml.utils.checkpoint_utils",
+    "health_ml.utils.common_utils",
+    "health_ml.utils.diagnostics",
+    "health_ml.utils.logging",
+    "health_ml.utils.type_annotations",
+)
+_HERE_ONLY: Final = ("checkpoint_monitor", "inference_forward")
+_RULED: Final = {
+    "number_of_cross_validation_splits": "with an index, one split; without one, exit code 2: a run trains one split",
+    "crossval_count": "as `number_of_cross_validation_splits`",
+    "different_seeds": "above 1, exit code 2: start a run for each `random_seed`",
+    "model_id": "refused at the start of training: download the model, and name it as `local_weights_path`",
+    "pretraining_run_recovery_id": "refused at the start of training: `src_checkpoint=RUN:best.ckpt` takes a run's",
+    "dataset_mountpoint": "a bind in Docker, a link elsewhere; where neither can be, the job is refused",
+    "extra_dataset_mountpoints": "as `dataset_mountpoint`",
+    "dataset_mountpoints": "as `dataset_mountpoint`",
+    "output_to": "the folder in which a new run folder is made; from `setup` on, the run folder itself",
+    "max_num_gpus_inference": "accepted; evaluation runs on one process, so that its numbers depend on nothing else",
+    "max_num_gpus": "at most so many of the GPUs that the manifest, or the command line, asks for",
+    "monitor_gpu": "Lightning's DeviceStatsMonitor",
+    "monitor_training": "as `monitor_loading`",
+    "experiment": "of AzureML, where the manifest names none",
+    "datastore": "of AzureML, where the manifest names none",
+    "tag": "the tag `tag` of a job in AzureML",
+    "pretraining_run_checkpoints": "None: weights that parameters name are loaded by the runtime",
+    "update_azure_config": "called when a job is submitted to AzureML; a change that can't be made is refused by name",
+    "update_experiment_config": "as `update_azure_config`",
+    "get_additional_aml_run_tags": "called when a job is submitted to AzureML; tags of the manifest win",
+    "get_parameter_tuning_args": "not called, which the log says: start a run for each set of parameters",
+    "get_parameter_search_hyperdrive_config": "not called, which the log says: start a run for each set of parameters",
+    "AzureMLLogger": "does nothing: the runtime sends metrics to AzureML by itself",
+    "AzureMLProgressBar": "does nothing: each epoch is a line of the log",
+    "BatchTimeCallback": "logs mean and longest batch, and the epoch",
+    "CheckpointParser": "text, which `src_checkpoint` takes; a run is one by its folder",
+    "submit_to_azure_if_needed": "says where data lies; submitting a script is refused: make it a container",
+    "AzureRunInfo": "its `run` is None",
+    "DatasetSplits": "without groups and institutions; subjects are shuffled by Python's generator",
+    "RunRecovery": "`checkpoints_roots` and the two lists of paths",
+}
+"""Names that are here and do something else than they did, and what."""
+_REFUSED_NAMES: Final = {
+    "regression_metrics": "exit code 2: `regression_test_folder` with a metrics.json compares them"
+}
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Row:
+    name: str
+    here: str
+    """same, ruled otherwise, refused, or here only."""
+    note: str
+
+
+def table() -> str:
+    """The tables as Markdown."""
+    sections: Mapping[str, Iterator[Row]] = {
+        "Modules and their names": _names(),
+        "Parameters of a container": _parameters(),
+        "Methods and properties of a container": _members(LightningContainer),
+        "Methods of `InnerEyeInference`": _members(InnerEyeInference),
+        "Methods of `LightningModuleWithOptimizer`": _members(LightningModuleWithOptimizer),
+        "Options of the old command line": _options(),
+        "Modules that are refused by name": _refused(),
+    }
+    return "\n".join(_section(title, rows) for title, rows in sections.items())
+
+
+def _section(title: str, rows: Iterator[Row]) -> str:
+    lines = [f"| `{row.name}` | {row.here} | {row.note} |" for row in rows]
+    return "\n".join([f"### {title}", "", "| name | here | what it does |", "|---|---|---|", *lines, ""])
+
+
+def _names() -> Iterator[Row]:
+    for module in MODULES:
+        for name in import_module(module).__all__:
+            yield _row(f"{module}.{name}", name, _first_sentence(getattr(import_module(module), name)))
+
+
+def _parameters() -> Iterator[Row]:
+    for name, parameter in sorted(parameters_of(LightningContainer).items()):
+        if parameter.settable:
+            yield _row(name, name, parameter.doc)
+
+
+def _members(cls: type) -> Iterator[Row]:
+    parameters = parameters_of(LightningContainer)
+    ours = [base for base in cls.__mro__ if base.__module__.startswith("innereye_runtime.")]
+    found = {name: value for base in reversed(ours) for name, value in vars(base).items()}
+    for name, value in sorted(found.items()):
+        described = inspect.isfunction(value) or isinstance(value, property | classmethod) or name in _RULED
+        if not name.startswith("_") and name not in parameters and described and name != "param":
+            yield _row(name, name, _first_sentence(getattr(cls, name)))
+
+
+def _options() -> Iterator[Row]:
+    for name, why in sorted(innereye_cli.no_action().items()):
+        yield Row(f"--{name}", "accepted", why)
+    for name, instead in sorted(innereye_cli.elsewhere().items()):
+        yield Row(f"--{name}", "refused", instead)
+
+
+def _refused() -> Iterator[Row]:
+    for module, instead in sorted(refused().items()):
+        yield Row(module, "refused", instead)
+
+
+def _row(shown: str, name: str, doc: str) -> Row:
+    if name in _REFUSED_NAMES:
+        return Row(shown, "refused", _REFUSED_NAMES[name])
+    if name in _RULED:
+        return Row(shown, "ruled otherwise", _RULED[name])
+    return Row(shown, "here only" if name in _HERE_ONLY else "same", doc.replace("|", "or"))
+
+
+def _first_sentence(value: Any) -> str:
+    if isinstance(value, str | int | float):
+        return f"`{value}`"
+    text = inspect.getdoc(value) if inspect.isfunction(value) or isinstance(value, type | property) else ""
+    text = text or (inspect.getdoc(value) if inspect.ismethod(value) else "") or ""
+    joined = re.sub(r"\s+", " ", text.split("\n\n")[0])
+    return re.split(r"(?<=[.:]) (?=[A-Z])", joined)[0]
