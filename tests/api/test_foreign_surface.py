@@ -237,17 +237,22 @@ def test_a_successors_container_trains_unchanged(project: Project) -> None:
         return [AzureMLProgressBar(refresh_rate=1), BatchTimeCallback()]
     def before_training_on_all_ranks(self):
         Model.on_run_extra_validation_epoch = lambda model: Path("extra.txt").write_text(str(self.num_nodes))
+        Path("dataset.txt").write_text(f"{self.local_dataset} {Path(self.local_dataset, 'a').read_text()}")
         Model.on_train_epoch_end = lambda model: log_on_epoch(model, "extra/one", 1.0)
 """
     )
     project.write("hi.py", source)
     words = ["-m", "health_ml.runner", "--model=Foreign", "--model_configs_namespace=hi", "--max_epochs=1"]
     words += ["--model_variant=wide", "--run_extra_val_epoch", "--output_to=elsewhere", "--tag=mine"]
+    words += ["--local_dataset=data", f"--dataset_mountpoint={project.root / 'deep' / 'mnt'}"]
+    project.write("data/a", "whole")
     done = subprocess.run([sys.executable, *words], cwd=project.root, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr + done.stdout
     run = Path(done.stdout.splitlines()[-1])
     assert run.parent == project.root / "elsewhere"
     assert (run / "extra.txt").read_text() == "1"
+    assert (run / "dataset.txt").read_text() == f"{project.root / 'deep' / 'mnt'} whole"
+    assert list((project.root / "deep").iterdir()) == []  # the link is gone with the run
     assert "width = 16" in (run / "args.txt").read_text()
     table = (run / "metrics.csv").read_text().splitlines()[0]
     assert "extra/one" in table and "timing/train/epoch_time [sec]" in table

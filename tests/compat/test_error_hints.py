@@ -47,5 +47,5 @@ def test_the_error_of_an_old_idiom_has_its_remedy(attempt: Callable[[], Any], wo
 
 
 def test_any_other_error_of_the_users_has_none() -> None:
-    for error in (ModuleNotFoundError("No module named 'mine'"), TypeError("no"), RuntimeError("no")):
+    for error in (KeyError("No module named 'mine'"), TypeError("no"), RuntimeError("no")):
         assert outcome_of(error).hint == ""

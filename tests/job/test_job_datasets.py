@@ -144,6 +144,8 @@ def test_doctor_and_explain_show_them(project: Project, target: str, capsys: pyt
         ("extra_azure_dataset_ids = ['a']; azure_dataset_id = ''", "without azure_dataset_id"),
         ("dataset_mountpoint = 'data/x'", "absolute path"),
         ("number_of_cross_validation_splits = 5", "no cross_validation_split_index says which"),
+        ("different_seeds = 3", "one run has one seed"),
+        ("regression_metrics = 'auc'", "an option of hi-ml alone"),
     ],
 )
 def test_what_contradicts_itself_in_the_class_is_found_by_validate(project: Project, line: str, sentence: str) -> None:
