@@ -319,3 +319,18 @@ def test_a_data_module_of_the_old_listing_trains(project: Project) -> None:
     )
     done = project.run("tiny.yaml", "--num_epochs=1")
     assert done.exit_code == 0, done.stderr + done.stdout
+
+
+def test_a_classs_own_parameter_called_model_variant_is_left_alone(project: Project) -> None:
+    from innereye_runtime.training.lifecycle.variant import checked_arguments
+
+    class Own(LightningContainer):
+        model_variant = param.Integer(3)
+
+    class NoVariants(LightningContainer):
+        pass
+
+    own = job_of(project, OLD.replace("    rate", "    model_variant = param.Integer(3)\n    rate"), "foreign_own")
+    assert checked_arguments(Own(), own)[1].arguments["model_variant"].value == 3
+    with pytest.raises(UsageError, match="has no set_model_variant"):
+        checked_arguments(NoVariants(), job_of(project, OLD, "foreign_none", "--model_variant=big"))

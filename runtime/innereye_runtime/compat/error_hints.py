@@ -13,8 +13,7 @@ _REMEDIES: Final[tuple[tuple[type[Exception], str, str], ...]] = (
     (
         OSError,
         r"Read-only file system|Permission denied: '/mnt/|Permission denied: '/run/innereye",
-        "a dataset is read-only on every target: write to the working directory, which is the run folder "
-        "(container.outputs_folder)",
+        "a dataset is read-only: write to the working directory, which is the run folder (container.outputs_folder)",
     ),
     (
         ImportError,

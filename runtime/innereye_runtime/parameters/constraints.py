@@ -44,7 +44,7 @@ def _a_split_for_each_run(values: Mapping[str, Any]) -> str:
 
 def _one_seed(values: Mapping[str, Any]) -> str:
     count = values["different_seeds"]
-    return f"different_seeds is {count}, and one run has one seed" if count > 1 else ""
+    return f"different_seeds is {count}, and one run has one seed" if type(count) is int and count > 1 else ""
 
 
 def _no_regression_metrics(values: Mapping[str, Any]) -> str:

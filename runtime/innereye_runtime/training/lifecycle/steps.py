@@ -88,8 +88,8 @@ def create_container(run: Run) -> LightningContainer:
     parameters, checked = checked_arguments(container, job)
     apply(container, checked)
     container.output_to = str(run.paths.root)
-    container.num_nodes = job.manifest.compute.nodes
-    container.use_gpu = job.manifest.compute.gpus not in ("none", 0)
+    container._num_nodes = job.manifest.compute.nodes
+    container._use_gpu = job.manifest.compute.gpus not in ("none", 0)
     if run.ranks.is_first:
         warn_uncalled_hooks(container)
     os.environ.update(container.get_additional_environment_variables())

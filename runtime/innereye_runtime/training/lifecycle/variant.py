@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from innereye_runtime.api.container import LightningContainer
+from innereye_runtime.api.params.workflow_params import WorkflowParams
 from innereye_runtime.errors import ManifestError, UsageError
 from innereye_runtime.introspection.arguments.checker import CheckedArguments, check
 from innereye_runtime.job.resolve import Job, parse_overrides
@@ -21,8 +22,11 @@ def checked_arguments(container: LightningContainer, job: Job) -> tuple[Mapping[
         UsageError: it has no such variant.
     """
     parameters, checked = _checked(container, job)
-    if variant := str(checked.arguments["model_variant"].value):
-        set_variant(container, variant)
+    variant = checked.arguments["model_variant"].value
+    is_own = parameters["model_variant"].owner != WorkflowParams.__name__
+    has_variants = type(container).set_model_variant is not LightningContainer.set_model_variant
+    if variant and (has_variants or not is_own):  # a class may have a parameter of that name for itself
+        set_variant(container, str(variant))
         parameters, checked = _checked(container, job)
     return parameters, checked
 
