@@ -77,7 +77,7 @@ def _checked(module: str, file: Path, root: Path) -> Iterator[Checked]:
         location = Location(module, node.name, file, node.lineno)
         found = read(location, (root,))
         if found.refusal is None and (found.parameters.keys() or _may_be(node)):
-            if found.unread and not _may_be(node) and "num_epochs" not in found.parameters:
+            if found.unresolved and not _may_be(node) and "num_epochs" not in found.parameters:
                 continue  # a class with a base that can't be read, and nothing that says it is a container
             yield Checked(location=location, problems=_problems(location, root))
 
@@ -95,7 +95,7 @@ def _problems(location: Location, root: Path) -> tuple[Diagnostic, ...]:
     name = f"{location.module}:{location.class_name}"
     text = json.dumps({"schema": 1, "container": {"class": name}})
     try:
-        found = resolve_job(text, cwd=root, root=root).remarks
+        found = resolve_job(text, cwd=root, root=root).warnings
     except ManifestError as error:
         found = error.diagnostics
     span = Span(location.line, 1, location.line, 1)
