@@ -15,8 +15,8 @@ from tests.projects import Project, tiny_project
 
 from innereye_runtime import LightningContainer
 from innereye_runtime.compat.azure_config import with_hooks
-from innereye_runtime.compat.submission import with_hooks_of_class
 from innereye_runtime.errors import DataError, PreflightError, UsageError
+from innereye_runtime.job.class_hooks import with_hooks_of_class
 from innereye_runtime.job.resolve import Job, resolve_job
 from innereye_runtime.targets.azureml.plan import plan_for
 

@@ -145,7 +145,7 @@ def test_verify(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
         assert main(["verify", str(run)]) == 6
     finally:
         (run / "args.txt").write_bytes(written)
-    hint = "the folder was changed after the run: bring these back from a copy, or run its manifest.yaml again"
+    hint = "the folder was changed after the run: restore these files, or run its manifest.yaml again"
     assert capsys.readouterr() == ("", f"error: args.txt has another content\nhint: {hint}\n")
 
     listed = (run / "outputs.json").read_bytes()
@@ -156,7 +156,7 @@ def test_verify(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
         (run / "outputs.json").write_bytes(listed)
     err = capsys.readouterr().err
     assert "outputs.json is not there: the run did not end well, or was not finished\n" in err
-    assert f"innereye-run resume {run} goes on with it" in err
+    assert f"innereye-run resume {run} resumes it" in err
 
 
 def test_a_report_that_is_written_again_leaves_a_whole_folder_whole(

@@ -59,7 +59,7 @@ def test_the_same_files_have_the_same_fingerprint(dataset: Path, container: Cont
     described = found.describe()
     assert described["mode"] == "download"
     assert described["source"] == container.url("there")
-    assert described["reason"] == "the manifest asks for it"
+    assert described["reason"] == "requested by the manifest"
     assert described["mb_per_s"] > 0
 
 

@@ -84,7 +84,7 @@ def test_each_of_several_has_its_own_error(dataset: Path, tmp_path: Path) -> Non
     assert str(raised.value).splitlines() == [
         f"datasets[1].local: there is no folder {tmp_path}/dataset2",
         f"datasets[2].local: {tmp_path}/file.zip is a file, and a dataset is a folder",
-        "datasets[3].id: 'brats' is known by its id only, and there is no copy of it on this machine",
+        "datasets[3].id: 'brats' has an id but no local copy on this machine",
     ]
 
 

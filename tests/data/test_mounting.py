@@ -111,7 +111,7 @@ def test_what_cannot_be_mounted_is_downloaded_and_that_is_said(
     container.put(SMALL)
     (found,) = resolve([Dataset(id=container.url(), mode="mount")])
     assert found.mode == "download"
-    assert found.reason == f"the manifest asks for a mount, and there is none to be had: {no_mount}"
+    assert found.reason == f"the manifest requests a mount, which is not available: {no_mount}"
     assert f"{container.url()} can't be mounted: {no_mount}; it is downloaded" in caplog.text
 
 
@@ -132,8 +132,8 @@ def test_a_mount_that_fails_is_downloaded_unless_strict(
     monkeypatch.setattr(mounting, "rclone", lambda: "/bin/false")
     (found,) = resolve([Dataset(id=container.url(), mode="mount")])
     assert found.mode == "download"
-    assert "rclone said nothing" in found.reason
-    with pytest.raises(DataError, match="can't be mounted: rclone said nothing"):
+    assert "rclone printed nothing" in found.reason
+    with pytest.raises(DataError, match="can't be mounted: rclone printed nothing"):
         resolve([Dataset(id=container.url(), mode="mount", strict=True)])
     assert "it is downloaded" in caplog.text
 
@@ -169,9 +169,9 @@ SAID = "100 files, 100 MB"
 @pytest.mark.parametrize(
     ("asked", "free_space", "cached", "no_mount", "expected"),
     [
-        ("mount", 10**9, False, "", ModeDecision("mount", "the manifest asks for it")),
+        ("mount", 10**9, False, "", ModeDecision("mount", "requested by the manifest")),
         ("mount", 10**9, False, "no FUSE", None),
-        ("download", 0, False, "", ModeDecision("download", "the manifest asks for it")),
+        ("download", 0, False, "", ModeDecision("download", "requested by the manifest")),
         ("auto", 0, True, "", ModeDecision("download", f"{SAID}: the cache has them already")),
         (
             "auto",
@@ -216,7 +216,7 @@ def test_a_folder_that_machines_share_is_copied_where_the_mode_is_download(
     (found,) = resolve([Dataset(local=dataset, mode="download")])
     assert found.path != dataset
     assert found.mode == "download"
-    assert found.reason == "the manifest asks for it, and the folder is on a file system that machines share (nfs4)"
+    assert found.reason == "requested by the manifest, and the folder is on a shared file system (nfs4)"
     assert found.fingerprint == fingerprint(dataset)
     (in_place,) = resolve([Dataset(local=dataset, mode="mount")])
     assert in_place.path == dataset

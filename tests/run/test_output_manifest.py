@@ -196,8 +196,8 @@ def test_each_expected_output_that_is_missing_or_empty_is_named(run: Path) -> No
         "outputs.expect[2]: '*.log' matches only what is empty: empty.log",
         f"outputs.expect[3]: 'checkpoints' matches no file in {run}",
         f"outputs.expect[4]: 'out.txt' matches no file in {run}",
-        "outputs.expect[5]: '/etc/passwd' is no path inside of the run folder",
-        "outputs.expect[6]: '../run/*.txt' is no path inside of the run folder",
+        "outputs.expect[5]: '/etc/passwd' is not a path inside the run folder",
+        "outputs.expect[6]: '../run/*.txt' is not a path inside the run folder",
     ]
     assert raised.value.exit_code == ExitCode.OUTPUTS == 6
     assert not (run / "outputs.json").exists()

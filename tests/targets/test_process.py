@@ -145,7 +145,7 @@ def test_a_stop_keeps_the_checkpoint_and_says_so(
         (MANIFEST, ["--misbehaviour=raise"], 1, "RuntimeError: the data is upside down"),
         (MANIFEST, ["--misbehaviour=exit"], 42, "the user's code exited with 42"),
         (MANIFEST, ["--misbehaviour=exit quietly"], 1, "exited before the run was complete"),
-        (MANIFEST + "compute: {gpus: 1}\n", [], 3, "compute.gpus asks for 1, and PyTorch sees none here"),
+        (MANIFEST + "compute: {gpus: 1}\n", [], 3, "compute.gpus requests 1, and PyTorch sees none here"),
         (MANIFEST + "outputs: {expect: [report.txt, missing.*]}\n", [], 6, "missing.*"),
         (MANIFEST + "trainer: {arguments: {gradient_clip_vol: 1}}\n", [], 2, "no argument 'gradient_clip_vol'"),
         (MANIFEST + "compute: {max_duration: 6s}\n", ["--pause=1"], 143, "max_duration of 6s"),

@@ -109,7 +109,7 @@ def test_an_accelerator_that_is_not_here_is_told_as_that(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, accelerator: str
 ) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
-    with pytest.raises(PreflightError, match=rf"get_trainer_arguments\(\) asks for the accelerator '{accelerator}'"):
+    with pytest.raises(PreflightError, match=rf"get_trainer_arguments\(\) requests the accelerator '{accelerator}'"):
         train(Container(arguments={"accelerator": accelerator}), tmp_path)
 
 

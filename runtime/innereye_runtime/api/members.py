@@ -91,7 +91,7 @@ class RunMembers:
         self.output_to = str(output_to)  # a parameter of the container
 
     def get_path_to_checkpoint(self) -> Path:
-        """The place of the checkpoint that a restart goes on from, last.ckpt."""
+        """The path of the checkpoint that a restart resumes from, last.ckpt."""
         return self._checkpoints / LAST_CHECKPOINT_FILE_NAME_WITH_SUFFIX
 
     def get_path_to_best_checkpoint(self) -> Path:

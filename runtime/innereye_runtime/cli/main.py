@@ -12,20 +12,20 @@ from innereye_runtime.cli.ui.terminal import run_with_error_handling
 from innereye_runtime.errors import ExitCode, UsageError
 
 COMMANDS = {
-    "run": "train, evaluate and report; the word may be left out",
-    "validate": "every problem of a manifest, at its line and column",
+    "run": "train, evaluate and report (default command)",
+    "validate": "check a manifest and show every error with line and column",
     "plan": "what would be started, without starting it",
     "explain": "every effective value and where it came from",
     "schema": "the manifest's JSON Schema, or that of a container's parameters",
-    "report": "write a run folder's report.html again",
+    "report": "regenerate report.html from a run folder",
     "verify": "compare a run folder with its outputs.json",
-    "resume": "go on with a run, in its own folder, from its newest checkpoint",
+    "resume": "resume a run from its latest checkpoint",
     "data": "list, fetch and fingerprint datasets, and look after the cache",
-    "doctor": "what a job needs, and what is missing here",
-    "image": "build the runtime's image, or tell what one was made of",
-    "status": "how a run stands, here or in Azure Machine Learning",
-    "download": "bring the run folder of a job in Azure Machine Learning here",
-    "ps": "list the runs at work on this machine",
+    "doctor": "check what a job needs, and show what is missing",
+    "image": "build the runtime image, or inspect one",
+    "status": "show the state of a run",
+    "download": "download the run folder of an Azure ML job",
+    "ps": "list the active runs on this machine",
     "logs": "what a run prints, while it runs or later",
     "stop": "ask runs to save a checkpoint and end",
     "drill": "break a job at random moments, resume it, compare the results",
@@ -48,13 +48,13 @@ Examples:
   innereye-run manifests/hello.yaml                  train, as the manifest says
   innereye-run manifests/hello.yaml --num_epochs=5   set a public parameter
   innereye-run --target docker manifests/hello.yaml  the same job in a container
-  innereye-run --smoke manifests/hello.yaml          the whole path in short
-  innereye-run validate manifests/*.yaml             all that is wrong in them
+  innereye-run --smoke manifests/hello.yaml          a quick end-to-end run
+  innereye-run validate manifests/*.yaml             every error, with its line
   innereye-run explain manifests/hello.yaml          each value, and its origin
 
 Commands:
 {commands}
-innereye-run COMMAND --help tells more. --version prints the version.
+Run 'innereye-run COMMAND --help' for details. --version prints the version.
 Exit codes: 0 done, 1 your code raised, 2 usage or manifest, 3 preflight,
             4 image, 5 data, 6 outputs not complete, 130 interrupted,
             143 stopped with a checkpoint.

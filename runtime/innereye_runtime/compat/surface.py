@@ -83,7 +83,7 @@ _REFUSED_NAMES: Final = {
 class Row:
     name: str
     here: str
-    """same, ruled otherwise, refused, or here only."""
+    """same, ruled otherwise, refused, or new."""
     note: str
 
 
@@ -103,7 +103,7 @@ def table() -> str:
 
 def _section(title: str, rows: Iterator[Row]) -> str:
     lines = [f"| `{row.name}` | {row.here} | {row.note} |" for row in rows]
-    return "\n".join([f"### {title}", "", "| name | here | what it does |", "|---|---|---|", *lines, ""])
+    return "\n".join([f"### {title}", "", "| name | status | what it does |", "|---|---|---|", *lines, ""])
 
 
 def _names() -> Iterator[Row]:
@@ -145,7 +145,7 @@ def _row(shown: str, name: str, doc: str) -> Row:
         return Row(shown, "refused", _REFUSED_NAMES[name])
     if name in _RULED:
         return Row(shown, "ruled otherwise", _RULED[name])
-    return Row(shown, "here only" if name in _HERE_ONLY else "same", doc.replace("|", "or"))
+    return Row(shown, "new" if name in _HERE_ONLY else "same", doc.replace("|", "or"))
 
 
 def _first_sentence(value: Any) -> str:

@@ -30,9 +30,9 @@ def select_mode(
     `free_space` is how many bytes the cache can take, `no_mount` why nothing can be mounted ("" where it can).
     """
     if asked == "download":
-        return ModeDecision("download", "the manifest asks for it")
+        return ModeDecision("download", "requested by the manifest")
     if asked == "mount":
-        return None if no_mount else ModeDecision("mount", "the manifest asks for it")
+        return None if no_mount else ModeDecision("mount", "requested by the manifest")
     total = sum(item.size for item in items)
     said = f"{len(items):,} files, {format_size(total)}"
     if cached:

@@ -154,7 +154,7 @@ def check_unchanged(found: Sequence[ResolvedDataset], before: Sequence[Mapping[s
                 f"{key}: {now.source} changed since the last attempt of this run:\n"
                 f"  was {then['sha256']} ({then['files']} files, {then['bytes']:,} bytes)\n"
                 f"  is  {now.fingerprint.sha256} ({now.fingerprint.files} files, {now.fingerprint.bytes:,} bytes)",
-                hint="start a new run: one that goes on with other data is neither the old nor the new result",
+                hint="start a new run: resuming with different data would mix two experiments",
             )
 
 
@@ -206,9 +206,9 @@ def _where(dataset: Dataset, key: str) -> Path | BlobSource:
     if source is not None:
         return source
     if not dataset.id:
-        raise DataError(f"{key} names neither a folder nor an id", hint=f"set {key}.local to a folder of this machine")
+        raise DataError(f"{key} has neither a folder nor an id", hint=f"set {key}.local to a folder of this machine")
     raise DataError(
-        f"{key}.id: '{dataset.id}' is known by its id only, and there is no copy of it on this machine",
+        f"{key}.id: '{dataset.id}' has an id but no local copy on this machine",
         hint=f"set {key}.local (--local_dataset on the command line) to the folder that holds it, "
         "write the id as azure://ACCOUNT/CONTAINER/PATH, "
         "set INNEREYE_DATASTORE to the datastore that has it, or run where the id means something: --target azureml",

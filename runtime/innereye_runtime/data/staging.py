@@ -102,7 +102,7 @@ def stage(
         return _bring_blobs(where, mode, strict, progress, held, mount_unavailable_reason(for_others=for_others))
     shared = network_file_system(where) if mode == "download" else ""
     if shared:
-        reason = f"the manifest asks for it, and the folder is on a file system that machines share ({shared})"
+        reason = f"requested by the manifest, and the folder is on a shared file system ({shared})"
         folder = FolderSource(where)
         return _await_stable(folder, lambda items: _fetch(folder, items, reason, progress, held))
     found = fingerprint(where, progress=progress)
@@ -127,7 +127,7 @@ def revalidate(staged: StagedDataset, progress: Progress) -> StagedDataset:
     found = fingerprint(staged.path, progress=progress)
     if found != staged.fingerprint:
         raise DataError(
-            f"{staged.path} holds other files here ({found.files}, {found.bytes:,} bytes) than for the launcher "
+            f"{staged.path} has different files here ({found.files}, {found.bytes:,} bytes) than for the launcher "
             f"({staged.fingerprint.files}, {staged.fingerprint.bytes:,} bytes)",
             hint="let nothing write to a dataset that a run reads; where the engine runs on another machine, "
             "the dataset has to be there",
@@ -197,7 +197,7 @@ def _choose(
             f"{source.url} can't be mounted: {no_mount}", hint="use mode: download, or leave out strict: true"
         )
     log.warning("%s can't be mounted: %s; it is downloaded", source.url, no_mount)
-    return ModeDecision("download", f"the manifest asks for a mount, and there is none to be had: {no_mount}")
+    return ModeDecision("download", f"the manifest requests a mount, which is not available: {no_mount}")
 
 
 def _fetch(

@@ -209,10 +209,10 @@ def _replace(file: Path, write: Callable[[Path], object]) -> None:
 
 def _check_picture(source: Path) -> None:
     if source.suffix.lower() not in SUFFIXES:
-        raise ValueError(f"{source} is no picture for the report: its name ends in none of {', '.join(SUFFIXES)}")
+        raise ValueError(f"{source} is not an image for the report: its name ends in none of {', '.join(SUFFIXES)}")
     if source.suffix.lower() == ".svg":
         if b"<svg" not in source.read_bytes():
-            raise ValueError(f"{source} is no SVG file")
+            raise ValueError(f"{source} is not an SVG file")
         return
     from PIL import Image
 

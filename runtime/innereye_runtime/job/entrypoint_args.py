@@ -77,9 +77,7 @@ def parser() -> argparse.ArgumentParser:
     )
     result.add_argument("manifest", type=Path, metavar="MANIFEST", help="the manifest, a YAML file")
     result.add_argument("--smoke", action="store_true", help="one epoch of two batches of each split")
-    result.add_argument(
-        "--run-folder", type=Path, metavar="DIR", help="the run folder; one that has a run goes on with it"
-    )
+    result.add_argument("--run-folder", type=Path, metavar="DIR", help="the run folder; a run that is in it is resumed")
     result.add_argument(
         "--code-root", type=Path, metavar="DIR", help="the root of the code that has the container class"
     )
@@ -89,7 +87,7 @@ def parser() -> argparse.ArgumentParser:
         action="append",
         default=[],
         metavar="DIR",
-        help="where a dataset lies; once for each, in order",
+        help="the folder of a dataset; once for each, in order",
     )
     result.add_argument("--target", metavar="NAME", help="the target that started this process, for run.json")
     return result

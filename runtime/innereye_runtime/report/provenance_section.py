@@ -184,7 +184,7 @@ def _diff(code: Mapping[str, Any]) -> str:
         for line in lines[:_DIFF_LINES]
     )
     rest = len(lines) - _DIFF_LINES
-    more = f'<p class="muted">{rest:,} more lines stand in run.json.</p>' if rest > 0 else ""
+    more = f'<p class="muted">{rest:,} more lines are in run.json.</p>' if rest > 0 else ""
     return f'<pre class="diff" tabindex="0">{shown}</pre>{more}'
 
 

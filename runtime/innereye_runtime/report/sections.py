@@ -50,7 +50,7 @@ def failure(run: RunFolder) -> str:
         return ""
     exit_code = run.record.get("exit_code")
     code = f'<p class="muted">exit code {escape(str(exit_code))}</p>' if exit_code is not None else ""
-    reason = str(run.record.get("reason") or ("" if run.record else "There is no run.json that can be read."))
+    reason = str(run.record.get("reason") or ("" if run.record else "run.json is missing or cannot be read."))
     said = f'<div class="reason"><p>{escape(reason or "No reason was recorded.")}</p>{code}</div>'
     if not run.console:
         return said

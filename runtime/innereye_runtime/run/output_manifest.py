@@ -37,7 +37,7 @@ def check_expected(root: Path, expect: Sequence[str]) -> None:
         key = f"outputs.expect[{index}]: '{pattern}'"
         parts = PurePosixPath(pattern)
         if parts.is_absolute() or ".." in parts.parts or not parts.parts:
-            problems.append(f"{key} is no path inside of the run folder")
+            problems.append(f"{key} is not a path inside the run folder")
             continue
         # Within a name two asterisks are as one: Python refuses them before 3.13.
         glob = "/".join(part if part == "**" else re.sub(r"\*+", "*", part) for part in parts.parts)
@@ -88,7 +88,7 @@ def write_outputs(root: Path, expect: Sequence[str] = (), *, ahead: BackgroundHa
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             raise PreflightError(
                 f"disk full: the outputs can't be finished: {place}",
-                hint="free some space and go on with innereye-run resume: the checkpoints are whole",
+                hint="free some space and run innereye-run resume: the checkpoints are intact",
             ) from error
         raise OutputError(
             f"the outputs can't be finished: {place}: {error.strerror}", hint="the run folder is not complete"
@@ -131,7 +131,7 @@ def _listed(root: Path) -> dict[str, dict[str, Any]]:
         path = PurePosixPath(entry["path"])
         if path.is_absolute() or ".." in path.parts or entry["path"] in entries:
             raise ValueError(
-                f"it lists '{display_path(Path(path), '')}', which is no path of a run folder or stands there twice"
+                f"it lists '{display_path(Path(path), '')}', which is not a path of a run folder or is listed twice"
             )
         if entry.keys() not in ({"path", "size", "sha256"}, {"path", "link"}):
             raise ValueError(f"the entry of '{display_path(Path(path), '')}' has other keys than a file or a link")

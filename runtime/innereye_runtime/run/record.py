@@ -95,7 +95,7 @@ class RunRecord:
         """
         for earlier in self.attempts:
             if earlier.state == "running":
-                earlier.state, earlier.reason = "stopped", "killed before it could say why"
+                earlier.state, earlier.reason = "stopped", "killed (no reason recorded)"
         self.attempts.append(Attempt(number=len(self.attempts) + 1, started=utc_now(), host=host))
         self.state, self.reason, self.exit_code = "running", "", None
         return self.attempt

@@ -125,7 +125,7 @@ class ProcessHandle:
         if stop_requested and signum != signal.SIGKILL:  # before it listens to signals, or after
             reason = f"stopped ({name})"
         elif stop_requested:
-            reason = f"did not end in time after it was asked to, and was killed ({name})"
+            reason = f"did not stop within the grace period and was killed ({name})"
         elif signum == signal.SIGKILL:
             reason = f"killed ({name}): most likely out of memory; use a smaller batch or fewer workers"
         else:

@@ -72,7 +72,8 @@ def write_source_tree(folder: Path) -> Path:
         _copy(carried, folder)
         _copy(PACKAGE / "schema", folder / "schema")
         _copy(PACKAGE, folder / "runtime" / PACKAGE.name, without=(PACKAGE / "schema", carried))
-        _copy(PACKAGE.parent / "InnerEye", folder / "runtime" / "InnerEye")
+        for name in ("InnerEye", "health_ml", "health_azure"):
+            _copy(PACKAGE.parent / name, folder / "runtime" / name)
     return folder
 
 

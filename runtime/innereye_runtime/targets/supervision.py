@@ -125,8 +125,8 @@ def secret_values(names: tuple[str, ...], environment: Mapping[str, str]) -> dic
     missing = [name for name in names if name not in environment]
     if missing:
         raise PreflightError(
-            f"secrets of the manifest that are not set here: {', '.join(missing)}",
-            hint=f"export {missing[0]}=... before you start the run; values stand in no manifest",
+            f"secrets of the manifest that are not set in the environment: {', '.join(missing)}",
+            hint=f"export {missing[0]}=... before you start the run; a manifest never contains values",
         )
     return {name: environment[name] for name in names}
 

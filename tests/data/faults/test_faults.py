@@ -88,7 +88,7 @@ def test_what_passes_is_tried_again(
         ("reset", "can't be read, after 4 tries"),
         ("stall", "can't be read, after"),
         ("truncate", "can't be read, after 4 tries"),
-        ("lie", "3,000 of 6,000 bytes came"),
+        ("lie", "3,000 of 6,000 bytes were received"),
         ("403", "the store refuses an account key: 403 Forbidden (Fault403)"),
         ("404", "changed 3 times while it was fetched"),
         ("429", "can't be read, after 4 tries in 0 s: 429 Too Many Requests (Fault429)"),

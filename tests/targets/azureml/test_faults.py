@@ -104,7 +104,7 @@ def test_a_wrong_secret_is_told_in_a_line(project: Project, cloud_for: Callable[
     with cloud_for() as cloud:
         result = project.run(*JOB, environment={**cloud.environment(), "AZURE_CLIENT_SECRET": "wrong"})
     assert (result.exit_code, "Traceback" in result.stderr) == (3, False)
-    assert "error: opening datastore workspaceblobstore: Azure does not know who asks: " in result.stderr
+    assert "error: opening datastore workspaceblobstore: Azure authentication failed: " in result.stderr
     assert "hint: sign in with az login" in result.stderr
 
 

@@ -92,8 +92,7 @@ def test_the_old_command_line_gets_there_too(project: Project, cloud: Any) -> No
         (
             "exit",
             42,
-            "error: the user's code exited with 42\n"
-            "hint: what it printed above says why, and stays in logs/console.log",
+            "error: the user's code exited with 42\nhint: see its output above, which is also in logs/console.log",
         ),
     ],
 )
@@ -211,7 +210,7 @@ def test_a_job_that_is_given_up_is_resumed_by_a_new_submission(project: Project,
         assert child.stderr
         address = next(address_in(line) for line in child.stderr if line.startswith("submitted"))
         refused = project.run("resume", str(first.run), environment=cloud.environment())
-        assert (refused.exit_code, "the run goes on: job " in refused.stderr) == (2, True), refused.stderr
+        assert (refused.exit_code, "the run is still active: job " in refused.stderr) == (2, True), refused.stderr
         assert f"innereye-run stop '{address}'" in refused.stderr
         preempt_after(child, cloud, 5)
         second = ended(child)

@@ -22,7 +22,7 @@ from tests.targets.azureml.conftest import address_in, newest
 pytestmark = pytest.mark.usefixtures("image")
 
 SLOW = ("--pause=0.2", "--num_epochs=8")
-QUESTION = "[d] leave the job running, [c] cancel it, or [Enter] go on following: "
+QUESTION = "[d] leave the job running, [c] cancel it, or [Enter] keep following: "
 CTRL_C, CTRL_D = "\x03", "\x04"
 
 
@@ -122,7 +122,7 @@ def test_a_job_is_left_running_from_the_terminal(project: Project, cloud: Any, t
     job.cancel()
     address = address_in(terminal.shown.splitlines()[-1])
     assert address.endswith(asked)
-    assert f"the job goes on; to follow it again: innereye-run logs -f '{address}'" in terminal.shown
+    assert f"detached: the job keeps running; to follow it: innereye-run logs -f '{address}'" in terminal.shown
     assert f"innereye-run download '{address}'" in terminal.shown
     assert not re.search("Traceback|KeyboardInterrupt", terminal.shown)
     assert not list((project.root / "outputs").iterdir())

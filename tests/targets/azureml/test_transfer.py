@@ -221,5 +221,5 @@ def test_a_datastore_of_another_kind_is_told(needs: Callable[..., None]) -> None
     needs("azure")
     done = subprocess.run([sys.executable, "-W", "ignore", "-c", OTHER_KINDS], capture_output=True, text=True)
     assert done.stdout.splitlines() == [
-        f"datastore {name} is no container of blobs, which a run folder needs" for name in ("files", "lake")
+        f"datastore {name} is not a blob datastore, which the run folder needs" for name in ("files", "lake")
     ], done.stderr

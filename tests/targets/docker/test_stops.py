@@ -177,7 +177,7 @@ def test_a_run_whose_container_is_still_at_work_is_not_resumed_beside_it(
     for folder in (orphan["run_folder"], str(link)):
         refused = project.run("resume", folder)
         assert refused.exit_code == 2
-        assert f"container {orphan['name']} is at work in {folder}" in refused.stderr
+        assert f"container {orphan['name']} is using {folder}" in refused.stderr
         assert f"innereye-run stop {folder}" in refused.stderr
     stopped = project.run("stop", str(link))
     assert stopped.stdout.endswith("ended with exit code 143, and was removed\n"), stopped.stderr

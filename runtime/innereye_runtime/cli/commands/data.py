@@ -32,8 +32,8 @@ def parser() -> Parser:
         "data",
         usage="ls [PATH|ID] | fetch ID | fingerprint PATH|ID | cache ls | cache clear [--json]",
         about="Lists the files of a dataset, fetches it into the cache of this machine, prints its fingerprint\n"
-        "(the sha256 of a manifest's dataset), or looks after the cache. An ID is azure://ACCOUNT/CONTAINER/PATH, or\n"
-        "a name in the datastore that INNEREYE_DATASTORE says; `ls` alone lists the names there.",
+        "(the sha256 of a manifest's dataset), or manages the cache. An ID is azure://ACCOUNT/CONTAINER/PATH, or\n"
+        "a name in the datastore that INNEREYE_DATASTORE names; `ls` alone lists the names there.",
         examples=[
             "innereye-run data fingerprint data/hello",
             "innereye-run data fetch azure://account/container/brats",

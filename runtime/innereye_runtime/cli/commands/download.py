@@ -22,8 +22,8 @@ def parser() -> Parser:
     parser = Parser(
         "download",
         usage="JOB [--to FOLDER] [--json]",
-        about="Brings the run folder of a job in Azure Machine Learning here, and checks every file against its\n"
-        "outputs.json. What is here already is not fetched again. Exit code 6: something is missing or damaged.",
+        about="Downloads the run folder of a job in Azure Machine Learning, and verifies every file against its\n"
+        "outputs.json. Files that are complete are not downloaded again. Exit code 6: something is missing or damaged.",
         examples=["innereye-run download azureml://subscriptions/S/resourcegroups/G/workspaces/W/jobs/JOB"],
     )
     parser.add_argument("job", metavar="JOB", help="the address of a job, as innereye-run prints it: azureml://...")

@@ -34,7 +34,7 @@ def parser() -> Parser:
     return job_parser(
         "explain",
         about="Shows every effective value, of the manifest and of the container, and where it came from: a default,\n"
-        "the `__init__` of the class, the manifest's line, or the command line. Each wins over those before it.",
+        "the `__init__` of the class, the manifest's line, or the command line. Each overrides those before it.",
         examples=[
             "innereye-run explain manifests/hello.yaml --num_epochs=5",
             "innereye-run explain manifests/hello.yaml | grep l_rate",
@@ -137,9 +137,9 @@ def _computed(job: Job) -> Mapping[str, Any]:
     unknown = [name for name, argument in job.arguments.items() if argument.value is UNKNOWN]
     if not unknown:
         return {}
-    told = f"the source of {job.location.class_name} does not tell {', '.join(unknown)}"
+    told = f"the source of {job.location.class_name} does not show {', '.join(unknown)}"
     if find_spec("torch") is None:
-        eprint(f"{paint('note:', YELLOW, sys.stderr)} {told}, and without torch the class can't be imported here")
+        eprint(f"{paint('note:', YELLOW, sys.stderr)} {told}, and the class cannot be imported without torch")
         return {}
     from innereye_runtime.introspection.discovery import load
 

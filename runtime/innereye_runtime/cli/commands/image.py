@@ -26,7 +26,7 @@ def parser() -> Parser:
     parser = Parser(
         "image",
         usage="build [--variant cpu|gpu] [--base REF] [--source DIR] [--json] | info [REF] [--json]",
-        about="Builds innereye-runtime:cpu or :gpu, or tells what an image was made of.\n"
+        about="Builds innereye-runtime:cpu or :gpu, or shows what an image was made of.\n"
         "The name innereye-runtime alone is the image that was built last.",
         examples=[
             "innereye-run image build --variant cpu",
@@ -37,7 +37,7 @@ def parser() -> Parser:
     parser.add_argument("action", choices=("build", "info"), metavar="build|info", help="what to do")
     parser.add_argument("reference", nargs="?", metavar="REF", help="info: the image; default: innereye-runtime")
     parser.add_argument("--variant", choices=("cpu", "gpu"), help="build: for which hardware; default: gpu")
-    parser.add_argument("--base", metavar="REF", help="build: the image to stand on; default: debian:bookworm-slim")
+    parser.add_argument("--base", metavar="REF", help="build: the base image; default: debian:bookworm-slim")
     parser.add_argument(
         "--source",
         type=Path,

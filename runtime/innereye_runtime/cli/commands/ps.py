@@ -1,4 +1,4 @@
-"""`innereye-run ps`: the runs that are at work, on this machine or on the target that is named."""
+"""`innereye-run ps`: the runs that are active, on this machine or on the target that is named."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def parser() -> Parser:
     parser = Parser(
         "ps",
         usage="[--target TARGET] [--json]",
-        about="Lists the runs at work on this machine, the newest first: in processes of their own and in containers.\n"
+        about="Lists the active runs on this machine, the newest first: in processes of their own and in containers.\n"
         "One whose launcher is gone is marked: innereye-run clean stops and removes it.\n"
         "With --target azureml: the newest jobs of runs in the workspace of the environment or of config.json.",
         examples=["innereye-run ps", "innereye-run ps --json | jq -r '.[].run_folder'"],
@@ -50,5 +50,5 @@ def run(argv: Sequence[str]) -> int:
         rows = [(one.run, one.target, one.since or one.state, one.place, one.note) for one in found]
         print(columns([("RUN", "TARGET", "STATUS", "WHERE", "NOTE"), *rows]))
     else:
-        eprint("no runs at work on this machine" if not arguments.target else f"no runs on target {arguments.target}")
+        eprint("no active runs on this machine" if not arguments.target else f"no runs on target {arguments.target}")
     return ExitCode.DONE

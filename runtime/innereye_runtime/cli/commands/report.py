@@ -19,7 +19,7 @@ def parser() -> Parser:
     parser = Parser(
         "report",
         usage="RUN",
-        about="Writes the report.html of a run folder again, from the files that lie there, and prints its path.",
+        about="Regenerates the report.html of a run folder from its files, and prints its path.",
         examples=["innereye-run report outputs/2026-11-24T101530Z_HelloContainer"],
     )
     add_run(parser)

@@ -27,7 +27,7 @@ def parser() -> Parser:
     parser = Parser(
         "resume",
         usage="RUN [--target process|docker|azureml] [--json]",
-        about="Goes on with a run that was stopped, killed or failed: in the same folder, from its newest readable\n"
+        about="Resumes a run that was stopped, killed or failed: in the same folder, from its newest readable\n"
         "checkpoint, as the next attempt. A run that is complete is left as it is.",
         examples=["innereye-run resume outputs/2026-11-24T101530Z_HelloContainer"],
     )
@@ -55,7 +55,7 @@ def run(argv: Sequence[str]) -> int:
         print(json.dumps(done) if arguments.json else paths.root)
         return ExitCode.DONE
     if not paths.manifest.is_file():
-        raise UsageError(f"{paths.root} has no manifest.yaml: it was stopped before it began", hint="start it anew")
+        raise UsageError(f"{paths.root} has no manifest.yaml: it was stopped before it began", hint="start a new run")
     root = record.code.get("root")
     job = resolve_job(
         paths.manifest,

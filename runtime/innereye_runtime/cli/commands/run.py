@@ -34,7 +34,7 @@ JSON_HELP = "print one JSON object: run, state, exit_code, metrics, weights_sha2
 def parser() -> Parser:
     return job_parser(
         "run",
-        about="Trains, evaluates and reports one manifest. The word 'run' may be left out.\n"
+        about="Trains, evaluates and reports one manifest. 'run' is the default command.\n"
         "The last line of standard output is the run folder's absolute path.",
         examples=[
             "innereye-run manifests/hello.yaml --num_epochs=5 --l_rate=1e-2",
@@ -106,7 +106,7 @@ def start(job: Job, *, as_json: bool = False) -> int:
 
     show_diagnostics(job.warnings)
     if job.manifest.compute.target == "azureml" and job.methods:
-        from innereye_runtime.compat.submission import with_hooks_of_class
+        from innereye_runtime.job.class_hooks import with_hooks_of_class
 
         job = with_hooks_of_class(job)
     target = get_target(job.manifest.compute.target)

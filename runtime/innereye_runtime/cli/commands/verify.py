@@ -45,8 +45,8 @@ def run(argv: Sequence[str]) -> int:
 
 def _remedy(root: Path) -> str:
     if RunPaths(root).outputs_json.exists():
-        return "the folder was changed after the run: bring these back from a copy, or run its manifest.yaml again"
-    return f"innereye-run status {root} tells how it ended, innereye-run resume {root} goes on with it"
+        return "the folder was changed after the run: restore these files, or run its manifest.yaml again"
+    return f"innereye-run status {root} shows how it ended, innereye-run resume {root} resumes it"
 
 
 def add_run(parser: Parser) -> None:
@@ -67,4 +67,4 @@ def run_folder_argument(path: Path) -> Path:
         raise UsageError(f"there is no folder {path}")
     runs = sorted(child.parent.name for child in root.glob("*/run.json"))
     hint = f"it holds {len(runs)} runs, the newest is {path / runs[-1]}" if runs else "a run folder holds a run.json"
-    raise UsageError(f"{path} is no run folder", hint=hint)
+    raise UsageError(f"{path} is not a run folder", hint=hint)

@@ -91,7 +91,7 @@ class Parser(argparse.ArgumentParser):
             self.error(f"unknown option '{_name(overrides[0])}'", hint=self.near(overrides[0]))
         for word in overrides:
             if not _name(word).removeprefix("--").replace("-", "_").isidentifier():
-                self.error(f"'{word}' is no override", hint="write --name=value")
+                self.error(f"'{word}' is not an override", hint="write --name=value")
         _, extra = self.parse_known_intermixed_args(own, namespace)
         if extra:
             one_at_a_time = "one manifest at a time" if extra[0].endswith(MANIFEST_SUFFIXES) else ""
@@ -128,7 +128,7 @@ class Parser(argparse.ArgumentParser):
                 hint = self.near(before) or f"a value is joined to its name: {_name(before)}={value}"
                 self.error(f"unexpected argument '{word}'", hint=hint)
             if meant := _suggest(word, after):
-                self.error(f"'{word}' is no override", hint=f"write {meant}")
+                self.error(f"'{word}' is not an override", hint=f"write {meant}")
 
     def _awaits_value(self, word: str) -> bool:
         """Whether `word` is an override with nothing behind its name, or a flag."""

@@ -57,7 +57,7 @@ def walk(root: Path) -> list[TreeFile]:
                     if not regular:
                         raise DataError(
                             f"{display_path(root, name)} is a pipe, a socket or a device",
-                            hint="a dataset is made of files; move this out of the folder",
+                            hint="a dataset consists of files; move this out of the folder",
                         )
                     files.append(TreeFile(name, found.st_size, found.st_mtime_ns, found.st_ctime_ns, found.st_ino))
         except OSError as error:
@@ -96,7 +96,7 @@ def _target(root: Path, name: str, followed: tuple[str, ...]) -> Path:
     except (FileNotFoundError, NotADirectoryError):
         raise DataError(
             f"{display_path(root, name)} is a link to {path.readlink()}, and that is not there",
-            hint="remove the link, or bring the file back",
+            hint="remove the link, or restore the file",
         ) from None
     except (RuntimeError, OSError) as error:  # RuntimeError: what Python 3.11 and 3.12 raise for a link to itself
         raise DataError(

@@ -107,7 +107,7 @@ def mount(source: BlobSource) -> Mount:
     deadline = time.monotonic() + MOUNT_TIMEOUT
     while not os.path.ismount(path):
         if process.poll() is not None or time.monotonic() > deadline:
-            lines = log.read_text(errors="replace").strip().splitlines() or ["rclone said nothing"]
+            lines = log.read_text(errors="replace").strip().splitlines() or ["rclone printed nothing"]
             mounted.unmount()
             raise DataError(f"{source.url} can't be mounted: {lines[-1]}", hint="use mode: download")
         time.sleep(0.02)

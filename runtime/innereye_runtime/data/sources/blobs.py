@@ -129,7 +129,7 @@ class BlobSource:
                 options["range"] = (start, start + length)
             content = obstore.get(self._store(), item.name, options=options).bytes()  # type: ignore[arg-type]
             if len(content) != length:
-                raise _TruncatedReadError(f"{len(content):,} of {length:,} bytes came")
+                raise _TruncatedReadError(f"{len(content):,} of {length:,} bytes were received")
             return content
 
         return self._tried(ranged, f"{self.url}/{item.name}")
@@ -200,7 +200,7 @@ class BlobSource:
 
 
 class _TruncatedReadError(Exception):
-    """Fewer bytes came than the store has."""
+    """Fewer bytes were received than the store has."""
 
 
 def _meaning(error: Exception) -> str:

@@ -84,7 +84,7 @@ def _identity(account: str) -> Callable[[], Any]:
         from azure.identity import DefaultAzureCredential
     except ImportError:
         raise PreflightError(
-            f"the blobs of {account} need a credential, and there is none in the environment",
+            f"the blobs of {account} need a credential, and the environment has none",
             hint="set AZURE_STORAGE_SAS_TOKEN, AZURE_STORAGE_KEY or AZURE_STORAGE_CONNECTION_STRING, "
             "or install innereye-runtime[blobs] to sign in as Azure's own tools do",
         ) from None
@@ -98,7 +98,7 @@ def _identity(account: str) -> Callable[[], Any]:
         credential.get_token(SCOPE)
     except ClientAuthenticationError as error:
         raise PreflightError(
-            f"the blobs of {account} need a credential: there is none in the environment, and nobody is signed in",
+            f"the blobs of {account} need a credential: the environment has none, and you are not logged in to Azure",
             hint="set AZURE_STORAGE_SAS_TOKEN, AZURE_STORAGE_KEY or AZURE_STORAGE_CONNECTION_STRING, "
             "or sign in: az login",
         ) from error

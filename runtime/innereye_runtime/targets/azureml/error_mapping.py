@@ -42,7 +42,7 @@ def map_azure_errors(doing: str, *, hint: str = "") -> Iterator[None]:
     except InnerEyeError:
         raise
     except azure.ClientAuthenticationError as error:
-        raise PreflightError(f"{doing}: Azure does not know who asks: {_first_line(error)}", hint=SIGN_IN) from error
+        raise PreflightError(f"{doing}: Azure authentication failed: {_first_line(error)}", hint=SIGN_IN) from error
     except azure.HttpResponseError as error:
         raise _of_status(doing, error, hint) from error
     except MlException as error:  # an AzureError too

@@ -26,7 +26,7 @@ def exit_code_of(status: str, folder: Path, failure: str = "") -> int:
             if not told and not RunPaths(folder).outputs_json.exists():
                 raise OutputError(
                     f"the job is complete, and its run folder is not: {folder} has no outputs.json",
-                    hint="bring it here again with innereye-run download, or look at the job's outputs in the studio",
+                    hint="download it again with innereye-run download, or see the job's outputs in the studio",
                 )
             return told or ExitCode.DONE
         case "Canceled":

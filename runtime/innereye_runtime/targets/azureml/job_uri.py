@@ -33,7 +33,7 @@ class JobUri:
         match = _ADDRESS.fullmatch(text.strip())
         if match is None:
             raise UsageError(
-                f"'{text}' is no address of a job",
+                f"'{text}' is not the URI of a job",
                 hint="as innereye-run prints it: azureml://subscriptions/S/resourcegroups/G/workspaces/W/jobs/JOB",
             )
         return cls(

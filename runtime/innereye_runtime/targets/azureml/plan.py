@@ -168,7 +168,7 @@ def _datasets(job: Job) -> tuple[Dataset, ...]:
     """
     if unknown := unknown_ids(job):
         raise UsageError(
-            f"the source of {job.model_name} does not tell {' and '.join(unknown)}, which target azureml needs",
+            f"the source of {job.model_name} does not show {' and '.join(unknown)}, which target azureml needs",
             hint=f"add --{unknown[0]}=NAME, or the dataset's id to the manifest",
         )
     datasets = datasets_of(job)
@@ -204,7 +204,7 @@ def _processes(job: Job) -> int:
         return 1
     if gpus == "all":
         raise UsageError(
-            "compute.gpus is 'all', and how many GPUs a node of the cluster has can't be told from here",
+            "compute.gpus is 'all', and the number of GPUs of a cluster node is not known here",
             hint="for more than one node, set the number of GPUs that each has",
         )
     return len(gpus) if isinstance(gpus, tuple) else gpus

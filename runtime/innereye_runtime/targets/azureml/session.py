@@ -137,7 +137,7 @@ class Session:
 
         if getattr(store, "container_name", None) is None:
             raise PreflightError(
-                f"datastore {store.name} is no container of blobs, which a run folder needs",
+                f"datastore {store.name} is not a blob datastore, which the run folder needs",
                 hint="name one in compute.azureml.datastore, or leave that out for workspaceblobstore",
             )
         account = f"{store.protocol}://{store.account_name}.blob.{store.endpoint}"

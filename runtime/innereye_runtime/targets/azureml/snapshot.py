@@ -46,7 +46,7 @@ class Snapshot:
         raise UsageError(
             f"the code has {self.bytes >> 20} MB, more than the {LARGEST_BYTES >> 20} MB that go with a job; "
             f"the largest files: {named}",
-            hint=f"name in .gitignore or {IGNORE_FILE} what is no code; data belongs in a dataset",
+            hint=f"name in .gitignore or {IGNORE_FILE} what is not code; data belongs in a dataset",
         )
 
     def copy_to(self, folder: Path) -> None:
@@ -154,7 +154,7 @@ def _git(root: Path, *options: str) -> list[str] | None:
         return None
     raise UsageError(
         f"{root} is in a git repository, and its files can't be listed: {failure}",
-        hint="the job's code is what git tracks or does not ignore; look at what git status says there",
+        hint="the job's code is what git tracks or does not ignore; check git status there",
     )
 
 

@@ -68,7 +68,7 @@ def ensure_not_running(session: Session, run: str) -> None:
     for job in session.call("listing jobs", running_jobs):
         address = session.address(str(job.name))
         raise UsageError(
-            f"the run goes on: job {job.name} is {state_of(job).lower()}",
+            f"the run is still active: job {job.name} is {state_of(job).lower()}",
             hint=f"innereye-run logs -f '{address}' shows it, innereye-run stop '{address}' ends it",
         )
 
@@ -144,7 +144,7 @@ def _is_there(session: Session, submission: Submission) -> bool:
         found = session.job(submission.name)
     except UnreachableError as error:
         raise UnreachableError(
-            f"{error}; whether the job was submitted can't be told",
+            f"{error}; it is unknown whether the job was submitted",
             hint=f"look for job {submission.name} in workspace {session.workspace} before you submit again",
         ) from error
     except PreflightError as error:

@@ -82,13 +82,13 @@ class AzureMLHandle:
                 self._address, is_over = self._submit(), False
         except (DetachedError, KeyboardInterrupt) as interruption:
             if not is_over:
-                log_status(f"the job goes on; to follow it again: innereye-run logs -f '{self._address}'")
-            log_status(f"to bring its run folder here when it is done: innereye-run download '{self._address}'")
+                log_status(f"detached: the job keeps running; to follow it: innereye-run logs -f '{self._address}'")
+            log_status(f"to download its run folder when it is done: innereye-run download '{self._address}'")
             _remove_if_empty(self._folder)
             is_terminated = isinstance(interruption, DetachedError) and interruption.signum == signal.SIGTERM
             return ExitCode.STOPPED if is_terminated else ExitCode.INTERRUPTED
         except InnerEyeError as error:
-            error.hint = f"the job is the service's all the same; later: innereye-run download '{self._address}'"
+            error.hint = f"the job was submitted; download it later: innereye-run download '{self._address}'"
             _remove_if_empty(self._folder)
             raise
 
@@ -108,7 +108,7 @@ class AzureMLHandle:
             except DetachedError as detached:
                 if detached.signum != signal.SIGINT or not (os.isatty(0) and os.isatty(2)):
                     raise
-                match prompt_user("\n[d] leave the job running, [c] cancel it, or [Enter] go on following: "):
+                match prompt_user("\n[d] leave the job running, [c] cancel it, or [Enter] keep following: "):
                     case "c":
                         cancel(self._session, self._address.job, waits=False)  # its log goes on
                         log_status(f"{self._address.job}: asked to save a checkpoint and end")

@@ -42,8 +42,8 @@ class BlobPrefix:
         match = _PLACE.fullmatch(uri)
         if match is None:
             raise OutputError(
-                f"the output {uri} is in no datastore, and can't be brought here",
-                hint="az ml job download --output-name may bring it",
+                f"the output {uri} is not in a datastore, and cannot be downloaded",
+                hint="az ml job download --output-name may download it",
             )
         return cls(datastore=match["datastore"], path=match["path"].rstrip("/"))
 
@@ -104,13 +104,13 @@ def download_run(session: Session, place: BlobPrefix, folder: Path) -> int:
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             raise PreflightError(
-                f"disk full: the run folder {folder} can't be brought here",
-                hint="free some space and download it again: the files that are here already stay",
+                f"disk full: the run folder {folder} cannot be downloaded",
+                hint="free some space and download again: files that are complete are kept",
             ) from error
         if error.filename is None:
             raise
         raise UsageError(
-            f"the run folder {folder} can't be brought here: {error.filename2 or error.filename}: {error.strerror}",
+            f"the run folder {folder} cannot be downloaded: {error.filename2 or error.filename}: {error.strerror}",
             hint="move away what is there, or name another folder with innereye-run download --to",
         ) from error
 
@@ -151,7 +151,8 @@ def _bring_home(session: Session, place: BlobPrefix, folder: Path) -> int:
         problems = verify(folder)
         if problems:
             listed.unlink()
-            raise OutputError(f"the run folder came home damaged: {'; '.join(problems[:5])}", hint="download it again")
+            reasons = "; ".join(problems[:5])
+            raise OutputError(f"the downloaded run folder failed verification: {reasons}", hint="download it again")
     return len(blobs)
 
 
@@ -199,7 +200,7 @@ def _list(session: Session, place: BlobPrefix, folder: Path) -> list[_Blob]:
             continue  # how a mount marks a folder
         if not name or any(part in ("", ".", "..") for part in parts):
             raise OutputError(
-                f"the run folder holds '{blob.name}', which can't be a file here",
+                f"the run folder holds '{blob.name}', which cannot be a file on this machine",
                 hint="rename or delete it in the datastore, then download again",
             )
         blobs.append(_Blob(name=blob.name, size=blob.size, target=folder / name))

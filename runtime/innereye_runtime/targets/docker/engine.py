@@ -113,7 +113,7 @@ def to_image_error(error: Exception, *, image: str = "", request: ContainerReque
             return _no_image(image)
         case RefusedError() if "could not select device driver" in text or "nvidia-container-cli" in text:
             return PreflightError(
-                "the manifest asks for GPUs, and this Docker engine has none to give: it lacks NVIDIA's runtime",
+                "the manifest requests GPUs, and this Docker engine has no NVIDIA runtime",
                 hint="install the NVIDIA Container Toolkit, or set compute.gpus to none",
             )
         case RefusedError() if "bind source path does not exist" in text:
@@ -137,7 +137,7 @@ def to_image_error(error: Exception, *, image: str = "", request: ContainerReque
         case RefusedError(not_found=True):
             return PreflightError(f"the container is gone: {text}", hint="it was removed by another command")
         case RefusedError():
-            return PreflightError(f"the Docker engine refused: {text}", hint="its own log says more")
+            return PreflightError(f"the Docker engine refused: {text}", hint="see its log for details")
         case PermissionError():
             return PreflightError(
                 f"this user may not talk to the Docker engine at {_address()}",
@@ -169,7 +169,7 @@ def _no_source(path: str, request: ContainerRequest | None) -> InnerEyeError:
         return PreflightError(f"the run folder {path} is gone", hint="start the run again")
     return DataError(
         f"{path} is not there for the Docker engine, so it can't be mounted",
-        hint="bring it back; where the engine runs on another machine, the path has to be there",
+        hint="restore it; if the engine runs on another machine, the path must exist there",
     )
 
 

@@ -13,7 +13,7 @@ from innereye_runtime.manifest.units import Memory
 from innereye_runtime.run.paths import RunPaths
 from innereye_runtime.run.record import RunRecord, release_disk_space, state_of
 
-_GO_ON = "innereye-run resume, with the run folder, goes on from its newest checkpoint"
+_GO_ON = "innereye-run resume, with the run folder, continues from its newest checkpoint"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,7 +68,7 @@ def finalize_run_record(paths: RunPaths, end: ExitStatus, *, model: str, earlier
     # One that was ended while it wrote the list of its outputs is not complete, whatever it wrote before.
     if record.state != "running" and not (record.state == "completed" and end.reason):
         return ""
-    reason = end.reason or "ended before it could say why"
+    reason = end.reason or "ended (no reason recorded)"
     record.end_attempt(state_of(end.exit_code), end.exit_code, reason)
     record.write(paths)
     release_disk_space(paths.run_json)

@@ -119,7 +119,7 @@ def building_client() -> str:
         if docker is not None and _builds(docker):
             return docker
     raise PreflightError(
-        "no docker command on PATH can build: there is none, or it lacks the buildx plugin",
+        "no docker command on PATH can build: docker is missing, or lacks the buildx plugin",
         hint="install docker-buildx-plugin beside docker, or Debian's docker.io",
     )
 
@@ -176,7 +176,7 @@ def _failure(request: ImageBuild) -> ImageError:
             hint=hint if request.base == DEFAULT_BASE else "docker images shows the ones that are there",
         )
     return ImageError(
-        f"the image {name} did not build: the last lines above say where",
+        f"the image {name} did not build: see the last lines above",
         hint=f"{source_tree.find('images/README.md')} lists what a build downloads, and where torch comes from",
     )
 

@@ -78,8 +78,8 @@ def ensure_not_running(client: EngineClient, folder: Path) -> None:
     for one in containers(client):
         if one.state in ACTIVE_STATES and _is_same(folder, one.run_folder):
             raise UsageError(
-                f"the run goes on: container {one.name} is at work in {folder}",
-                hint=f"innereye-run logs -f {folder} shows it, innereye-run stop {folder} ends it",
+                f"the run is still active: container {one.name} is using {folder}",
+                hint=f"innereye-run logs -f {folder} shows its log, innereye-run stop {folder} stops it",
             )
 
 

@@ -17,7 +17,7 @@ def check(subject: CheckContext) -> CheckResult:
     wanted: Gpus = subject.manifest.compute.gpus if subject.manifest else "none"
     there = visible_gpus()
     if wanted == "none":
-        return ok(f"no GPU is asked for; this machine has {there}")
+        return ok(f"no GPU is requested; this machine has {there}")
     if subject.target == "docker":
         try:
             local = subject.client.address.is_local
@@ -25,23 +25,22 @@ def check(subject: CheckContext) -> CheckResult:
         except PreflightError:
             return skipped("needs the engine")
         if not local:
-            return skipped("the engine runs on another machine: it will say whether it has GPUs")
+            return skipped("the engine runs on another machine, where GPUs are checked when the job starts")
         if "nvidia" not in runtimes and shutil.which("nvidia-container-runtime-hook") is None:
             return failed(
                 PreflightError(
-                    f"the manifest asks for GPUs ({_shown(wanted)}), and this Docker engine has none to give: "
-                    "it lacks NVIDIA's runtime",
+                    f"the manifest requests GPUs ({_shown(wanted)}), and this Docker engine has no NVIDIA runtime",
                     hint="install the NVIDIA Container Toolkit, or set compute.gpus to none",
                 )
             )
     if there < _needed(wanted):
         return failed(
             PreflightError(
-                f"the manifest asks for GPUs ({_shown(wanted)}), and this machine has {there or 'none'}",
+                f"the manifest requests GPUs ({_shown(wanted)}), and this machine has {there or 'none'}",
                 hint="run where they are, or set compute.gpus to none: a job never falls back to the CPU by itself",
             )
         )
-    return ok(f"{there} GPU{'s' if there != 1 else ''} here, asked for: {_shown(wanted)}")
+    return ok(f"{there} GPU{'s' if there != 1 else ''} on this machine, requested: {_shown(wanted)}")
 
 
 def _needed(wanted: Gpus) -> int:

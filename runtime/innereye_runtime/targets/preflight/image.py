@@ -22,7 +22,7 @@ def check(subject: CheckContext) -> CheckResult:
     schema = labels.get(f"{LABEL}.manifest-schema")
     if schema is None:
         return warning(
-            f"{reference} does not say which manifests it reads", "build it FROM innereye-runtime:cpu or :gpu"
+            f"{reference} does not declare which manifests it reads", "build it FROM innereye-runtime:cpu or :gpu"
         )
     if schema != SCHEMA:
         return failed(

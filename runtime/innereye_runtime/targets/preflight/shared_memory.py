@@ -34,7 +34,7 @@ def check(subject: CheckContext) -> CheckResult:
     free = shutil.disk_usage(PLACE).free
     if asked is not None and free < asked.bytes:
         return warning(
-            f"{PLACE} has {Memory(free >> 20 << 20)} free, and the manifest asks for {asked}",
+            f"{PLACE} has {Memory(free >> 20 << 20)} free, and the manifest requests {asked}",
             "free some, or use fewer data loader workers",
         )
     return ok(f"{free / (1 << 30):.1f} GiB free in {PLACE}")

@@ -1,4 +1,4 @@
-"""Checkpoints, and going on from them: a run that is killed anywhere and restarted ends with the same weights.
+"""Checkpoints, and resuming from them: a run that is killed anywhere and restarted ends with the same weights.
 
 The state is saved between epochs: as the first thing of the next epoch, or when training ends. Nothing of the finished
 epoch is open then (learning rates are stepped, metrics are logged) and nothing of the next has begun. A batch-exact

@@ -34,11 +34,11 @@ class GivenCheckpoints(CheckpointIO):
             raise
         except Exception as error:  # whatever torch.load makes of it
             reason = str(error).partition("\n")[0]
-            raise DataError(f"{path} is no checkpoint: {reason}", hint=NO_CHECKPOINT) from error
+            raise DataError(f"{path} is not a checkpoint: {reason}", hint=NO_CHECKPOINT) from error
         if Path(path).is_dir():  # one of many files, whose form is the strategy's own
             return content
         if not isinstance(content, dict) or "state_dict" not in content:
-            raise DataError(f"{path} is no checkpoint of Lightning: it has no 'state_dict'", hint=NO_CHECKPOINT)
+            raise DataError(f"{path} is not a Lightning checkpoint: it has no 'state_dict'", hint=NO_CHECKPOINT)
         return {_VERSION: _NEWEST, **content}
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any | None = None) -> None:

@@ -34,7 +34,7 @@ def starting_weights(container: LightningContainer, run_folder: Path, cwd: Path)
     if container.model_id or container.pretraining_run_recovery_id:
         name = "model_id" if container.model_id else "pretraining_run_recovery_id"
         raise UsageError(
-            f"{name} names something in an AzureML workspace, which can't be reached from here",
+            f"{name} is in an AzureML workspace, which this machine cannot reach",
             hint="download the checkpoint and give its path as local_weights_path",
         )
     found = [_file(cwd / path, "local_weights_path") for path in container.local_weights_path]

@@ -52,9 +52,10 @@ def read_weights(path: Path) -> dict[str, Any]:
     try:
         content = read_checkpoint(path)
     except Exception as error:  # whatever torch.load makes of it
-        raise DataError(f"{path} is no checkpoint: {str(error).partition(chr(10))[0]}", hint=NO_CHECKPOINT) from error
+        reason = str(error).partition("\n")[0]
+        raise DataError(f"{path} is not a checkpoint: {reason}", hint=NO_CHECKPOINT) from error
     if not isinstance(content, dict) or "state_dict" not in content:
-        raise DataError(f"{path} is no checkpoint of Lightning: it has no 'state_dict'", hint=NO_CHECKPOINT)
+        raise DataError(f"{path} is not a Lightning checkpoint: it has no 'state_dict'", hint=NO_CHECKPOINT)
     return content
 
 

@@ -30,7 +30,7 @@ def container_class(found: type, location: Location) -> type[LightningContainer]
     name = location.class_name
     if not issubclass(found, LightningContainer):
         raise UsageError(
-            f"{name} is no LightningContainer: {location.file}:{location.line}",
+            f"{name} is not a LightningContainer: {location.file}:{location.line}",
             hint=f"name the container, or write class {name}(LightningContainer)",
         )
     try:
@@ -146,7 +146,7 @@ class RequireTrainingBatches(Callback):
         place = f" (the dataset is {self._container.local_dataset})" if self._container.local_dataset else ""
         return DataError(
             f"{type(self._container).__name__}: the training data has no batch{place}",
-            hint="look for files that were not found; drop_last=True leaves nothing of less than one batch",
+            hint="check that the files were found; drop_last=True drops a split of less than one batch",
         )
 
 

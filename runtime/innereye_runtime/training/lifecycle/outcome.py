@@ -48,7 +48,7 @@ def outcome_of(error: BaseException) -> Outcome:
             return Outcome(
                 exit_code=code,
                 reason=f"the user's code exited with {error.code}",
-                hint="what it printed above says why, and stays in logs/console.log",
+                hint="see its output above, which is also in logs/console.log",
             )
         case MemoryError():
             return _limit(OUT_OF_MEMORY)

@@ -22,8 +22,8 @@ class StopRequested(BaseException):
     @property
     def reason(self) -> str:
         if self.exit_code == ExitCode.INTERRUPTED:
-            return "interrupted (SIGINT); a restart goes on from the last checkpoint"
-        return "stopped or preempted (SIGTERM); a restart goes on from the last checkpoint"
+            return "interrupted (SIGINT); innereye-run resume continues from the last checkpoint"
+        return "stopped or preempted (SIGTERM); innereye-run resume continues from the last checkpoint"
 
 
 class _DeferredSignal:

@@ -157,10 +157,10 @@ def train(run: Run, container: LightningContainer, terminal: IO[str] | None) -> 
     if resumed is not None:
         record.attempt.resumed_from = str(resumed.path.relative_to(paths.root))
         record.attempt.epoch = resumed.progress.epochs
-        log.info("going on from %s: %d epochs are complete", record.attempt.resumed_from, resumed.progress.epochs)
+        log.info("resuming from %s: %d epochs are complete", record.attempt.resumed_from, resumed.progress.epochs)
         callbacks: list[Callback] = vars(trainer)["callbacks"]
         for name in sorted({type(each).__name__ for each in callbacks if isinstance(each, TUNING_CALLBACKS)}):
-            log.warning("warning: %s searches anew, and may find another value than in the first attempt", name)
+            log.warning("warning: %s runs its search again on resume, and may pick a different value", name)
     run.write()
     if resumed is not None and resumed.progress.finished:
         restore_finished_run(resumed, trainer, model, data)

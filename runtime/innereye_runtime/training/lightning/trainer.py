@@ -46,7 +46,7 @@ def devices(gpus: Gpus, nodes: int) -> dict[str, Any]:
     if missing > present:
         found = "none" if present == 0 else f"only {present}"
         raise PreflightError(
-            f"compute.gpus asks for {wanted if isinstance(wanted, list) else gpus}, and PyTorch sees {found} here",
+            f"compute.gpus requests {wanted if isinstance(wanted, list) else gpus}, and PyTorch sees {found} here",
             hint="check that nvidia-smi sees them and that torch is a CUDA build, or set 'gpus: none' to use the CPU",
         )
     count = len(wanted) if isinstance(wanted, list) else wanted
@@ -184,7 +184,7 @@ def _build_trainer(where: str, **arguments: Any) -> pl.Trainer:
 
     if arguments["accelerator"] in ("gpu", "cuda") and not torch.cuda.is_available():
         raise PreflightError(
-            f"{where} asks for the accelerator '{arguments['accelerator']}', and PyTorch sees no GPU here",
+            f"{where} requests the accelerator '{arguments['accelerator']}', and PyTorch finds no GPU on this machine",
             hint="leave the accelerator to compute.gpus, or check that nvidia-smi sees a GPU and torch is a CUDA build",
         )
     try:
