@@ -80,7 +80,7 @@ def test_what_is_missing_is_told_in_options_of_this_command_line(project: Projec
         ([*WORDS, "--num_nodes=2"], ["runs on this machine alone", "add --azureml, or leave --num_nodes out"]),
         ([*WORDS, "--max_run_duration=soon"], ["not a time with a unit", "--max_run_duration=soon"]),
         ([*WORDS, "--width=x"], ["--width=x"]),
-        ([*WORDS, "--azure_dataset_id=lungs"], ["'lungs' is id without a local copy", "set --local_dataset"]),
+        ([*WORDS, "--azure_dataset_id=lungs"], ["'lungs' has an id but no local copy", "set --local_dataset"]),
         ([*WORDS, "--no-azureml", "--azureml"], ["--azureml and --no-azureml are both there"]),
         ([*WORDS, "--pl_deterministic", "--no-pl_deterministic"], ["say the opposite", "keep one of them"]),
     ],

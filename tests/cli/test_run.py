@@ -224,7 +224,7 @@ def test_explain_imports_a_class_whose_source_does_not_tell_all_and_says_so(
     monkeypatch.setattr("sys.path", sys.path.copy())
     assert main(["explain", "computed.yaml"]) == 0
     out, err = capsys.readouterr()
-    assert err == "note: the source of Computed does not tell threads: my_configs.tiny was imported for it\n"
+    assert err == "note: the source of Computed does not show threads: my_configs.tiny was imported for it\n"
     assert [line.split()[1] for line in out.splitlines() if line.startswith("  threads")] == ["5"]
 
 
@@ -235,5 +235,5 @@ def test_explain_without_torch_says_what_it_does_not_know(
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     assert main(["explain", "computed.yaml"]) == 0
     out, err = capsys.readouterr()
-    assert "without torch the class can't be imported here" in err
+    assert "the class cannot be imported without torch" in err
     assert [line.split()[1] for line in out.splitlines() if line.startswith("  threads")] == ["unknown"]

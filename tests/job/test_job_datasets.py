@@ -109,7 +109,7 @@ def test_an_id_alone_is_refused_here_before_a_run_folder_is_made(project: Projec
     job = job_of(project, CLASSES["old"], target="process", more="")
     plan = process.TARGET.plan(job)
     assert plan.describe()["datasets"] == ["lungs", "masks"]
-    with pytest.raises(DataError, match="'lungs' is id without a local copy") as caught:
+    with pytest.raises(DataError, match="'lungs' has an id but no local copy") as caught:
         process.TARGET.submit(plan, stdout=1)
     assert "--local_dataset" in caught.value.hint
     assert not (project.root / "outputs").exists()

@@ -41,13 +41,13 @@ _REFUSED: Final = {
     "health_ml.utils.regression_test_utils": "regression_test_folder compares the run folder with expected outputs",
     "health_ml.utils.reports": "create_report writes a report of your own, add_figure puts figures into report.html",
     "health_ml.utils.bag_utils": "write the sampling of bags in the data module, or use MONAI",
-    "health_ml": "of hi-ml only what containers are written with is here: see docs/migration.md",
+    "health_ml": "of hi-ml, only the modules that containers import are provided: see docs/migration.md",
     "health_azure": _SUBMITTING,
-    "health": "of hi-ml only health_ml and health_azure are here: see docs/migration.md",
+    "health": "of hi-ml, only health_ml and health_azure are provided: see docs/migration.md",
     "health_cpath": "hi-ml-cpath is out of scope: write a LightningContainer with MONAI",
     "health_multimodal": "hi-ml-multimodal is a package of its own: pip install hi-ml-multimodal",
-    "InnerEye": "of the toolbox only what containers are written with is here: InnerEye.ML.lightning_container, "
-    "InnerEye.ML.common, InnerEye.ML.deep_learning_config, InnerEye.Common; see docs/migration.md",
+    "InnerEye": "of the toolbox, only the modules that containers import are provided: "
+    "InnerEye.ML.lightning_container, InnerEye.ML.common, InnerEye.ML.deep_learning_config, InnerEye.Common; see docs/migration.md",
 }
 """What to use in place of a module and of all that is below it."""
 
