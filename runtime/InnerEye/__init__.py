@@ -1,1 +1,5 @@
 """The seed system's import paths. Everything here comes from `innereye_runtime`; new containers import that."""  # noqa: N999
+
+from pkgutil import extend_path
+
+__path__ = extend_path(__path__, __name__)  # modules of these packages in the user's own checkout are found too

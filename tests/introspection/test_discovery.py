@@ -10,6 +10,7 @@ import pytest
 
 from innereye_runtime.errors import ExitCode
 from innereye_runtime.introspection.discovery import DiscoveryError, code_root, find, load, search_path
+from innereye_runtime.introspection.static.class_reader import read
 
 CLASS = "class {}:\n    pass\n"
 
@@ -61,10 +62,54 @@ def test_an_unknown_class_names_the_namespaces_and_the_near_matches(write: Any) 
     folder = write("mine.py", CLASS.format("MyRatherLongName"))
     with pytest.raises(DiscoveryError) as error:
         find("MyRatherLongNam", ["mine", "elsewhere"], [folder])
-    assert "'MyRatherLongNam' in mine, elsewhere, innereye_runtime.examples" in str(error.value)
-    assert f"no module elsewhere in {folder}" in str(error.value)
+    assert str(error.value) == f"there is no class 'MyRatherLongNam'; there is no module elsewhere in {folder}"
     assert error.value.hint == "did you mean 'MyRatherLongName'?"
     assert error.value.exit_code == ExitCode.USAGE
+    with pytest.raises(DiscoveryError, match=r"'MyRatherLongNam' in mine, innereye_runtime\.examples"):
+        find("MyRatherLongNam", ["mine"], [folder])
+
+
+def test_a_namespace_that_is_not_there_is_an_error_whatever_else_has_the_class(write: Any) -> None:
+    folder = write("mine.py", CLASS.format("Mine"))
+    for name, elsewhere in (("Mine", ["mine", "elsewhere"]), ("HelloContainer", ["elsewhere"])):
+        with pytest.raises(DiscoveryError, match=f"there is no module elsewhere in {folder}"):
+            find(name, elsewhere, [folder])
+
+
+def test_a_class_of_the_users_is_found_in_place_of_an_example_of_its_name(write: Any) -> None:
+    write("InnerEye/ML/configs/classification/hello.py", CLASS.format("HelloContainer"))
+    folder = write("mine.py", CLASS.format("HelloContainer"))
+    assert find("HelloContainer", ["mine"], [folder]).module == "mine"
+    assert find("HelloContainer", [], [folder]).module == "InnerEye.ML.configs.classification.hello"
+
+
+@pytest.mark.parametrize("whole", [False, True], ids=["configs alone", "a whole checkout of the old toolbox"])
+def test_a_class_in_the_old_toolboxs_configs_is_found_and_loaded_beside_the_shipped_modules(
+    write: Any, whole: bool, needs: Callable[..., None]
+) -> None:
+    needs("torch")
+    folder = write(
+        "InnerEye/ML/configs/own/lungs.py",
+        "from InnerEye.ML.lightning_container import LightningContainer\n"
+        "from InnerEye.ML.utils.own_helper import HELP\n"
+        "class Lungs(LightningContainer):\n    help = HELP\n",
+    )
+    write("InnerEye/ML/utils/own_helper.py", "HELP = 'mine'\n")
+    if whole:
+        for package in ("", "/ML", "/ML/configs", "/ML/configs/own", "/ML/utils"):
+            write(f"InnerEye{package}/__init__.py", "")
+        write("InnerEye/ML/lightning_container.py", "raise RuntimeError('the old one')\n")
+    location = find("Lungs", [], [folder])
+    assert location == find("Lungs", ["InnerEye.ML.configs"], [folder])
+    assert location.module == "InnerEye.ML.configs.own.lungs"
+    assert "l_rate" in read(location, [folder]).parameters  # the source of the shipped class is read, not the old one
+    code = (
+        "import sys; from pathlib import Path; from innereye_runtime.introspection.discovery import find, load; "
+        "places = [Path(sys.argv[1])]; found = load(find('Lungs', [], places), places); "
+        "print(found.help, found.__mro__[1].__module__)"
+    )
+    done = subprocess.run([sys.executable, "-c", code, str(folder)], capture_output=True, text=True, check=False)
+    assert (done.stdout, done.stderr) == ("mine innereye_runtime.api.container\n", "")
 
 
 def test_a_class_that_no_namespace_holds_is_pointed_at(write: Any) -> None:

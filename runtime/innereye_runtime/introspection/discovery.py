@@ -15,6 +15,8 @@ from innereye_runtime.errors import UsageError
 from innereye_runtime.introspection.static.module_files import ModuleFile, locate
 
 EXAMPLES: Final = "innereye_runtime.examples"
+_CHECKOUT: Final = "InnerEye.ML.configs"
+"""Where the old toolbox had its users' classes, which were found there without a namespace."""
 _ROOT_MARKS: Final = (".git", "pyproject.toml", "setup.py", "setup.cfg")
 _CLASS: Final = re.compile(rb"^[ \t]*class[ \t]+(\w+)[ \t]*[(:\[]", re.MULTILINE)
 _MOST_FILES_IN_HINT: Final = 500
@@ -59,35 +61,39 @@ def search_path(manifest_path: Path | None, cwd: Path) -> tuple[Path, ...]:
 def find(class_name: str, namespaces: Sequence[str], search_path: Sequence[Path]) -> Location:
     """The place of a class, from source files alone; nothing is imported.
 
-    A bare name is looked for in all modules at and below `namespaces` and the examples; `package.module:ClassName`
-    names its module. Folders of `search_path` come before those that Python searches.
+    A bare name is looked for in all modules at and below `namespaces`; where none of them has it, below
+    `InnerEye.ML.configs` of the user's checkout, and last among the examples. `package.module:ClassName` names its
+    module. Folders of `search_path` come before those that Python searches.
 
     Raises:
-        DiscoveryError: there is no such class (with the near matches), or several (with every place).
+        DiscoveryError: there is no such class (with the near matches), or several (with every place), or a namespace is
+            not there.
     """
     module, colon, name = class_name.rpartition(":")
     if colon:
         return _in_module(module, name, search_path)
-    searched = tuple(dict.fromkeys((*namespaces, EXAMPLES)))
+    modules = {namespace: list(_modules(namespace, search_path)) for namespace in (*namespaces, _CHECKOUT, EXAMPLES)}
+    missing = [namespace for namespace in namespaces if not modules[namespace]]
     known: dict[str, list[Location]] = {}
-    missing = []
-    for namespace in searched:
-        places = list(_modules(namespace, search_path))
-        if not places and namespace != EXAMPLES:
-            missing.append(namespace)
-        for place in places:
+    for tier in (namespaces, (_CHECKOUT,), (EXAMPLES,)):
+        for place in (place for namespace in dict.fromkeys(tier) for place in modules[namespace]):
             for location in _classes(place):
                 known.setdefault(location.class_name, []).append(location)
+        if class_name in known or missing:
+            break
     found = list({location.file.resolve(): location for location in known.get(class_name, ())}.values())
-    if len(found) == 1:
+    if len(found) == 1 and not missing:
         return found[0]
-    if found:
+    if len(found) > 1:
         places_text = "; ".join(map(str, found))
         raise DiscoveryError(
             f"there are {len(found)} classes '{class_name}': {places_text}",
             hint=f"name one of them: {found[0].module}:{class_name}",
         )
-    raise _unknown(class_name, searched, missing, known, search_path)
+    if missing:
+        raise _missing(class_name, missing, found, known, search_path)
+    searched = [each for each in modules if modules[each] or each in (*namespaces, EXAMPLES)]
+    raise _unknown(class_name, searched, known, search_path)
 
 
 def load(location: Location, search_path: Sequence[Path] = ()) -> type:
@@ -96,6 +102,7 @@ def load(location: Location, search_path: Sequence[Path] = ()) -> type:
     Raises:
         DiscoveryError: the module has no such class, or its name is that of another one, which Python has imported.
     """
+    from innereye_runtime.api import extended
     from innereye_runtime.compat import lightning1_imports, lightning_alias
 
     lightning_alias.install()
@@ -105,6 +112,7 @@ def load(location: Location, search_path: Sequence[Path] = ()) -> type:
     for folder in reversed([str(folder) for folder in search_path]):
         if folder not in sys.path:
             sys.path.insert(0, folder)
+    extended.install()
     module = import_module(location.module)
     if getattr(module, "__file__", None) is None or not Path(str(module.__file__)).samefile(location.file):
         raise DiscoveryError(
@@ -176,18 +184,27 @@ def _at_top(text: bytes, start: int) -> bool:
     return bool(above) and above[-1] in (b"if", b"else", b"elif", b"try", b"except", b"with")
 
 
-def _unknown(
+def _missing(
     class_name: str,
-    searched: Sequence[str],
     missing: Sequence[str],
-    known: dict[str, list[Location]],
+    found: Sequence[Location],
+    known: Iterable[str],
     search_path: Sequence[Path],
 ) -> DiscoveryError:
-    message = f"there is no class '{class_name}' in {_listed(searched)}"
-    if missing:
-        message += f"; there is no module {_listed(missing)} in {_listed([str(folder) for folder in search_path])}"
-    if file_hint := next((found for each in missing if (found := _file_for_module(each))), ""):
+    message = f"there is no module {_listed(missing)} in {_listed([str(folder) for folder in search_path])}"
+    if file_hint := next((hint for each in missing if (hint := _file_for_module(each))), ""):
         return DiscoveryError(message, hint=file_hint)
+    if found:
+        return DiscoveryError(message, hint=f"delete it from the namespaces; {class_name} stands in {found[0].module}")
+    near = _suggest(class_name, known, 1)
+    hint = f"did you mean '{near[0]}'?" if near else _elsewhere(class_name, search_path)
+    return DiscoveryError(f"there is no class '{class_name}'; {message}", hint=hint)
+
+
+def _unknown(
+    class_name: str, searched: Sequence[str], known: Iterable[str], search_path: Sequence[Path]
+) -> DiscoveryError:
+    message = f"there is no class '{class_name}' in {_listed(searched)}"
     near = _suggest(class_name, known, 3)
     if near:
         return DiscoveryError(message, hint=f"did you mean {' or '.join(repr(name) for name in near)}?")

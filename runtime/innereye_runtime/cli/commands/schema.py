@@ -35,7 +35,7 @@ def parser() -> Parser:
         metavar="NAME",
         action="append",
         default=[],
-        help="a package to search for the class, beside the examples;\ncan be given several times",
+        help="a package to search for the class, before the examples;\ncan be given several times",
     )
     return parser
 

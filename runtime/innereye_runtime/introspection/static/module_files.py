@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from importlib.machinery import ModuleSpec, PathFinder
 from pathlib import Path
 
+from innereye_runtime.api.extended import EXTENDED, SHIPPED
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModuleFile:
@@ -21,21 +23,25 @@ class ModuleFile:
 def locate(module: str, search_path: Sequence[Path]) -> ModuleFile | None:
     """The place of `module`, first in `search_path` and then where Python looks; None where it has no source, or
     isn't there."""
-    path: list[str] | None = [*map(str, search_path), *sys.path]
+    path: list[str] = [*map(str, search_path), *sys.path]
     found: ModuleSpec | None = None
     parts = module.split(".")
+    if parts[0] in EXTENDED:
+        path.insert(0, str(SHIPPED))
     if not all(part.isidentifier() for part in parts):
         return None
     for count in range(1, len(parts) + 1):
         found = _spec(".".join(parts[:count]), path)
         if found is None:
             return None
-        path = list(found.submodule_search_locations or ())
+        folders = [str(folder) for folder in found.submodule_search_locations or ()]
+        if folders and parts[0] in EXTENDED and Path(folders[0]).is_relative_to(SHIPPED):
+            folders += (str(folder) for entry in path if (folder := Path(entry, parts[count - 1])).is_dir())
+        path = list(dict.fromkeys(folders))
     if found is None:
         return None
     file = Path(found.origin) if found.has_location and found.origin and found.origin.endswith(".py") else None
-    folders = tuple(Path(folder) for folder in path or ())
-    return ModuleFile(name=module, file=file, folders=folders) if file or folders else None
+    return ModuleFile(name=module, file=file, folders=tuple(map(Path, path))) if file or path else None
 
 
 def _spec(name: str, path: list[str] | None) -> ModuleSpec | None:
