@@ -46,6 +46,8 @@ MANIFEST_PROBLEMS = {
     'layers: "3.5"': ("E303", 13, 18, "must be a whole number, not '3.5'", "its default is 3"),
     "layers: 3.0": ("E303", 13, 16, "must be a whole number, not 3", "write 3"),
     'l_rate: "1e-2"': ("E303", 13, 19, "must be a number, not '1e-2'", "write 1e-2 without quotes"),
+    "l_rate: 1_0.5": ("E303", 13, 18, "must be a number, not '1_0.5'", "write 10.5: YAML 1.2 has no '_' in numbers"),
+    "layers: 1_0": ("E303", 13, 16, "must be a whole number, not '1_0'", "write 10: YAML 1.2 has no '_' in numbers"),
     "model_id: 5": ("E303", 15, 16, "must be text, not 5", 'write "5", in quotes'),
     "weights_url: http": ("E303", 18, 22, "must be a list, not 'http'", "write [http]"),
     "detect_anomaly: yes": ("E303", 21, 24, "must be true or false, not 'yes'", "write true or false"),

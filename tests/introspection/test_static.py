@@ -16,9 +16,10 @@ import innereye_runtime.examples
 from innereye_runtime.introspection.discovery import find, load
 from innereye_runtime.introspection.static.class_reader import ClassSource, read
 from innereye_runtime.introspection.static.declarations import KINDS
-from innereye_runtime.parameters.from_class import parameters_of
+from innereye_runtime.parameters.from_class import parameters_of, python_value
 from innereye_runtime.parameters.overrides import values_of
 from innereye_runtime.parameters.parameter import UNKNOWN
+from innereye_runtime.parameters.values import ValueProblemError, accept
 
 API_TESTS = Path(__file__).resolve().parent.parent / "api"
 LISTINGS = re.findall(
@@ -271,6 +272,49 @@ def test_every_type_of_parameter_is_known(write: Any) -> None:
         name for name, value in vars(param).items() if isinstance(value, type) and issubclass(value, param.Parameter)
     }
     assert kinds - {"SelectorBase"} <= KINDS.keys()
+
+
+NAMED = """\
+import param
+from collections import Counter, OrderedDict
+from innereye_runtime.api.params.generic_config import GenericConfig
+SIZES = {"small": 16, "large": 64}
+class Base(GenericConfig):
+    act = param.Selector(objects={"counter": Counter, "ordered": OrderedDict}, default=OrderedDict)
+    size = param.ObjectSelector(SIZES["large"], objects=SIZES)
+    first = param.Selector(objects=dict(counter=Counter, ordered=OrderedDict))
+    several = param.ListSelector([Counter], objects={"counter": Counter, "ordered": OrderedDict})
+class Mine(Base):
+    size = 16
+"""
+
+
+def test_objects_of_a_selector_go_by_their_names(write: Any) -> None:
+    folder = write("mine.py", NAMED)
+    found = source_of(folder).parameters
+    mine = load(find("mine:Mine", [], [folder]), [folder])
+    assert found == parameters_of(mine)
+    assert {name: found[name].default for name in ("act", "size", "first", "several")} == {
+        "act": "ordered",
+        "size": "small",
+        "first": "counter",
+        "several": ["counter"],
+    }
+    words = ["--act=Counter", "--size=64", "--first=ordered", "--several=ordered,counter"]
+    values = values_of(found, words)
+    assert values == {"act": "counter", "size": "large", "first": "ordered", "several": ["ordered", "counter"]}
+    objects = {name: python_value(mine.param[name], value) for name, value in values.items()}
+    assert [kind.__name__ for kind in (objects["act"], objects["first"], *objects["several"])] == [
+        "Counter",
+        "OrderedDict",
+        "OrderedDict",
+        "Counter",
+    ]
+    for value, name in ((64, "large"), ("large", "large"), (16, "small")):
+        assert accept(found["size"], value) == name
+    for parameter, value in (("act", "swish"), ("size", 17), ("several", ["counter", "none"])):
+        with pytest.raises(ValueProblemError, match=r"must be one of (counter, ordered|small, large), not"):
+            accept(found[parameter], value)
 
 
 def test_relative_imports_are_followed(write: Any) -> None:

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from innereye_runtime.errors import UsageError
 from innereye_runtime.job.entrypoint_args import EntrypointArgs, parse
+from innereye_runtime.parameters.overrides import Override
 
 texts = st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=20)
 paths = texts.map(lambda text: Path("/root") / text.strip("/").replace("/", "_"))
@@ -40,3 +41,10 @@ def test_abbreviations_are_parameters_of_the_container_and_no_options() -> None:
 def test_what_is_off_is_said(argv: list[str], message: str) -> None:
     with pytest.raises(UsageError, match=message):
         parse(argv)
+
+
+def test_a_parameter_that_is_called_like_an_option_here_stays_a_parameter() -> None:
+    words = ("--dataset=lungs", "--smoke", "--target=kidney", "--x=1")
+    request = parse(EntrypointArgs(manifest=Path("m.yaml"), overrides=words).argv())
+    assert (request.target, request.smoke, request.datasets) == (None, False, ())
+    assert [Override.parse(word).name for word in request.overrides] == ["dataset", "smoke", "target", "x"]

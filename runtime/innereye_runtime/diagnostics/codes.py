@@ -48,6 +48,7 @@ TITLES: Mapping[str, str] = {
     "W003": "A variable in a path, which is not replaced",
     "W004": "A setting without effect",
     "W005": "A dataset with an id and no local copy",
+    "W010": "A number that YAML 1.1 reads as another one",
     "N001": "More problems than are shown",
 }
 
@@ -62,6 +63,7 @@ _OF_ARGUMENTS: Mapping[str, str] = {
     "07": "A parameter that is set twice",
     "08": "Arguments that contradict each other",
     "09": "A class that can't be trained",
+    "10": "A parameter that an option of the command line hides",
     "11": "An import that is not there",
 }
 """Those of containers: 3 and two digits in a manifest, 4 and the same digits on the command line."""

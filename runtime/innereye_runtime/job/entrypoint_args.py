@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from innereye_runtime.errors import UsageError
+from innereye_runtime.introspection.arguments.option_names import PREFIX
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,7 +43,7 @@ class EntrypointArgs:
         if self.code_root is not None:
             options.append(f"--code-root={self.code_root}")
         options += [f"--dataset={path}" for path in self.datasets]
-        return [*options, str(self.manifest), *self.overrides]
+        return [*options, str(self.manifest), *map(_told_apart, self.overrides)]
 
 
 EPILOG = """\
@@ -54,6 +55,13 @@ examples:
 
 This is the running side: what the process target, the Docker image and AzureML start. On your machine use innereye-run.
 """
+
+
+def _told_apart(override: str) -> str:
+    """An override whose parameter is called like an option here, as in `--dataset=lungs`, so that it is none."""
+    name = override.partition("=")[0]
+    own = name in parser()._option_string_actions
+    return override.replace("--", PREFIX, 1) if own else override
 
 
 class _Parser(argparse.ArgumentParser):

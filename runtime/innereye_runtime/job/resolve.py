@@ -9,6 +9,7 @@ from pathlib import Path
 from innereye_runtime.diagnostics.diagnostic import Diagnostic, Severity
 from innereye_runtime.errors import ManifestError, UsageError
 from innereye_runtime.introspection.arguments.checker import Argument, check
+from innereye_runtime.introspection.arguments.option_names import OPTIONS, PREFIX
 from innereye_runtime.introspection.discovery import DiscoveryError, Location, code_root, find, search_path
 from innereye_runtime.introspection.static.class_reader import ClassSource, read
 from innereye_runtime.introspection.static.imports import missing_imports
@@ -114,7 +115,7 @@ def resolve_job(
             )
             imports = _imports(location, places, loaded)
             unread = [] if any(each.severity == "error" for each in imports) else _unread(found, loaded)
-            diagnostics += [*imports, *unread, *checked.diagnostics]
+            diagnostics += [*imports, *unread, *_hidden(found, loaded), *checked.diagnostics]
             arguments = dict(checked.arguments)
     diagnostics = deduplicate(diagnostics)
     diagnostics.sort(key=lambda diagnostic: (diagnostic.code[1:2] == "4", diagnostic.span))
@@ -172,6 +173,21 @@ def _imports(location: Location, places: Sequence[Path], loaded: Loaded) -> list
             hint = instead_of(each.module) or "correct the name, or add the file to the code"
             found.append(_of_class("E311", message, hint, loaded=loaded))
     return found
+
+
+def _hidden(found: ClassSource, loaded: Loaded) -> list[Diagnostic]:
+    """The parameters that are called like an option, which comes first on the command line."""
+    hidden = [name for name, parameter in found.parameters.items() if parameter.settable and name in OPTIONS]
+    return [
+        _of_class(
+            "N310",
+            f"the option --{name} hides the parameter '{name}' of {found.parameters[name].owner} on the command line",
+            f"write {PREFIX}{name}=VALUE there; container.args needs no other name",
+            loaded=loaded,
+            severity="note",
+        )
+        for name in hidden
+    ]
 
 
 def _of_class(code: str, message: str, hint: str, *, loaded: Loaded, severity: Severity = "error") -> Diagnostic:

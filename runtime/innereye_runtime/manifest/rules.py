@@ -156,6 +156,10 @@ def _trainer_arguments(document: Document, value: Mapping[str, Any]) -> Iterator
                 message = f"{node.text} is text in YAML 1.2, not a boolean"
                 hint = f'write true or false, or "{node.text}" in quotes if text is meant'
                 yield document.diagnostic("W002", document.span(at), message, hint=hint, severity="warning")
+            elif node.plain and "_" in node.text and like_yaml_1_1(node.text) == "number":
+                message = f"'{dotted(at)}' is the text {quote(node.text)}, not a number: YAML 1.2 has no '_' in numbers"
+                hint = f'write {node.text.replace("_", "")}, or "{node.text}" in quotes if text is meant'
+                yield document.diagnostic("E101", document.span(at), message, hint=hint)
 
 
 def _outputs(document: Document, value: Mapping[str, Any]) -> Iterator[Diagnostic]:

@@ -41,15 +41,17 @@ def parameters_of(config: type | param.Parameterized) -> Mapping[str, Parameter]
     }
     if config is not cls:
         for name, described in found.items():
-            value = _plain(getattr(config, name))
+            value = _named(cls.param[name], _plain(getattr(config, name)))  # type: ignore[attr-defined]
             if value != described.default:
                 found[name] = replace(described, default=value, origin="class")
     return resolved(found)
 
 
 def python_value(parameter: param.Parameter[Any], value: Any) -> Any:
-    """What is assigned to `parameter` for a checked `value`: the enum's member for its value, a new list for a list,
-    and a float where `param` takes no whole number for one."""
+    """What is assigned to `parameter` for a checked `value`: the enum's member for its value, the object for its name,
+    a new list for a list, and a float where `param` takes no whole number for one."""
+    if objects := _objects(parameter):
+        return [objects[item] for item in value] if isinstance(value, list) else objects.get(value, value)
     if float in (getattr(parameter, "class_", None), getattr(parameter, "item_type", None)):
         items = [float(item) for item in (value if isinstance(value, list) else [value]) if item is not None]
         return items if isinstance(value, list) else items[0] if items else None
@@ -68,11 +70,12 @@ def _describe(name: str, parameter: param.Parameter[Any], cls: type) -> Paramete
     return Parameter(
         name=name,
         kind=kind,
-        default=_plain(parameter.default),
+        default=_named(parameter, _plain(parameter.default)),
         doc=" ".join((parameter.doc or "").split()),
         item=item,
         length=getattr(parameter, "length", None) if kind == "tuple" else None,
         choices=choices,
+        named=tuple(_objects(parameter).items()),
         bounds=tuple(bounds) if kind in ("integer", "number", "list", "date") else (None, None),
         inclusive=tuple(getattr(parameter, "inclusive_bounds", (True, True))),
         optional=bool(parameter.allow_None) or parameter.default is None,
@@ -107,7 +110,9 @@ def _type(parameter: param.Parameter[Any]) -> tuple[Kind, Kind, tuple[Any, ...]]
         case param.FileSelector() | param.MultiFileSelector():
             return "any", "any", ()
         case param.ListSelector():
-            return "list", "any", tuple(parameter.objects)
+            return "list", "any", tuple(_objects(parameter) or parameter.objects)
+        case param.Selector() if _objects(parameter):
+            return "enum", "any", tuple(_objects(parameter))
         case param.Selector() if parameter.objects:
             return "enum", "any", tuple(_plain(choice) for choice in parameter.objects)
         case param.List():
@@ -156,6 +161,23 @@ def _enum(cls: Any) -> type[Enum] | None:
 
 def _choices(enum: type[Enum] | None) -> tuple[Any, ...]:
     return tuple(member.value for member in enum) if enum else ()
+
+
+def _objects(parameter: param.Parameter[Any]) -> dict[str, Any]:
+    """The objects of a Selector by their names, where it was declared with names."""
+    return dict(parameter.names or {}) if isinstance(parameter, param.Selector) else {}
+
+
+def _named(parameter: param.Parameter[Any], value: Any) -> Any:
+    """`value`, or its name where the parameter's objects have names."""
+    objects = _objects(parameter)
+    if isinstance(value, list) and objects:
+        return [_named(parameter, item) for item in value]
+    return next((name for name, item in objects.items() if item is value or _same(item, value)), value)
+
+
+def _same(one: Any, other: Any) -> bool:
+    return type(one) is type(other) and isinstance(one, str | int | float) and one == other
 
 
 def _plain(value: Any) -> Any:

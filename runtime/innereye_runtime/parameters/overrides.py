@@ -16,6 +16,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Final, Self
 
+from innereye_runtime.introspection.arguments.option_names import OPTIONS, PREFIX
 from innereye_runtime.parameters.parameter import Kind, Parameter
 from innereye_runtime.parameters.values import TYPE, ValueProblemError, accept
 
@@ -42,7 +43,7 @@ class Override:
             ValueError: it is none: it doesn't begin with two hyphens and a name.
         """
         key, equals, text = argument.partition("=")
-        name = key.removeprefix("--").replace("-", "_")
+        name = key.removeprefix(PREFIX if key.startswith(PREFIX) else "--").replace("-", "_")
         if not key.startswith("--") or not name.isidentifier():
             raise ValueError(f"'{argument}' is not an override; write --name=value")
         return cls(name, text if equals else None, argument)
@@ -74,7 +75,7 @@ def _parsed(parameter: Parameter, text: str | None) -> Any:
     if text is None:
         if parameter.kind == "boolean":
             return True
-        raise ValueProblemError(f"{parameter.name} needs a value", TYPE, f"write --{parameter.name}=VALUE")
+        raise ValueProblemError(f"{parameter.name} needs a value", TYPE, f"write {_option(parameter)}=VALUE")
     if parameter.kind in ("integer", "number") and not text.strip():
         return parameter.default
     if parameter.kind in ("path", "enum", "tuple", "dict", "date") and not text.strip():
@@ -101,13 +102,17 @@ def values_of(parameters: Mapping[str, Parameter], argv: Sequence[str]) -> dict[
     return values
 
 
+def _option(parameter: Parameter) -> str:
+    return f"{PREFIX if parameter.name in OPTIONS else '--'}{parameter.name}"
+
+
 def _repaired(parameter: Parameter, text: str | None) -> str:
     """The hint that shows `text` as it was most likely meant, where the parameter takes that; else ''."""
     for repaired in _repairs(text or ""):
         with suppress(ValueProblemError):
             if repaired != text and repaired:
                 _parsed(parameter, repaired)
-                return f"write --{parameter.name}={repaired}"
+                return f"write {_option(parameter)}={repaired}"
     return ""
 
 

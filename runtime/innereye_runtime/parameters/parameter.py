@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from enum import Enum
 from typing import Any, Final, Literal
 
@@ -35,6 +35,8 @@ class Parameter:
     """Of a tuple."""
     choices: tuple[Any, ...] = ()
     """Of an enum: its values, as a manifest writes them."""
+    named: tuple[tuple[str, Any], ...] = field(default=(), compare=False)
+    """Where the choices are names of objects, as in `Selector(objects={"relu": nn.ReLU})`: each with its object."""
     bounds: tuple[float | None, float | None] = (None, None)
     inclusive: tuple[bool, bool] = (True, True)
     optional: bool = False

@@ -153,7 +153,10 @@ def _enum(parameter: Parameter, value: Any) -> Any:
         if choice == value and isinstance(choice, bool) == isinstance(value, bool)
     ]
     similar = [choice for choice in parameter.choices if str(choice).lower() == str(value).lower()]
-    return next(iter(exact + similar), None)
+    by_object = [
+        name for name, item in parameter.named if isinstance(item, str | int | float) and str(item) == str(value)
+    ]
+    return next(iter(exact + by_object + similar), None)
 
 
 def _dict(_: Parameter, value: Any) -> Any:
@@ -216,6 +219,9 @@ def _hint(kind: Kind, value: Any) -> str:
         return f"write {value.lower()} without quotes" if value.lower() in ("true", "false") else "write true or false"
     if kind == "integer" and isinstance(value, float) and value.is_integer():
         return f"write {int(value)}"
+    bare = value.replace("_", "") if isinstance(value, str) else ""
+    if kind in ("integer", "number") and bare != value and _is_number(bare) and (kind == "number" or bare.isdecimal()):
+        return f"write {bare}: YAML 1.2 has no '_' in numbers"
     if isinstance(value, str) and (
         value.lstrip("+-").isdecimal() if kind == "integer" else kind == "number" and _is_number(value)
     ):

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 from innereye_runtime.errors import ManifestError, UsageError
+from innereye_runtime.introspection.arguments.option_names import OPTIONS, PREFIX
 
 if TYPE_CHECKING:
     from innereye_runtime.diagnostics.diagnostic import Diagnostic
@@ -90,7 +91,7 @@ class Parser(argparse.ArgumentParser):
         if overrides and not self.takes_overrides:
             self.error(f"unknown option '{_name(overrides[0])}'", hint=self.near(overrides[0]))
         for word in overrides:
-            if not _name(word).removeprefix("--").replace("-", "_").isidentifier():
+            if not _parameter(word).isidentifier():
                 self.error(f"'{word}' is not an override", hint="write --name=value")
         _, extra = self.parse_known_intermixed_args(own, namespace)
         if extra:
@@ -143,6 +144,9 @@ class Parser(argparse.ArgumentParser):
         if choice := re.match(r"(\S+): invalid choice: '(.*?)'", message):
             named = next(action for action in self._actions if choice[1] in (*action.option_strings, action.metavar))
             message = f"{choice[1]} is one of {', '.join(map(str, named.choices or ()))}, not '{choice[2]}'"
+        option = message.split(" ", 1)[0].removeprefix("--")
+        if not hint and self.takes_overrides and option in OPTIONS:
+            hint = f"a parameter of this name is set by {PREFIX}{option}=VALUE; {self.prog} {self.usage}"
         raise UsageError(message, hint=hint or f"{self.prog} {self.usage}")
 
     def format_help(self) -> str:
@@ -217,6 +221,12 @@ def _name(option: str) -> str:
     return option.partition("=")[0]
 
 
+def _parameter(word: str) -> str:
+    """The name of the parameter that an override sets."""
+    name = _name(word)
+    return name.removeprefix(PREFIX if name.startswith(PREFIX) else "--").replace("-", "_")
+
+
 def _is_option(word: str) -> bool:
     """Whether `word` begins as an option does; a negative number does not."""
     return word.startswith("-") and re.match(r"-\.?\d", word) is None
@@ -228,6 +238,8 @@ def _is_path(word: str) -> bool:
 
 def _suggest(word: str, after: str) -> str:
     """The override that `word` is an attempt at: one hyphen or three, none, a dash, a name with dots; else ''."""
+    if word.startswith(PREFIX) and _parameter(word).isidentifier():
+        return ""
     dashed = word[:1] in _DASHES
     name, equals, text = word.lstrip(_DASHES).partition("=")
     last = name.rpartition(".")[2]

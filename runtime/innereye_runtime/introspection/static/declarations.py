@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, Final
 
@@ -14,6 +15,7 @@ from innereye_runtime.introspection.static.resolver import (
     Resolution,
     SourceClass,
     SourceModule,
+    SourceValue,
 )
 from innereye_runtime.parameters.parameter import UNKNOWN, Kind, Parameter
 
@@ -154,6 +156,9 @@ class Declarations:
         base_kind: Kind = KINDS[kind]
         if kind == "ClassSelector":
             base_kind, choices = self._class(module, nodes.get("class_"))
+        named = self._named(module, kind, nodes.get("objects"))
+        if named and "default" in values:
+            values["default"] = self._name_of(module, nodes["default"], named)
         default = plain(values["default"]) if "default" in values else self._missing(kind, choices, inherited)
         if base_kind == "path" and isinstance(default, str):
             default = _path(default)
@@ -173,6 +178,7 @@ class Declarations:
             item=item,
             length=length if base_kind == "tuple" and isinstance(length, int) else None,
             choices=choices,
+            named=tuple((name, plain(self.evaluator.value(of, node))) for name, (of, node) in named.items()),
             bounds=self._bounds(kind, base_kind, values, inherited),
             inclusive=_pair(values.get("inclusive_bounds"), (True, True)),
             optional=allow_none is not False or default is None or default is UNKNOWN,
@@ -208,10 +214,42 @@ class Declarations:
             case "List" | "HookList":
                 return self._class(module, nodes.get("item_type"))
             case "Selector" | "ObjectSelector" | "ListSelector":
+                if named := self._named(module, kind, nodes.get("objects")):
+                    return "any", tuple(named)
                 objects = plain(values.get("objects", []))
                 return "any", tuple(objects) if isinstance(objects, list | tuple) else ()
             case _:
                 return "any", ()
+
+    def _named(
+        self, module: SourceModule, kind: str, node: ast.expr | None
+    ) -> dict[str, tuple[SourceModule, ast.expr]]:
+        """Of a Selector whose objects have names: each name, and the expression of its object."""
+        meaning = self.evaluator.modules.resolve(module, node) if node is not None else None
+        if isinstance(meaning, SourceValue):
+            module, node = meaning.module, meaning.node
+        if kind not in ("Selector", "ObjectSelector", "ListSelector"):
+            return {}
+        if isinstance(node, ast.Call) and not node.args:  # dict(relu=nn.ReLU)
+            called = self.evaluator.modules.resolve(module, node.func)
+            keywords = node.keywords if called == ExternalSymbol("builtins.dict") else []
+            return {each.arg: (module, each.value) for each in keywords if each.arg is not None}
+        if not isinstance(node, ast.Dict):
+            return {}
+        names = [self.evaluator.value(module, key) for key in node.keys]
+        if UNKNOWN in names:
+            return {}
+        return {name: (module, value) for name, value in zip(names, node.values, strict=True)}
+
+    def _name_of(self, module: SourceModule, node: ast.expr, named: Mapping[str, tuple[SourceModule, ast.expr]]) -> Any:
+        """The name of the object that `node` is; UNKNOWN where that can't be told."""
+        if isinstance(node, ast.List | ast.Tuple):
+            return [self._name_of(module, item, named) for item in node.elts]
+        value = self.evaluator.value(module, node)
+        for name, (of, item) in named.items():
+            if ast.dump(item) == ast.dump(node) or (value is not UNKNOWN and self.evaluator.value(of, item) == value):
+                return name
+        return None if value is None else UNKNOWN
 
     def _class(self, module: SourceModule, node: ast.expr | None) -> tuple[Kind, tuple[Any, ...]]:
         """The kind that a class stands for, and its members' values where it is an enum."""

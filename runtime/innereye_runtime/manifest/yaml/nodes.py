@@ -82,6 +82,10 @@ def scalar(event: Any, span: Span, report: Reporter) -> Node:
     if plain and like_yaml_1_1(text) == "date":
         hint = f'write "{text}" in quotes, so that every YAML reader reads it as text'
         report("W001", span, f"{clip(text)} is read as text here, and as a date by YAML 1.1", hint, severity="warning")
+    if plain and isinstance(value, int) and abs(value) > 7 and re.fullmatch(r"[-+]?0[0-9]+", text):
+        message = f"{clip(text)} is {value} here, and octal or text to other readers of YAML"
+        hint = f"write {value}; octal digits are written as in 0o10"
+        report("W010", span, message, hint, severity="warning")
     return Node("scalar", value, span, plain, text)
 
 
