@@ -29,6 +29,7 @@ class Service:
         self.tags: dict[str, str] = {}
         self.batches: list[int] = []
         self.failures: list[Exception] = []
+        self.refused: set[str] = set()
         self.gate = threading.Event()
         self.gate.set()
 
@@ -39,6 +40,8 @@ class Service:
         self.gate.wait(30)
         if self.failures:
             raise self.failures.pop(0)
+        if self.refused & {name for name, *_ in [*metrics, *params]}:
+            raise RefusedError("refused")
         self.batches.append(len(metrics))
         self.metrics += [(name, value, step) for name, value, _, step in metrics]
         self.params |= dict(params)
@@ -120,6 +123,27 @@ def test_a_parameter_that_may_not_change_keeps_its_first_value(service: Service,
     logger.log_metrics({"loss": 1.0}, 0)
     logger.finalize("success")
     assert service.metrics == [("loss", 1.0, 0)]
+
+
+def test_what_the_service_refuses_is_told_once_and_the_rest_arrives(
+    service: Service, tracking: Any, tracked: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    service.refused = {"dice[0]", "wide"}
+    tracking.log.propagate = True
+    with caplog.at_level(logging.WARNING, "innereye_runtime"):
+        logger = tracked(narrow="1", wide="2", deep="3")
+        for step in range(3):
+            logger.log_metrics({"loss": 1.0, "dice[0]": 0.5, "val": 2.0}, step)
+            time.sleep(0.05)
+        assert logger.experiment is service
+        logger.finalize("success")
+    assert sorted(service.metrics) == sorted(
+        (name, value, step) for name, value in (("loss", 1.0), ("val", 2.0)) for step in range(3)
+    )
+    assert service.params == {"narrow": "1", "deep": "3"}
+    assert [record.getMessage() for record in caplog.records] == [
+        "AzureML does not take the metric 'dice[0]' (refused); metrics.csv has it"
+    ]
 
 
 def test_logging_does_not_wait_for_the_service(service: Service, tracked: Any) -> None:

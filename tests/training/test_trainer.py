@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import csv
 import logging
+import re
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
-from pytorch_lightning.callbacks import Callback, ModelCheckpoint
+from pytorch_lightning.callbacks import Callback, ModelCheckpoint, ModelSummary, TQDMProgressBar
+from pytorch_lightning.loggers import CSVLogger
 from tests.training.harness import train
 from tests.training.models import Model
 from tests.training.test_extra_state import Container
@@ -167,3 +169,65 @@ def test_epochs_that_are_asked_for_win_over_the_containers_trainer_arguments(
 def test_the_models_logger_is_the_one_with_pictures(tmp_path: Path) -> None:
     done = train(Container(arguments={"max_epochs": 1}), tmp_path)
     assert hasattr(done.trainer.logger.experiment, "add_image")  # type: ignore[union-attr]
+
+
+class Tracker(CSVLogger):
+    """Refuses some metrics, or everything."""
+
+    def __init__(self, folder: Path, refused: str) -> None:
+        super().__init__(str(folder), name="own", version="")
+        self.refused, self.calls, self.arrived = refused, 0, set[str]()
+
+    @property
+    def experiment(self) -> Any:
+        return self
+
+    def log_metrics(self, metrics: Any, step: int | None = None) -> None:  # type: ignore[override]
+        self.calls += 1
+        if any(re.fullmatch(self.refused, name) for name in metrics):
+            raise OSError("refused")
+        self.arrived |= set(metrics)
+
+    def finalize(self, status: str) -> None:
+        raise OSError("no route")
+
+
+class Bar(TQDMProgressBar):
+    ended = False
+
+    def on_train_end(self, *_: Any) -> None:
+        self.ended = True
+
+
+def test_what_the_user_brings_comes_first_and_ends_no_run(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    picky, gone = Tracker(tmp_path, "val/loss"), Tracker(tmp_path, ".*")
+    bar, summary = Bar(refresh_rate=0), ModelSummary()
+    arguments = {"logger": (each for each in (picky, gone)), "log_every_n_steps": 1, "max_epochs": 2}
+    logging.getLogger("innereye_runtime").propagate = True
+    with caplog.at_level(logging.WARNING, "innereye_runtime"):
+        done = train(Container(arguments=arguments, callbacks=lambda: [bar, summary], model=ByStep), tmp_path)
+    trainer = done.trainer
+    assert trainer.logger is picky
+    assert [type(logger).__name__ for logger in trainer.loggers] == [
+        "Tracker",
+        "Tracker",
+        "TensorBoardLogger",
+        "MetricsTable",
+    ]
+    assert all(hasattr(logger, "experiment") for logger in trainer.loggers)
+    assert trainer.progress_bar_callback is bar and bar.ended
+    assert {"train/loss", "train/by_step", "epoch"} <= picky.arrived and "val/loss" not in picky.arrived
+    assert gone.calls < 12
+    told = [record.getMessage() for record in caplog.records if "Tracker" in record.getMessage()]
+    assert sorted(told) == [
+        "warning: Tracker.finalize failed (no route); metrics.csv has all metrics",
+        "warning: Tracker.finalize failed (no route); metrics.csv has all metrics",
+        "warning: Tracker.log_metrics failed (refused); metrics.csv has all metrics",
+        "warning: Tracker.log_metrics of 'val/loss' failed (refused); metrics.csv has all metrics",
+    ]
+
+
+@pytest.mark.parametrize(("given", "what"), [(CSVLogger, "the class CSVLogger"), ([3], "a int"), ("csv", "a str")])
+def test_a_logger_that_is_none_is_told(tmp_path: Path, given: Any, what: str) -> None:
+    with pytest.raises(UsageError, match=rf"get_trainer_arguments\(\): 'logger' is {what}, not a Logger"):
+        train(Container(arguments={"logger": given}), tmp_path)

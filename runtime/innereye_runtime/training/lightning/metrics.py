@@ -42,6 +42,10 @@ class MetricsTable(Logger):
     def version(self) -> int:
         return 0
 
+    @property
+    def experiment(self) -> None:
+        """None: there is nothing behind it to be written to. All of Lightning's loggers have this attribute."""
+
     def restart(self, step: int) -> None:
         """Goes on with the file that an earlier attempt left, without the rows of steps that will be run again.
 

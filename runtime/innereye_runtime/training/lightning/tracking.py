@@ -12,7 +12,8 @@ import queue
 import threading
 import time
 from argparse import Namespace
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
@@ -32,6 +33,8 @@ _EVERY_SECONDS = 1.0
 _MOST_METRICS, _MOST_PARAMS = 1000, 100
 """In one request. Source: https://mlflow.org/docs/latest/api_reference/rest-api.html#log-batch"""
 _LONGEST_PARAM = 500
+_MOST_WAITING = 100_000
+"""Metrics that are kept for a service that does not answer; metrics.csv has the earlier ones too."""
 
 
 def azureml_logger(environment: Mapping[str, str], parameters: Mapping[str, Any], *, attempt: int) -> Logger | None:
@@ -59,6 +62,8 @@ class JobTracking(Logger):
         """Name, value, time in ms, step."""
         self._closing = threading.Event()
         self._failed = False
+        self._refused: set[str] = set()
+        self._client: MlflowClient | None = None
         self._thread: threading.Thread | None = None
         self._start()
 
@@ -70,11 +75,24 @@ class JobTracking(Logger):
     def version(self) -> str:
         return self._run
 
+    @property
+    def run_id(self) -> str:
+        return self._run
+
+    @property
+    def experiment(self) -> MlflowClient | None:
+        """The client of MLflow, as Lightning's own logger for it has; None where there can be none."""
+        try:
+            self._client = self._client or self._opened()
+        except Exception as error:
+            self._tell_failure(error)
+        return self._client
+
     @rank_zero_only
     def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
         now = int(time.time() * 1000)
         for name, value in metrics.items():
-            if name != "epoch":
+            if name != "epoch" and name not in self._refused:
                 self._metrics.put((name, float(value), now, step or 0))
         if self._thread is None:  # a test, after training was finalised
             self._start()
@@ -97,26 +115,48 @@ class JobTracking(Logger):
         self._thread.start()
 
     def _send(self, closing: threading.Event) -> None:
-        client: MlflowClient | None = None
         waiting: list[tuple[str, float, int, int]] = []
         while True:
             is_last = closing.wait(_EVERY_SECONDS)
             while not self._metrics.empty():
                 waiting.append(self._metrics.get())
             try:
-                client = client or self._opened()
+                client = self._client = self._client or self._opened()
                 self._send_parameters(client)
                 while waiting:
-                    _log_metrics(client, self._run, waiting[:_MOST_METRICS])
+                    self._send_metrics(client, waiting[:_MOST_METRICS])
                     del waiting[:_MOST_METRICS]
             except Exception as error:
                 # Whatever it is, no run ends for it.
-                if not self._failed:
-                    self._failed = True
-                    reason = str(error).partition("\n")[0]
-                    log.warning("metrics can't be sent to AzureML (%s); metrics.csv has them", reason)
+                self._tell_failure(error)
+                del waiting[:-_MOST_WAITING]
             if is_last:
                 return
+
+    def _tell_failure(self, error: Exception) -> None:
+        if not self._failed:
+            self._failed = True
+            reason = str(error).partition("\n")[0]
+            log.warning("metrics can't be sent to AzureML (%s); metrics.csv has them", reason)
+
+    def _send_metrics(self, client: MlflowClient, metrics: list[tuple[str, float, int, int]]) -> None:
+        """Sends them. Those with a name or a value that the service refuses are told once, and left out: it refuses all
+        that comes with them."""
+        metrics = [metric for metric in metrics if metric[0] not in self._refused]
+        if not metrics:
+            return
+        try:
+            _log_metrics(client, self._run, metrics)
+        except Exception as error:
+            if not _is_refusal(error):
+                raise
+            if len({name for name, *_ in metrics}) > 1:
+                for name in dict.fromkeys(name for name, *_ in metrics):
+                    self._send_metrics(client, [metric for metric in metrics if metric[0] == name])
+                return
+            self._refused.add(metrics[0][0])
+            reason = str(error).partition("\n")[0]
+            log.warning("AzureML does not take the metric '%s' (%s); metrics.csv has it", metrics[0][0], reason)
 
     def _opened(self) -> MlflowClient:
         # MLflow reports its use to its makers unless told not to, from a job with patients' data too.
@@ -127,23 +167,48 @@ class JobTracking(Logger):
 
     def _send_parameters(self, client: MlflowClient) -> None:
         """Sends them once. An attempt that was given other parameters keeps the first ones there: MLflow changes
-        none.
+        none. One that the service refuses is left out alone.
         """
-        from mlflow.entities import Param, RunTag
-        from mlflow.exceptions import MlflowException
+        from mlflow.entities import RunTag
 
-        while self._parameters or self._tags:
-            names = list(self._parameters)[:_MOST_PARAMS]
-            params = [Param(name, self._parameters[name]) for name in names]
+        if self._tags:
             tags = [RunTag(name, value) for name, value in self._tags.items()]
-            try:
-                client.log_batch(self._run, params=params, tags=tags, synchronous=True)
-            except MlflowException as error:
-                if error.error_code != "INVALID_PARAMETER_VALUE":
-                    raise
+            with _refusal_passed():
+                client.log_batch(self._run, tags=tags, synchronous=True)
             self._tags = {}
+        while self._parameters:
+            names = list(self._parameters)[:_MOST_PARAMS]
+            self._send_some(client, names)
             for name in names:
                 del self._parameters[name]
+
+    def _send_some(self, client: MlflowClient, names: list[str]) -> None:
+        from mlflow.entities import Param
+
+        params = [Param(name, self._parameters[name]) for name in names]
+        try:
+            client.log_batch(self._run, params=params, synchronous=True)
+        except Exception as error:
+            if not _is_refusal(error):
+                raise
+            if len(names) > 1:
+                half = len(names) // 2
+                self._send_some(client, names[:half])
+                self._send_some(client, names[half:])
+
+
+@contextmanager
+def _refusal_passed() -> Iterator[None]:
+    try:
+        yield
+    except Exception as error:
+        if not _is_refusal(error):
+            raise
+
+
+def _is_refusal(error: Exception) -> bool:
+    """Whether the service, or MLflow before it asks, says that what it was given will never do."""
+    return getattr(error, "error_code", "") in ("INVALID_PARAMETER_VALUE", "BAD_REQUEST")
 
 
 def _log_metrics(client: MlflowClient, run: str, metrics: list[tuple[str, float, int, int]]) -> None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytorch_lightning as pl
 from lightning_fabric.utilities.exceptions import MisconfigurationException
-from pytorch_lightning.callbacks import Callback, Checkpoint, ModelCheckpoint
+from pytorch_lightning.callbacks import Callback, Checkpoint, ModelCheckpoint, ModelSummary, ProgressBar
 from pytorch_lightning.loggers import TensorBoardLogger
 from pytorch_lightning.loggers.logger import Logger
 from pytorch_lightning.strategies import DDPStrategy
@@ -23,6 +23,8 @@ from innereye_runtime.manifest.model import Gpus
 from innereye_runtime.run.paths import RunPaths
 from innereye_runtime.training.lifecycle.contract import callbacks_of, trainer_arguments_of
 from innereye_runtime.training.lightning.metrics import MetricsTable
+from innereye_runtime.training.lightning.own_loggers import own_loggers
+from innereye_runtime.training.lightning.progress import TerminalBar
 
 if TYPE_CHECKING:
     from innereye_runtime.api.container import LightningContainer
@@ -57,7 +59,7 @@ def devices(gpus: Gpus, nodes: int) -> dict[str, Any]:
 def make_loggers(paths: RunPaths, *, resumed_step: int | None) -> list[Logger]:
     """TensorBoard and metrics.csv. `resumed_step`: the step that a restarted run goes on from.
 
-    TensorBoard is the first, so that a model finds its writer at `self.logger.experiment`.
+    TensorBoard is the first, so that a model without loggers of its own finds a writer at `self.logger.experiment`.
     """
     table = MetricsTable(paths.metrics_csv)
     if paths.metrics_csv.exists():
@@ -124,14 +126,16 @@ def make_trainer(
     arguments |= own | given
     if smoke:
         arguments |= _smoke()
-    extra_loggers = arguments.pop("logger", None)
-    if isinstance(extra_loggers, Logger):
-        extra_loggers = [extra_loggers]
+    if any(isinstance(each, ProgressBar) for each in callbacks):  # the user's own takes the place of ours
+        callbacks = [each for each in callbacks if not isinstance(each, TerminalBar)]
+        arguments["enable_progress_bar"] = True
+    if any(isinstance(each, ModelSummary) for each in callbacks):
+        arguments["enable_model_summary"] = True
     trainer = _build_trainer(
         where,
         default_root_dir=str(paths.root),
         callbacks=callbacks,
-        logger=[*loggers, *(extra_loggers if isinstance(extra_loggers, list) else [])],
+        logger=[*own_loggers(arguments.pop("logger", None), where), *loggers],
         # Recovery keeps the checkpoints; Lightning's own callback only runs where the user brings one.
         enable_checkpointing=any(isinstance(callback, Checkpoint) for callback in callbacks),
         **arguments,
