@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy
@@ -24,7 +25,9 @@ from torch.utils.data import DataLoader, Sampler
 
 from innereye_runtime import LightningContainer
 from innereye_runtime.run.paths import RunPaths
+from innereye_runtime.training.checkpoints import extra_state
 from innereye_runtime.training.checkpoints.weights import read_checkpoint, weights_sha256
+from innereye_runtime.training.lightning.transforms import is_seeded, seed_transforms
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # Lightning's remarks on workers and logging intervals
 
@@ -77,6 +80,83 @@ class PersistentWorkers(NoisyData):
     def train_dataloader(self) -> Any:
         workers = {"num_workers": 2, "persistent_workers": True, "multiprocessing_context": "fork"}
         return DataLoader(Noisy(20), batch_size=4, shuffle=True, **workers)  # type: ignore[arg-type]
+
+
+class Randomizable:
+    """A random transform as MONAI's are: all share one state from the operating system until they are seeded."""
+
+    R = numpy.random.RandomState()
+
+    def set_random_state(self, seed: int | None = None) -> Any:
+        self.R = numpy.random.RandomState(seed)
+        return self
+
+    def __call__(self, x: torch.Tensor) -> torch.Tensor:
+        return x + 0.1 * float(self.R.normal())
+
+
+class Compose(Randomizable):
+    def __init__(self, *transforms: Randomizable) -> None:
+        self.transforms = transforms
+        self.set_random_state()
+
+    def set_random_state(self, seed: int | None = None) -> Any:
+        super().set_random_state(seed)
+        for each in self.transforms:
+            each.set_random_state(int(self.R.randint(2**32, dtype="uint32")))
+        return self
+
+    def __call__(self, x: torch.Tensor) -> torch.Tensor:
+        for each in self.transforms:
+            x = each(x)
+        return x
+
+
+class OneOf(Compose):
+    """Leaves its transforms as they are when it is seeded."""
+
+    def set_random_state(self, seed: int | None = None) -> Any:
+        return Randomizable.set_random_state(self, seed)
+
+    def __call__(self, x: torch.Tensor) -> torch.Tensor:
+        return self.transforms[self.R.randint(len(self.transforms))](x)
+
+
+class Transformed(Noisy):
+    def __init__(self, transform: Any) -> None:
+        super().__init__(20)
+        self.transform = transform
+
+    def __getitem__(self, index: int) -> tuple[torch.Tensor, torch.Tensor]:
+        x, y = super().__getitem__(index)
+        return self.transform(x), y
+
+
+def nested(depth: int) -> Randomizable:
+    transform = Randomizable()
+    for _ in range(depth):
+        transform = Compose(OneOf(transform, Randomizable()))
+    return transform
+
+
+class NestedTransforms(NoisyData):
+    def train_dataloader(self) -> Any:
+        return DataLoader(Transformed(nested(6)), batch_size=4, shuffle=True)
+
+    def val_dataloader(self) -> Any:
+        return DataLoader(Transformed(nested(1)), batch_size=4)
+
+
+class ShuffledValidation(NoisyData):
+    def val_dataloader(self) -> Any:
+        generator = torch.Generator().manual_seed(7)
+        return DataLoader(Noisy(20), batch_size=3, shuffle=True, generator=generator)
+
+
+class ByValidationStep(Model):
+    def validation_step(self, batch: Any, batch_idx: int) -> None:
+        super().validation_step(batch, batch_idx)
+        self.log("val/by_step", self.loss(batch), on_step=True, on_epoch=False)
 
 
 class MetricOverEpochs(Model):
@@ -174,6 +254,8 @@ CASES: dict[str, dict[str, Any]] = {
     "a numpy generator": {"data": NumpyGenerator},
     "a torch generator": {"data": TorchGenerator},
     "a sampler of one's own": {"data": OwnSampler},
+    "nested transforms with generators of their own": {"data": NestedTransforms},
+    "a generator of the validation loader": {"data": ShuffledValidation, "model": ByValidationStep},
     "persistent workers": {"data": PersistentWorkers},
     "a metric over all epochs, values by step": {"model": MetricOverEpochs},
     "two optimizers, by hand": {"model": Manual},
@@ -210,3 +292,40 @@ def test_a_restart_carries_on(tmp_path: Path, case: str) -> None:
             train(broken, folder)
         train(Container(**CASES[case]), folder)
         assert result(folder) == result(tmp_path / "whole"), f"killed in epoch {epoch} at batch {batch}"
+
+
+def test_transforms_with_states_from_the_operating_system_are_seeded_with_the_run(tmp_path: Path) -> None:
+    runs = [train(Container(data=NestedTransforms), tmp_path / name) for name in "ab"]
+    assert result(tmp_path / "a") == result(tmp_path / "b")
+    other = Container(data=NestedTransforms, random_seed=1)
+    train(other, tmp_path / "c")
+    assert result(tmp_path / "c") != result(tmp_path / "a")
+    assert runs[0].progress.epochs == 3
+
+
+def test_transforms_that_the_user_seeded_keep_their_state() -> None:
+    def drawn(seed: int | None) -> list[float]:
+        transform = Compose(Compose(Randomizable()), Randomizable())
+        if seed is not None:
+            transform.set_random_state(seed)
+        seed_transforms({"x": [transform]}, seed=5)
+        return transform(torch.zeros(2)).tolist()
+
+    assert drawn(7) != drawn(8) != drawn(None) == drawn(None)
+    for count in (0, 1, 623):
+        states = [numpy.random.RandomState(seed) for seed in (None, 0, 3, 2**32 - 1)]
+        for state in states:
+            state.randint(2**32, dtype="uint32", size=count)
+        assert [is_seeded(state) for state in states] == [False, True, True, True]
+
+
+def test_the_search_for_generators_ends_in_whatever_it_is_given() -> None:
+    deep: Any = numpy.random.RandomState(0)
+    for _ in range(3000):
+        deep = SimpleNamespace(inner=deep)
+    loop: list[Any] = []
+    loop.append({"loop": loop, "deep": deep})
+    assert len(extra_state.states({"x": loop})) == 1
+    endless = [SimpleNamespace(n=SimpleNamespace()) for _ in range(extra_state._MOST)]
+    many = [[endless[at : at + 100] for at in range(start, start + 5000, 100)] for start in range(0, 100_000, 5000)]
+    assert extra_state.states({"x": many, "y": deep}) == {}

@@ -47,7 +47,8 @@ _REFUSED: Final = {
     "health_cpath": "hi-ml-cpath is out of scope: write a LightningContainer with MONAI",
     "health_multimodal": "hi-ml-multimodal is a package of its own: pip install hi-ml-multimodal",
     "InnerEye": "of the toolbox, only the modules that containers import are provided: "
-    "InnerEye.ML.lightning_container, InnerEye.ML.common, InnerEye.ML.deep_learning_config, InnerEye.Common; see docs/migration.md",
+    "InnerEye.ML.lightning_container, InnerEye.ML.common, InnerEye.ML.deep_learning_config, "
+    "InnerEye.Common; see docs/migration.md",
 }
 """What to use in place of a module and of all that is below it."""
 

@@ -102,8 +102,7 @@ def load(location: Location, search_path: Sequence[Path] = ()) -> type:
     Raises:
         DiscoveryError: the module has no such class, or its name is that of another one, which Python has imported.
     """
-    from innereye_runtime.api import extended
-    from innereye_runtime.compat import lightning1_imports, lightning_alias
+    from innereye_runtime.compat import extended_packages, lightning1_imports, lightning_alias
 
     lightning_alias.install()
     lightning1_imports.install()
@@ -112,7 +111,7 @@ def load(location: Location, search_path: Sequence[Path] = ()) -> type:
     for folder in reversed([str(folder) for folder in search_path]):
         if folder not in sys.path:
             sys.path.insert(0, folder)
-    extended.install()
+    extended_packages.install()
     module = import_module(location.module)
     if getattr(module, "__file__", None) is None or not Path(str(module.__file__)).samefile(location.file):
         raise DiscoveryError(

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from importlib.machinery import ModuleSpec, PathFinder
 from pathlib import Path
 
-from innereye_runtime.api.extended import EXTENDED, SHIPPED
+from innereye_runtime.compat.extended_packages import EXTENDED, SHIPPED
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -199,7 +199,8 @@ def restore_finished_run(
 def _roots(trainer: pl.Trainer) -> dict[str, Any]:
     """What the user made and training draws from."""
     made = {"train_dataloader": trainer.train_dataloader, "data": getattr(trainer, "datamodule", None)}
-    return {**made, "model": trainer.lightning_module}
+    # The last: what training shares with validation keeps its first name.
+    return {**made, "model": trainer.lightning_module, "val_dataloaders": trainer.val_dataloaders}
 
 
 def _end_workers(trainer: pl.Trainer) -> None:

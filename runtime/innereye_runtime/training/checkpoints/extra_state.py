@@ -7,9 +7,11 @@ The first two are looked for in what the user made: data loaders with their data
 from __future__ import annotations
 
 import random
+from collections import deque
 from collections.abc import Callable, Collection, Iterator, Mapping
 from copy import deepcopy
 from functools import partial
+from types import ModuleType
 from typing import Any, Final
 
 import numpy
@@ -17,13 +19,15 @@ import torch
 from pytorch_lightning import Trainer
 from torchmetrics import Metric
 
-_DEPTH: Final = 8
+_MOST: Final = 100_000
+"""Objects that are looked at; more of them are data."""
 _LONGEST: Final = 100
 """Of a list or a dict; a longer one is data."""
 _STATISTICS: Final = "track_running_stats"
-_OPAQUE: Final = (Trainer, torch.Tensor, numpy.ndarray, str, bytes, int, float, type)
-_NOT_LOOKED_AT: Final = frozenset(("_parameters", "_buffers", "_iterator"))
-"""Of a module its tensors, of a data loader the iterator that is running."""
+_OPAQUE: Final = (Trainer, torch.Tensor, numpy.ndarray, str, bytes, int, float, type, ModuleType)
+_NOT_LOOKED_AT: Final = frozenset(("_iterator",)) | vars(torch.nn.Module()).keys() - {"training"}
+"""Of a module its tensors and hooks (what is below it is looked at by name), of a data loader the iterator that is
+running."""
 
 _Kind = tuple[type, Callable[[Any], Any], Callable[[Any, Any], object]]
 _KINDS: Final[tuple[_Kind, ...]] = (
@@ -74,19 +78,23 @@ def _kind(value: Any) -> tuple[Callable[[Any], Any], Callable[[Any, Any], object
 
 
 def _found(roots: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
-    """Each object once, by the first path to it."""
     kinds = tuple(kind for kind, _, _ in _KINDS)
-    pending = [(name, value, 0) for name, value in roots.items()]
+    return ((path, value) for path, value in walk(roots) if isinstance(value, kinds))
+
+
+def walk(roots: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    """Each object at and below `roots` once, by the first path to it, the nearest first, however deep it lies."""
+    kinds = tuple(kind for kind, _, _ in _KINDS)
+    pending = deque(roots.items())
     seen: set[int] = set()
-    while pending:
-        path, value, depth = pending.pop(0)
+    while pending and len(seen) < _MOST:
+        path, value = pending.popleft()
         if id(value) in seen or isinstance(value, _OPAQUE):
             continue
         seen.add(id(value))
-        if isinstance(value, kinds):
-            yield path, value
-        elif depth < _DEPTH:
-            pending += [(f"{path}.{name}", child, depth + 1) for name, child in _children(value)]
+        yield path, value
+        if not isinstance(value, kinds):
+            pending += ((f"{path}.{name}", child) for name, child in _children(value))
 
 
 def _children(value: Any) -> Iterator[tuple[Any, Any]]:

@@ -32,12 +32,14 @@ from innereye_runtime.job.launch_context import LaunchContext
 from innereye_runtime.parameters.values import plain
 from innereye_runtime.report import write_report
 from innereye_runtime.run.output_manifest import check_expected, start_background_hashing, write_outputs
+from innereye_runtime.run.paths import RunPaths
 from innereye_runtime.run.record import write_json
 from innereye_runtime.training.checkpoints.checkpointing import (
     LAST,
     MONITORS,
     Progress,
     Recovery,
+    ResumePoint,
     newest_checkpoint,
     restore_finished_run,
 )
@@ -50,13 +52,14 @@ from innereye_runtime.training.lifecycle.regression import check_regression
 from innereye_runtime.training.lifecycle.run import Run
 from innereye_runtime.training.lifecycle.seeding import seed_run
 from innereye_runtime.training.lifecycle.variant import checked_arguments
-from innereye_runtime.training.lightning.epoch_logging import EnsureEpochLogging
+from innereye_runtime.training.lightning.epoch_logging import EnsureEpochLogging, ValidationRows
 from innereye_runtime.training.lightning.extra_validation import extra_validation
 from innereye_runtime.training.lightning.metrics import SPLITS
 from innereye_runtime.training.lightning.monitoring import LoadingTime, record_load
 from innereye_runtime.training.lightning.progress import EpochLogger, TerminalBar
 from innereye_runtime.training.lightning.tracking import azureml_logger
 from innereye_runtime.training.lightning.trainer import gpu_hardware, make_loggers, make_trainer, quieten_lightning
+from innereye_runtime.training.lightning.transforms import SeededTransforms
 
 log = logging.getLogger("innereye_runtime")
 
@@ -152,7 +155,7 @@ def train(run: Run, container: LightningContainer, terminal: IO[str] | None) -> 
         manifest_arguments=job.manifest.trainer.arguments,
         epochs_given=record.arguments["num_epochs"]["origin"] in ("manifest", "command line"),
         callbacks=[recovery, *_callbacks(container, terminal)],
-        loggers=[*make_loggers(paths, resumed_step=resumed.step if resumed else None), *_azureml(run)],
+        loggers=[*_loggers(paths, resumed), *_azureml(run)],
     )
     if resumed is not None:
         record.attempt.resumed_from = str(resumed.path.relative_to(paths.root))
@@ -185,9 +188,22 @@ def train(run: Run, container: LightningContainer, terminal: IO[str] | None) -> 
     return TrainingResult(trainer=trainer, data=data, progress=recovery.progress)
 
 
+def _loggers(paths: RunPaths, resumed: ResumePoint | None) -> list[Logger]:
+    if resumed is None:
+        return make_loggers(paths, resumed_step=None)
+    return make_loggers(paths, resumed_step=resumed.step, resumed_epoch=resumed.progress.epochs)
+
+
 def _callbacks(container: LightningContainer, terminal: IO[str] | None) -> list[Callback]:
     """The callbacks that only look on, or see to it that there is something to look at."""
-    watchers: list[Callback] = [Threads(), RequireTrainingBatches(container), EnsureEpochLogging(), EpochLogger()]
+    watchers: list[Callback] = [
+        Threads(),
+        RequireTrainingBatches(container),
+        EnsureEpochLogging(),
+        EpochLogger(),
+        ValidationRows(),
+        SeededTransforms(container.effective_random_seed),
+    ]
     every = container.pl_progress_bar_refresh_rate
     if terminal is not None and every != 0:
         watchers.append(TerminalBar(terminal, every_n_batches=every))

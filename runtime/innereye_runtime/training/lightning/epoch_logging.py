@@ -28,3 +28,25 @@ class EnsureEpochLogging(Callback):
         if math.isfinite(batches):
             steps = math.ceil(batches / trainer.accumulate_grad_batches)
             trainer.log_every_n_steps = min(self._asked_for, steps)  # type: ignore[attr-defined]
+
+
+class ValidationRows(Callback):
+    """Numbers what a validation step logs as if the run had never been stopped. Lightning counts it from 0 in each
+    process."""
+
+    def __init__(self) -> None:
+        self._counts: dict[int, int] | None = None
+
+    def on_save_checkpoint(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, checkpoint: dict[str, Any]
+    ) -> None:
+        counts = trainer.fit_loop.epoch_loop.val_loop._seen_batches_per_dataloader
+        checkpoint["callbacks"][self.state_key] = {"counts": dict(counts)}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        self._counts = state_dict["counts"]
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        if self._counts is not None:
+            trainer.fit_loop.epoch_loop.val_loop._seen_batches_per_dataloader.update(self._counts)
+            self._counts = None

@@ -46,16 +46,17 @@ class MetricsTable(Logger):
     def experiment(self) -> None:
         """None: there is nothing behind it to be written to. All of Lightning's loggers have this attribute."""
 
-    def restart(self, step: int) -> None:
-        """Goes on with the file that an earlier attempt left, without the rows of steps that will be run again.
+    def restart(self, step: int, epoch: int | None = None) -> None:
+        """Continues the file that an earlier attempt left, without the rows of steps that will be run again.
 
-        A row belongs to a step that has been run again where its step is `step` or higher: the last row that a
-        checkpoint at `step` knows is that of `step - 1`.
+        A row will be written again where it is of `epoch` or a later one, whatever its step: a model may log a `step`
+        of its own, and Lightning counts the rows of validation steps by themselves. Where `epoch` is not known, its
+        step decides: the last row that a checkpoint at `step` knows is that of `step - 1`.
         """
         if self._path.exists():
             with self._path.open(encoding="utf-8", newline="") as file:
                 rows = list(csv.DictReader(file))
-            kept = [row for row in rows if _is_before(row, step)]
+            kept = [row for row in rows if _is_before(row, step, epoch)]
             self._columns = list(rows[0]) if rows else list(_LEADING)
             self._epoch = float(kept[-1]["epoch"]) if kept else 0
             self._rewrite(kept)
@@ -118,8 +119,10 @@ def split_metrics(metrics: Mapping[str, float]) -> dict[str, dict[str, float | N
     return result
 
 
-def _is_before(row: Mapping[str, str], step: int) -> bool:
+def _is_before(row: Mapping[str, str], step: int, epoch: int | None) -> bool:
     try:
+        if epoch is not None:
+            return int(row["epoch"]) < epoch
         return int(row["step"]) < step
     except ValueError:
         return True

@@ -56,15 +56,15 @@ def devices(gpus: Gpus, nodes: int) -> dict[str, Any]:
     return {"accelerator": "gpu", "devices": wanted, "num_nodes": nodes, "strategy": "ddp" if several else "auto"}
 
 
-def make_loggers(paths: RunPaths, *, resumed_step: int | None) -> list[Logger]:
-    """TensorBoard and metrics.csv. `resumed_step`: the step that a restarted run goes on from.
+def make_loggers(paths: RunPaths, *, resumed_step: int | None, resumed_epoch: int | None = None) -> list[Logger]:
+    """TensorBoard and metrics.csv. `resumed_step`, `resumed_epoch`: the first that a restarted run takes again.
 
     TensorBoard is the first, so that a model without loggers of its own finds a writer at `self.logger.experiment`.
     """
     table = MetricsTable(paths.metrics_csv)
     if paths.metrics_csv.exists():
         resumed_step = resumed_step or 0  # an earlier attempt that reached no checkpoint leaves its rows all the same
-        table.restart(resumed_step)
+        table.restart(resumed_step, resumed_epoch)
     tensorboard = TensorBoardLogger(str(paths.logs), name="tensorboard", version="", purge_step=resumed_step)
     return [tensorboard, table]
 
