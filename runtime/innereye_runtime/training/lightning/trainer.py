@@ -93,7 +93,8 @@ def make_trainer(
         "num_sanity_val_steps": container.pl_num_sanity_val_steps,
         "deterministic": container.pl_deterministic,
         "detect_anomaly": container.detect_anomaly,
-        "precision": "16-mixed" if container.use_mixed_precision else "32-true",
+        # Not "32-true", Lightning's default: it would contradict a precision among the `plugins`.
+        "precision": "16-mixed" if container.use_mixed_precision else None,
         "limit_train_batches": container.pl_limit_train_batches,
         "limit_val_batches": container.pl_limit_val_batches,
         "limit_test_batches": container.pl_limit_test_batches,
