@@ -1,0 +1,1 @@
+"""Small Lightning modules, data modules and callbacks: one hook or idiom each."""
