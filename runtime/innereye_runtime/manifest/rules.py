@@ -31,6 +31,7 @@ RUNTIME_MANAGED_ARGS: Mapping[str, str] = {
     "enable_checkpointing": "the best and the last checkpoint are always saved",
     "enable_progress_bar": "it is a bar on a terminal and plain lines in a log",
     "fast_dev_run": "use `innereye-run --smoke`",
+    "barebones": "it switches off loggers and checkpoints, which every run has",
 }
 """Arguments of Lightning's Trainer that a manifest can't set, and what to do instead."""
 
