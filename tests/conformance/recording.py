@@ -27,7 +27,7 @@ _OF_A_MODULE = (
     "optimizer_step",
     "optimizer_zero_grad",
 )
-_NOT_RECORDED = frozenset(("configure_sharded_model", "on_save_checkpoint", "state_dict", "state_key"))
+NOT_RECORDED = frozenset(("configure_sharded_model", "on_save_checkpoint", "state_dict", "state_key"))
 """One that is deprecated, and those of each checkpoint: the runtime saves between epochs, whoever else does so too."""
 
 _TIMES = ("/time", "_per_sec")
@@ -38,12 +38,14 @@ HOOKS: Mapping[type, frozenset[str]] = {
         for name in (*vars(ModelHooks), *vars(DataHooks), *vars(CheckpointHooks), *_OF_A_MODULE)
         if not name.startswith("_")
     )
-    - _NOT_RECORDED,
+    - NOT_RECORDED,
     pl.LightningDataModule: frozenset(
-        name for name in (*vars(DataHooks), *vars(CheckpointHooks), "load_state_dict") if not name.startswith("_")
+        name
+        for name in (*vars(DataHooks), *vars(CheckpointHooks), "load_state_dict", "on_exception")
+        if not name.startswith("_")
     )
-    - _NOT_RECORDED,
-    pl.Callback: frozenset(name for name in vars(pl.Callback) if not name.startswith("_")) - _NOT_RECORDED,
+    - NOT_RECORDED,
+    pl.Callback: frozenset(name for name in vars(pl.Callback) if not name.startswith("_")) - NOT_RECORDED,
 }
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
-import pkgutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -27,8 +25,7 @@ from tests.conformance.comparison import (  # noqa: E402
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # Lightning's remarks on small loaders, on both sides
 
-for _module in pkgutil.iter_modules(cases.__path__):
-    importlib.import_module(f"{cases.__name__}.{_module.name}")
+cases.load()
 
 
 @pytest.fixture(scope="module", autouse=True)
