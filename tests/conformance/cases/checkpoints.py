@@ -219,7 +219,8 @@ class SeveralModelCheckpoints(Case):
 
     def observed(self, trainer: pl.Trainer, model: Any) -> Any:
         kept: Any = trainer.checkpoint_callbacks
-        return [(Path(each.best_model_path).name, each.best_model_score) for each in kept]
+        given = [each for each in kept if Path(each.dirpath).name in ("low", "high")]
+        return [(Path(each.best_model_path).name, each.best_model_score) for each in given]
 
 
 def _kept(trainer: pl.Trainer) -> tuple[Any, ...]:

@@ -20,7 +20,7 @@ from pytorch_lightning.callbacks import (
 )
 from torch.utils.data import DataLoader
 
-from tests.conformance.base import Case, Numbers, Tiny, flags, samples
+from tests.conformance.base import Case, Numbers, Tiny, flags, loader, samples
 
 BARS = "a progress bar among the callbacks ends the run: Trainer(enable_progress_bar=False) is the runtime's"
 RESTORED = "what a finder loads is taken for a resumed run, and frozen weights are trained"
@@ -89,6 +89,14 @@ class RichSummary(Case):
 class LearningRateFound(Case):
     differs = RESTORED
     killed_in = None
+    epochs = 2
+
+    class Data(Numbers):
+        def train_dataloader(self) -> Any:
+            return loader(80)
+
+    def data(self) -> pl.LightningDataModule:
+        return self.Data()
 
     class Module(Tiny):
         def __init__(self) -> None:
@@ -103,7 +111,7 @@ class LearningRateFound(Case):
         return self.Module()
 
     def callbacks(self) -> list[pl.Callback]:
-        return [LearningRateFinder(num_training_steps=30)]
+        return [LearningRateFinder(num_training_steps=20, max_lr=0.1, early_stop_threshold=None)]
 
     def observed(self, trainer: pl.Trainer, model: Any) -> Any:
         return model.lr, [weight.requires_grad for weight in model.parameters()]
