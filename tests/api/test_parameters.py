@@ -35,6 +35,7 @@ DEFAULTS: dict[type, dict[str, Any]] = {
         "model_id": "",
         "src_checkpoint": "",
         "checkpoint_monitor": "",
+        "checkpoint_mode": "auto",
         "generate_report": True,
         "pretraining_run_recovery_id": None,
         "multiprocessing_start_method": "fork",

@@ -44,7 +44,7 @@ def train(
         paths=paths,
         record=SimpleNamespace(
             seed=0,
-            attempt=SimpleNamespace(number=1, resumed_from=None, epoch=0),
+            attempt=SimpleNamespace(number=1, resumed_from=None, epoch=0, notes=[]),
             arguments={"num_epochs": {"value": container.num_epochs, "origin": epochs_from}},
         ),
         ranks=Ranks(),

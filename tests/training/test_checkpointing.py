@@ -34,16 +34,14 @@ def fit(
     seed_run(SEED)
     resumed = newest_checkpoint(paths)
     table = MetricsTable(paths.metrics_csv)
-    if resumed is not None:
-        table.restart(resumed.step)
-    recovery = Recovery(paths, seed=SEED, monitor=monitor, every_n_epochs=every)
+    table.restart(resumed.step if resumed else 0, resumed.progress.epochs if resumed else None)
+    recovery = Recovery(paths, seed=SEED, monitor=monitor, every_n_epochs=every, resumed=resumed)
     trainer = pl.Trainer(
         accelerator="cpu",
         max_epochs=EPOCHS,
         default_root_dir=str(paths.root),
         logger=table,
-        enable_checkpointing=False,
-        callbacks=[recovery, *callbacks],
+        callbacks=[recovery, *callbacks, recovery.kept],
         enable_progress_bar=False,
         enable_model_summary=False,
         num_sanity_val_steps=0,

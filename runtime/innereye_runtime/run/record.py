@@ -34,6 +34,8 @@ class Attempt:
     """The checkpoint that training went on from, relative to the run folder."""
     epoch: int = 0
     """The number of epochs that were complete when the attempt started."""
+    notes: list[str] = field(default_factory=list)
+    """What was not as it should be at its start, such as checkpoints that can't be read."""
 
 
 @dataclass(slots=True, kw_only=True)

@@ -49,7 +49,12 @@ class WorkflowParams(GenericConfig):
     src_checkpoint = param.String("", doc="A checkpoint to start from: a file, a URL, or RUN[:path/]file.")
     checkpoint_monitor = param.String(
         "",
-        doc="Metric of the best checkpoint, lower is better; '': val/Loss, val/loss, val_loss; 'last': last epoch.",
+        doc="Metric of the best checkpoint; '': a ModelCheckpoint's, or val/Loss, val/loss, val_loss; 'last': none.",
+    )
+    checkpoint_mode: param.Selector[str] = param.Selector(
+        default="auto",
+        objects=["auto", "min", "max"],
+        doc="Whether a lower or a higher value is better; auto: by the metric's name (higher for dice, accuracy, ...).",
     )
     generate_report = param.Boolean(True, doc="Call create_report after inference.")
     pretraining_run_recovery_id = param.String(

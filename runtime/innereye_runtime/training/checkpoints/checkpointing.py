@@ -1,89 +1,123 @@
 """Checkpoints, and resuming from them: a run that is killed anywhere and restarted ends with the same weights.
 
-The state is saved between epochs: as the first thing of the next epoch, or when training ends. Nothing of the finished
-epoch is open then (learning rates are stepped, metrics are logged) and nothing of the next has begun. A batch-exact
-state would need the state of every worker and every metric, which Lightning does not have, so a broken epoch is run
-again from its start.
+The state is saved between epochs: as the first thing of the next epoch, or when training ends and every other callback
+and the model have done what they do then. Nothing of the finished epoch is open at that time (learning rates are
+stepped, metrics are logged) and nothing of the next has begun. A batch-exact state would need the state of every worker
+and every metric, which Lightning does not have, so a broken epoch is run again from its start.
+
+A validation inside an epoch may find the best weights; they are kept then, and count from the next save on. Only while
+there is no complete epoch yet, and nobody knows whether there will be one (an endless IterableDataset), is a validation
+inside an epoch a place to resume from: there Lightning continues with the next step and a data loader that begins anew.
 
 Workers that outlive an epoch would carry on what they drew in it, which no other process can: they start anew.
 """
 
 from __future__ import annotations
 
-import contextlib
 import logging
 import math
-import os
-import shutil
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 import pytorch_lightning as pl
 import torch
-from pytorch_lightning.callbacks import Callback
+from pytorch_lightning.callbacks import Callback, ModelCheckpoint
 from pytorch_lightning.loops.loop import _Loop
-from pytorch_lightning.trainer import call
+from pytorch_lightning.plugins.io import TorchCheckpointIO
+from pytorch_lightning.trainer.states import TrainerFn
 from torch.utils._pytree import tree_leaves
 
 from innereye_runtime.run.paths import RunPaths
 from innereye_runtime.training.checkpoints import extra_state
-from innereye_runtime.training.checkpoints.weights import load_into, read_checkpoint
+from innereye_runtime.training.checkpoints.best_metric import AUTO, LAST, MONITORS, criterion
+from innereye_runtime.training.checkpoints.checkpoint_callback import KeptCheckpoints
+from innereye_runtime.training.checkpoints.checkpoint_files import (
+    Progress,
+    ResumePoint,
+    WholeFiles,
+    copy_whole,
+    look,
+    pending,
+    removed_on_failure,
+    temporary,
+)
 from innereye_runtime.training.lifecycle.seeding import seed_phase
 from innereye_runtime.training.lifecycle.signals import defer_signals
 from innereye_runtime.training.lightning.metrics import split_metrics
 
+__all__ = ("LAST", "MONITORS", "Progress", "Recovery", "ResumePoint", "newest_checkpoint")
+
 log = logging.getLogger("innereye_runtime")
-
-MONITORS = ("val/Loss", "val/loss", "val_loss")
-LAST = "last"
-
-
-@dataclass(slots=True, kw_only=True)
-class Progress:
-    """What a checkpoint knows beyond Lightning's own state."""
-
-    epochs: int = 0
-    """Complete ones."""
-    finished: bool = False
-    """Training came to its end, be it early: a restart goes on with inference."""
-    monitor: str = ""
-    best_value: float | None = None
-    best_epoch: int | None = None
-    """Counts from 0."""
-    metrics: dict[str, dict[str, float | None]] = field(default_factory=dict)
-    """Of the last complete epoch, by split."""
-    carried: dict[str, Any] = field(default_factory=dict)
-    """The states of `innereye_runtime.training.checkpoints.extra_state`."""
-    frozen: list[str] = field(default_factory=list)
 
 
 class Recovery(Callback):
     """Saves last.ckpt and best.ckpt between epochs, and takes a restarted run back to where it was.
 
     It must be the first of the trainer's callbacks: the others' `on_train_epoch_start` belong to the epoch that is to
-    begin.
+    begin. `kept` must be among them too; Lightning puts it at their end.
     """
 
-    def __init__(self, paths: RunPaths, *, seed: int, monitor: str = "", every_n_epochs: int = 1) -> None:
+    def __init__(
+        self,
+        paths: RunPaths,
+        *,
+        seed: int,
+        monitor: str = "",
+        mode: str = AUTO,
+        every_n_epochs: int = 1,
+        resumed: ResumePoint | None = None,
+        foreign: bool = False,
+    ) -> None:
+        """`resumed`: the checkpoint of this run that training starts from. `foreign`: it starts from the whole state
+        of another run."""
         self.progress = Progress(monitor=monitor)
-        self._paths = paths
+        self.paths = paths
+        self.kept = KeptCheckpoints(self)
         self._seed = seed
-        self._monitor = monitor
+        self._monitor, self._mode = monitor, mode
+        self._given: list[tuple[str, str]] = []
         self._every_n_epochs = every_n_epochs
+        self._resumed_from = resumed
+        self._awaited = resumed is not None or foreign
         self._resumed = False
 
     def state_dict(self) -> dict[str, Any]:
         return asdict(self.progress)
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        self.progress = Progress(**state_dict)
+        if not self._awaited:  # a tuner puts back what it saved itself: that is not a restart
+            self.progress = Progress(**state_dict)
+            return
         self._resumed = True
+        if self._resumed_from is not None:
+            self.progress = replace(self._resumed_from.progress)
+        else:  # the other run's best checkpoint is not here
+            self.progress = replace(Progress(**state_dict), best_value=None, best_epoch=None, best_step=None)
+
+    def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
+        if type(trainer.strategy.checkpoint_io) is TorchCheckpointIO:
+            trainer.strategy.checkpoint_io = WholeFiles()
+        own = (each for each in trainer.checkpoint_callbacks if isinstance(each, ModelCheckpoint))
+        self._given = [(each.monitor, each.mode) for each in own if each.monitor and each is not self.kept]
+
+    def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        if self._resumed and self.progress.finished:
+            trainer.should_stop = True
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        if self._resumed and self.progress.inside:
+            seed_phase(self._seed, f"step {trainer.global_step}")
+            self._restore(trainer)
+            self._resumed = self._awaited = False
 
     def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         if self._resumed:
             self._restore(trainer)
+            # The state was saved between two epochs. Lightning takes it for one from inside an epoch, and would skip a
+            # step; with max_steps its own setter would do so whatever it is told.
+            _Loop.restarting.fset(trainer.fit_loop, False)  # type: ignore[attr-defined]
         elif self.progress.epochs > 0:
             self._save(trainer)
         if trainer.current_epoch > 0:
@@ -92,16 +126,50 @@ class Recovery(Callback):
         if self._resumed:
             # Lightning has made the iterator of a first epoch by now, from whatever state the generators were in.
             iter(trainer.fit_loop._data_fetcher)  # type: ignore[arg-type]
-            self._resumed = False
+            self._resumed = self._awaited = False
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         # Also called before the user's own callbacks; what they log is taken at the end of the epoch (`_save`).
         self.progress.epochs = trainer.current_epoch + 1
 
     def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        if self.progress.epochs > 0:
-            self.progress.finished = True
-            self._save(trainer)
+        if self.progress.epochs == 0:
+            return
+        # These are the weights that were validated. The others' `on_train_end` may change them, as averaging does.
+        metrics = self._judged(trainer)
+        if metrics is not None:
+            self._note(trainer, metrics)
+            self._store(trainer, pending(self.paths))
+        strategy: Any = trainer.strategy
+        whole = strategy.on_train_end
+
+        def on_train_end() -> None:
+            """The hook that comes after those of all callbacks and of the model."""
+            del strategy.on_train_end
+            whole()
+            self._finish(trainer)
+
+        strategy.on_train_end = on_train_end
+
+    @defer_signals()
+    def validated(self, trainer: pl.Trainer) -> None:
+        """Called at the end of a validation, after the other callbacks. One at the end of an epoch counts with it."""
+        loop = trainer.fit_loop.epoch_loop
+        if trainer.state.fn != TrainerFn.FITTING or trainer.sanity_checking or loop._num_ready_batches_reached():
+            return
+        metrics = self._judged(trainer)
+        resumable = self.progress.epochs == 0 and math.isinf(trainer.num_training_batches)
+        if metrics is None and not resumable:
+            return
+        self._note(trainer, metrics or self._metrics(trainer))
+        self.progress.inside = True
+        try:
+            if metrics is not None:
+                self._store(trainer, pending(self.paths))
+            if resumable:
+                self._store_last(trainer, copied=metrics is not None)
+        finally:
+            self.progress.inside = False
 
     def _restore(self, trainer: pl.Trainer) -> None:
         for path in extra_state.restore(self.progress.carried, _roots(trainer)):
@@ -111,89 +179,98 @@ class Recovery(Callback):
         for name, value in (pair for values in self.progress.metrics.values() for pair in values.items()):
             number = torch.tensor(math.nan if value is None else value, dtype=torch.float64)
             trainer._logger_connector._callback_metrics[name] = number
-        # The state was saved between two epochs. Lightning takes it for one from inside an epoch, and would skip a
-        # step; with max_steps its own setter would do so whatever it is told.
-        _Loop.restarting.fset(trainer.fit_loop, False)  # type: ignore[attr-defined]
+        self.progress.inside = False
+        self.kept.show()
 
     @defer_signals()  # a stop has the grace to save what an epoch has come to
     def _save(self, trainer: pl.Trainer) -> None:
+        metrics = self._judged(trainer)
+        improved = metrics is not None
+        due = self._every_n_epochs > 0 and self.progress.epochs % self._every_n_epochs == 0
+        self._note(trainer, metrics or self._metrics(trainer))
+        if improved:
+            self._store(trainer, pending(self.paths) if due else self.paths.best_checkpoint)
+        if due:
+            self._store_last(trainer, copied=improved)
+        elif improved and trainer.is_global_zero:
+            pending(self.paths).unlink(missing_ok=True)  # of an earlier validation, inside the epoch
+        self.kept.show()
+
+    @defer_signals()
+    def _finish(self, trainer: pl.Trainer) -> None:
+        self.progress.finished = True
+        self._note(trainer, self._metrics(trainer))
+        self._store_last(trainer, copied=False, is_best=self.progress.best_epoch is None)
+
+    def _metrics(self, trainer: pl.Trainer) -> dict[str, float]:
         metrics = {name: float(value) for name, value in trainer.callback_metrics.items() if value.numel() == 1}
         # Saving is collective, so all ranks must decide alike, also where a metric isn't synchronised between them.
-        metrics = trainer.strategy.broadcast(metrics)
-        improved = self._update_best(metrics)
-        if self.progress.finished and self.progress.best_epoch is None:
-            improved = True
+        broadcast: dict[str, float] = trainer.strategy.broadcast(metrics)
+        return broadcast
+
+    def _note(self, trainer: pl.Trainer, metrics: Mapping[str, float]) -> None:
+        """Takes into `progress` what a checkpoint is to hold."""
         self.progress.metrics = split_metrics(metrics)
         self.progress.carried = extra_state.states(_roots(trainer))
         self.progress.frozen = extra_state.captured_frozen(trainer.lightning_module)
-        every = self._every_n_epochs
-        due = self.progress.finished or (every > 0 and self.progress.epochs % every == 0)
-        if not (improved or due):
-            return
-        target = self._paths.last_checkpoint if due else self._paths.best_checkpoint
-        temporary = target.with_name(f".{target.name}.tmp")
-        try:
-            trainer.save_checkpoint(temporary, weights_only=False)
-        except BaseException:
-            if trainer.is_global_zero:
-                temporary.unlink(missing_ok=True)  # on a full disk it would take what room there is
-            raise
+
+    def _store(self, trainer: pl.Trainer, target: Path) -> None:
+        """Writes the state to `target`, all at once."""
+        beside = temporary(target)
+        self._write(trainer, beside)
         if trainer.is_global_zero:
-            temporary.replace(target)
-            if improved and due:
-                _publish_copy(target, self._paths.best_checkpoint)
+            beside.replace(target)
 
-    def _update_best(self, metrics: Mapping[str, float]) -> bool:
-        """True where the epoch that has just ended is the best so far, by the metric that is watched."""
-        progress = self.progress
-        if self._monitor == LAST:
-            return False
-        if not progress.monitor:
-            progress.monitor = next((name for name in MONITORS if name in metrics), "")
-        value = metrics.get(progress.monitor)
-        if value is None or value != value or (progress.best_value is not None and value >= progress.best_value):
-            return False
-        progress.best_value, progress.best_epoch = value, progress.epochs - 1
-        return True
+    def _store_last(self, trainer: pl.Trainer, *, copied: bool, is_best: bool = False) -> None:
+        """Writes last.ckpt, `copied` from the new best checkpoint where that has the same state, and makes the pending
+        best checkpoint best.ckpt. `is_best`: this state is the best one."""
+        last, candidate = self.paths.last_checkpoint, pending(self.paths)
+        beside = temporary(last)
+        if not copied:
+            self._write(trainer, beside)
+        if trainer.is_global_zero:
+            if copied:
+                copy_whole(candidate, last)
+            else:
+                if is_best:
+                    copy_whole(beside, candidate)
+                beside.replace(last)
+            if candidate.exists():
+                candidate.replace(self.paths.best_checkpoint)
+        self.kept.show()
 
+    def _write(self, trainer: pl.Trainer, path: Path) -> None:
+        if trainer.is_global_zero:
+            with removed_on_failure(path):
+                trainer.save_checkpoint(path, weights_only=False)
+        else:
+            trainer.save_checkpoint(path, weights_only=False)
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ResumePoint:
-    """The checkpoint that a restarted run goes on from."""
-
-    path: Path
-    step: int
-    """The number of optimizer steps that were taken."""
-    progress: Progress
+    def _judged(self, trainer: pl.Trainer) -> dict[str, float] | None:
+        """The metrics where the weights are the best so far, by the metric that is watched; else None."""
+        metrics, progress = self._metrics(trainer), self.progress
+        if progress.best_value is None:
+            found = criterion(self._monitor, self._mode, given=self._given, logged=metrics)
+            if found is None:
+                progress.monitor = LAST if self._monitor == LAST else ""
+                return None
+            progress.monitor, progress.mode, progress.criterion = found.monitor, found.mode, found.why
+        value, best = metrics.get(progress.monitor), progress.best_value
+        if value is None or not math.isfinite(value):
+            return None
+        if best is None and trainer.is_global_zero:
+            extreme = "lowest" if progress.mode == "min" else "highest"
+            log.info("best checkpoint: the %s %s (%s)", extreme, progress.monitor, progress.criterion)
+        if best is not None and (value >= best if progress.mode == "min" else value <= best):
+            return None
+        progress.best_value, progress.best_step = value, trainer.global_step
+        progress.best_epoch = trainer.current_epoch if trainer.validating else progress.epochs - 1
+        return metrics
 
 
 def newest_checkpoint(paths: RunPaths) -> ResumePoint | None:
     """Of the checkpoints in the run folder that can be read, the one with most epochs; None where there is none."""
-    found: list[ResumePoint] = []
-    for path in (paths.last_checkpoint, paths.best_checkpoint):
-        # Whatever a broken file makes torch raise, there is one answer: it isn't the one to go on from.
-        with contextlib.suppress(Exception):
-            content = read_checkpoint(path)
-            progress = Progress(**content["callbacks"][Recovery.__qualname__])
-            found.append(ResumePoint(path=path, step=content["global_step"], progress=progress))
-    return max(found, key=lambda resumption: resumption.progress.epochs, default=None)
-
-
-def restore_finished_run(
-    resumption: ResumePoint, trainer: pl.Trainer, model: pl.LightningModule, data: pl.LightningDataModule | None
-) -> None:
-    """Makes model, data, callbacks and trainer what they were when training came to its end: evaluation goes on from
-    there."""
-    content = read_checkpoint(resumption.path)
-    load_into(model, content)
-    if data is not None and type(data).__qualname__ in content:
-        data.load_state_dict(content[type(data).__qualname__])
-    trainer.strategy.connect(model)
-    call._call_callbacks_on_load_checkpoint(trainer, content)
-    call._call_callbacks_load_state_dict(trainer, content)
-    extra_state.restore(resumption.progress.carried, {"data": data, "model": model})
-    # What evaluation logs stands at the epoch and the step at which training ended.
-    trainer.fit_loop.load_state_dict(content["loops"]["fit_loop"])
+    return look(paths).newest
 
 
 def _roots(trainer: pl.Trainer) -> dict[str, Any]:
@@ -208,13 +285,3 @@ def _end_workers(trainer: pl.Trainer) -> None:
     for loader in tree_leaves([trainer.train_dataloader, trainer.val_dataloaders]):
         if getattr(loader, "persistent_workers", False):
             loader._iterator = None
-
-
-def _publish_copy(source: Path, target: Path) -> None:
-    temporary = target.with_name(f".{target.name}.tmp")
-    temporary.unlink(missing_ok=True)
-    try:
-        os.link(source, temporary)
-    except OSError:  # blob-backed and some network file systems know no hard links
-        shutil.copyfile(source, temporary)
-    temporary.replace(target)

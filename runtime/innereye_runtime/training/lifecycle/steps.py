@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import IO
 
 import pytorch_lightning as pl
-from pytorch_lightning.callbacks import BatchSizeFinder, Callback, DeviceStatsMonitor, LearningRateFinder
+from pytorch_lightning.callbacks import Callback, DeviceStatsMonitor
 from pytorch_lightning.loggers.logger import Logger
 
 from innereye_runtime.api.container import LightningContainer
@@ -34,17 +34,11 @@ from innereye_runtime.report import write_report
 from innereye_runtime.run.output_manifest import check_expected, start_background_hashing, write_outputs
 from innereye_runtime.run.paths import RunPaths
 from innereye_runtime.run.record import write_json
-from innereye_runtime.training.checkpoints.checkpointing import (
-    LAST,
-    MONITORS,
-    Progress,
-    Recovery,
-    ResumePoint,
-    newest_checkpoint,
-    restore_finished_run,
-)
+from innereye_runtime.training.checkpoints.checkpoint_files import STATE_KEY, ResumePoint, look, open_checkpoint
+from innereye_runtime.training.checkpoints.checkpointing import LAST, MONITORS, Progress, Recovery
 from innereye_runtime.training.checkpoints.pretrained import require_weights, starting_weights
-from innereye_runtime.training.checkpoints.weights import read_checkpoint, read_weights, weights_sha256
+from innereye_runtime.training.checkpoints.resuming import TUNING_CALLBACKS, GivenWeights, fit, restore_finished_run
+from innereye_runtime.training.checkpoints.weights import weights_sha256
 from innereye_runtime.training.evaluation.evaluate import evaluate
 from innereye_runtime.training.evaluation.one_process import Threads
 from innereye_runtime.training.lifecycle.contract import RequireTrainingBatches, container_class, data_of, require_model
@@ -62,8 +56,6 @@ from innereye_runtime.training.lightning.trainer import gpu_hardware, make_logge
 from innereye_runtime.training.lightning.transforms import SeededTransforms
 
 log = logging.getLogger("innereye_runtime")
-
-TUNING_CALLBACKS = (BatchSizeFinder, LearningRateFinder)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -142,9 +134,15 @@ def train(run: Run, container: LightningContainer, terminal: IO[str] | None) -> 
         container.before_training_on_local_rank_zero()
     container.before_training_on_all_ranks()
 
-    resumed = newest_checkpoint(paths)
+    resumed = _resumption(run)
     recovery = Recovery(
-        paths, seed=seed, monitor=container.checkpoint_monitor, every_n_epochs=container.autosave_every_n_val_epochs
+        paths,
+        seed=seed,
+        monitor=container.checkpoint_monitor,
+        mode=container.checkpoint_mode,
+        every_n_epochs=container.autosave_every_n_val_epochs,
+        resumed=resumed,
+        foreign=container.resume_training,
     )
     trainer = make_trainer(
         container,
@@ -158,11 +156,9 @@ def train(run: Run, container: LightningContainer, terminal: IO[str] | None) -> 
         loggers=[*_loggers(paths, resumed), *_azureml(run)],
     )
     if resumed is not None:
-        record.attempt.resumed_from = str(resumed.path.relative_to(paths.root))
-        record.attempt.epoch = resumed.progress.epochs
-        log.info("resuming from %s: %d epochs are complete", record.attempt.resumed_from, resumed.progress.epochs)
-        callbacks: list[Callback] = vars(trainer)["callbacks"]
-        for name in sorted({type(each).__name__ for each in callbacks if isinstance(each, TUNING_CALLBACKS)}):
+        for name in sorted(
+            {type(each).__name__ for each in _callbacks_of(trainer) if isinstance(each, TUNING_CALLBACKS)}
+        ):
             log.warning("warning: %s runs its search again on resume, and may pick a different value", name)
     run.write()
     if resumed is not None and resumed.progress.finished:
@@ -179,19 +175,56 @@ def train(run: Run, container: LightningContainer, terminal: IO[str] | None) -> 
         )
     whole_state = resumed is not None or container.resume_training
     if start and not whole_state:
-        model.load_state_dict(read_weights(start[0])["state_dict"])
-    checkpoint = str(start[0]) if start and whole_state else None
+        _callbacks_of(trainer).insert(0, GivenWeights(start[0]))
     with record_load(paths.logs / "load.csv", container.monitoring_interval_seconds):
-        trainer.fit(model, datamodule=data, ckpt_path=checkpoint, weights_only=False)
-    if recovery.progress.monitor not in ("", LAST) and recovery.progress.best_value is None:
-        log.warning("warning: best.ckpt is that of %s", _describe_best(recovery.progress))
-    return TrainingResult(trainer=trainer, data=data, progress=recovery.progress)
+        fit(trainer, model, data, checkpoint=start[0] if start and whole_state else None)
+    progress = recovery.progress
+    if progress.epochs > 0 and progress.monitor != LAST and progress.best_value is None:
+        log.warning("warning: best.ckpt is that of %s", _describe_best(progress))
+    return TrainingResult(trainer=trainer, data=data, progress=progress)
+
+
+def _resumption(run: Run) -> ResumePoint | None:
+    """The checkpoint of an earlier attempt that this one continues from; None where it is the start.
+
+    Raises:
+        UsageError: there are checkpoints, and none can be read.
+    """
+    paths, attempt = run.paths, run.record.attempt
+    found = look(paths, settling=run.ranks.is_first)
+    for note in found.notes:
+        log.warning("warning: %s", note)
+    attempt.notes += found.notes
+    if found.newest is None:
+        if found.notes:
+            raise UsageError(
+                "this run has checkpoints, and none can be read:\n" + "\n".join(found.notes),
+                hint=f"innereye-run resume --restart {paths.root} sets them aside and trains from the start",
+            )
+        return None
+    resumed = found.newest
+    attempt.resumed_from, attempt.epoch = str(resumed.path.relative_to(paths.root)), resumed.progress.epochs
+    log.info("resuming from %s: %d epochs are complete", attempt.resumed_from, attempt.epoch)
+    if resumed.progress.inside:
+        note = (
+            f"{attempt.resumed_from} was saved inside an epoch, after step {resumed.global_step}: the data loader "
+            "begins anew, so that the result differs from that of an unbroken run"
+        )
+        log.warning("warning: %s", note)
+        attempt.notes.append(note)
+    return resumed
 
 
 def _loggers(paths: RunPaths, resumed: ResumePoint | None) -> list[Logger]:
     if resumed is None:
         return make_loggers(paths, resumed_step=None)
-    return make_loggers(paths, resumed_step=resumed.step, resumed_epoch=resumed.progress.epochs)
+    epoch = None if resumed.progress.inside else resumed.progress.epochs
+    return make_loggers(paths, resumed_step=resumed.step, resumed_epoch=epoch)
+
+
+def _callbacks_of(trainer: pl.Trainer) -> list[Callback]:
+    callbacks: list[Callback] = vars(trainer)["callbacks"]
+    return callbacks
 
 
 def _callbacks(container: LightningContainer, terminal: IO[str] | None) -> list[Callback]:
@@ -280,15 +313,17 @@ def _describe_checkpoints(run: Run, progress: Progress) -> dict[str, dict[str, o
     found: dict[str, dict[str, object]] = {}
     for name, path in (("best", run.paths.best_checkpoint), ("last", run.paths.last_checkpoint)):
         if path.exists():
-            content = read_checkpoint(path)
+            content = open_checkpoint(path)
+            state = content["callbacks"][STATE_KEY]
             found[name] = {
                 "path": str(path.relative_to(run.paths.root)),
-                "epoch": content["callbacks"][Recovery.__qualname__]["epochs"] - 1,
+                "epoch": state["epochs"] - (not state.get("inside")),
                 "weights_sha256": weights_sha256(content["state_dict"]),
             }
     if "best" in found:
         found["best"] |= {
             "monitor": progress.monitor or None,
+            "mode": progress.mode,
             "value": progress.best_value,
             "reason": _describe_best(progress),
         }
@@ -305,4 +340,5 @@ def _describe_best(progress: Progress) -> str:
         if progress.monitor:
             return f"the last epoch: '{progress.monitor}' was never logged; logged: {', '.join(logged) or 'nothing'}"
         return f"the last epoch: none of {', '.join(MONITORS)} was logged"
-    return f"the lowest {progress.monitor}"
+    extreme = "lowest" if progress.mode == "min" else "highest"
+    return f"the {extreme} {progress.monitor}: {progress.criterion}"

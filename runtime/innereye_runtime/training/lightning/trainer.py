@@ -21,6 +21,7 @@ from innereye_runtime.errors import PreflightError, UsageError
 from innereye_runtime.job.ranks import Ranks
 from innereye_runtime.manifest.model import Gpus
 from innereye_runtime.run.paths import RunPaths
+from innereye_runtime.training.checkpoints.checkpointing import Recovery
 from innereye_runtime.training.lifecycle.contract import callbacks_of, trainer_arguments_of
 from innereye_runtime.training.lightning.metrics import MetricsTable
 from innereye_runtime.training.lightning.own_loggers import own_loggers
@@ -122,6 +123,8 @@ def make_trainer(
     given_callbacks = [*callbacks_of(container), *own.pop("callbacks")]
     callbacks = [*callbacks, *(adapt_callback(each) for each in given_callbacks)]
     _redirect_checkpoint_callbacks(callbacks, paths)
+    # The last one: `trainer.checkpoint_callback` is the user's own where there is one.
+    callbacks = [*callbacks, *(each.kept for each in callbacks if isinstance(each, Recovery))]
     if epochs_given:
         own.pop("max_epochs", None)
     arguments |= own | given

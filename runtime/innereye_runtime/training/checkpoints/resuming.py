@@ -1,0 +1,58 @@
+"""Training from a checkpoint, as Lightning loads it: after `setup` and `configure_model`, by `strict_loading`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytorch_lightning as pl
+from pytorch_lightning.callbacks import BatchSizeFinder, Callback, LearningRateFinder
+
+from innereye_runtime.errors import UsageError
+from innereye_runtime.training.checkpoints import extra_state
+from innereye_runtime.training.checkpoints.checkpoint_files import ResumePoint
+from innereye_runtime.training.checkpoints.weights import read_weights
+
+TUNING_CALLBACKS = (BatchSizeFinder, LearningRateFinder)
+
+
+def fit(
+    trainer: pl.Trainer, model: pl.LightningModule, data: pl.LightningDataModule | None, *, checkpoint: Path | None
+) -> None:
+    """Trains. Lightning loads the whole state of `checkpoint`, when it has set the model up and configured it.
+
+    Raises:
+        UsageError: the model has other layers by then than the checkpoint.
+    """
+    try:
+        trainer.fit(model, datamodule=data, ckpt_path=checkpoint, weights_only=False)
+    except RuntimeError as error:
+        text = str(error)
+        if checkpoint is None or not text.startswith("Error(s) in loading state_dict"):
+            raise
+        raise UsageError(
+            f"{checkpoint} can't be resumed from, as the model has other layers when it is loaded.\n{text}",
+            hint="make all layers in __init__, setup or configure_model: what a callback adds in on_fit_start comes "
+            "too late for Lightning to load",
+        ) from error
+
+
+def restore_finished_run(
+    resumption: ResumePoint, trainer: pl.Trainer, model: pl.LightningModule, data: pl.LightningDataModule | None
+) -> None:
+    """Makes model, data, callbacks and trainer what they were when training came to its end, by Lightning's own way to
+    resume a training that has nothing left to do: evaluation follows from there."""
+    callbacks: list[Callback] = vars(trainer)["callbacks"]
+    callbacks[:] = [each for each in callbacks if not isinstance(each, TUNING_CALLBACKS)]
+    vars(trainer)["num_sanity_val_steps"] = 0
+    fit(trainer, model, data, checkpoint=resumption.path)
+    extra_state.restore(resumption.progress.carried, {"data": data, "model": model})
+
+
+class GivenWeights(Callback):
+    """Starts training from the weights of a checkpoint that the user names, when the model is set up and configured."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        trainer.strategy.load_model_state_dict(read_weights(self._path), strict=pl_module.strict_loading)
