@@ -32,6 +32,8 @@ class Outcome:
     saved: dict[str, Any]
     """The weights in the checkpoint of the end of training."""
     rows: Rows
+    table: Rows
+    """The rows as metrics.csv must have them: each with its epoch."""
     hyperparameters: list[str]
     metrics: dict[str, str]
     position: tuple[int, int]
@@ -40,6 +42,14 @@ class Outcome:
     observed: Any
     tested: dict[str, str]
     predicted: list[Any]
+
+
+class _Follow(pl.Callback):
+    def __init__(self, rows: Recorder) -> None:
+        self._rows = rows
+
+    def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
+        self._rows.trainer = trainer
 
 
 class _SeedByEpoch(pl.Callback):
@@ -94,6 +104,7 @@ def _under_lightning(case: Case, folder: Path) -> Outcome:
     return Outcome(
         **trained,
         rows=rows.rows,
+        table=[],
         hyperparameters=rows.hyperparameters,
         events=events,
         tested=texts(tested),
@@ -105,7 +116,7 @@ def under_the_runtime(case: Case, folder: Path, *, evaluated: bool = True) -> Ou
     """What the runtime has that trains a container with the same model, data and callbacks."""
     events: list[str] = []
     rows = Recorder()
-    container = _container(case, events, rows)
+    container = _container(case, events, rows, _Follow(rows))
     result = train(container, folder)
     last = folder / "checkpoints" / "last.ckpt"
     trained = _trained(case, result.trainer, container.model, last)
@@ -116,6 +127,9 @@ def under_the_runtime(case: Case, folder: Path, *, evaluated: bool = True) -> Ou
     return Outcome(
         **trained,
         rows=rows.rows,
+        table=[
+            (step, {"epoch": epoch, **values}) for (step, values), epoch in zip(rows.rows, rows.epochs, strict=True)
+        ],
         hyperparameters=rows.hyperparameters,
         events=events,
         tested=texts(tested),
@@ -137,7 +151,7 @@ def resumed(case: Case, folder: Path) -> Outcome:
     container = _container(case, events, Recorder())
     result = train(container, folder)
     trained = _trained(case, result.trainer, container.model, folder / "checkpoints" / "last.ckpt")
-    return Outcome(**trained, rows=table(folder), hyperparameters=[], events=events, tested={}, predicted=[])
+    return Outcome(**trained, rows=[], table=table(folder), hyperparameters=[], events=events, tested={}, predicted=[])
 
 
 def table(folder: Path) -> Rows:
@@ -148,16 +162,6 @@ def table(folder: Path) -> Rows:
     with path.open(encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
     return [(int(row.pop("step")), texts({name: value for name, value in row.items() if value != ""})) for row in rows]
-
-
-def as_in_the_table(rows: Rows) -> Rows:
-    """The rows, each with its epoch: those that a loop does not write have that of the row before them."""
-    epoch = "0.0"
-    found: Rows = []
-    for step, values in rows:
-        epoch = values.get("epoch", epoch)
-        found.append((step, {**values, "epoch": epoch}))
-    return found
 
 
 def same(one: Any, other: Any) -> bool:

@@ -85,6 +85,9 @@ class Recorder(Logger):
     def __init__(self) -> None:
         super().__init__()
         self.rows: Rows = []
+        self.epochs: list[str] = []
+        """The trainer's, for each of the rows."""
+        self.trainer: pl.Trainer | None = None
         self.hyperparameters: list[str] = []
 
     @property
@@ -97,6 +100,8 @@ class Recorder(Logger):
 
     def log_metrics(self, metrics: Mapping[str, Any], step: int | None = None) -> None:
         self.rows.append((step, texts(metrics)))
+        if self.trainer is not None:
+            self.epochs.append(repr(float(self.trainer.current_epoch)))
 
     def log_hyperparams(self, params: Any, *args: Any, **kwargs: Any) -> None:
         self.hyperparameters.append(repr(sorted(dict(params).items())))

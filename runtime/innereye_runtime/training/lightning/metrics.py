@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import pytorch_lightning as pl
 from pytorch_lightning.loggers.logger import Logger
 from pytorch_lightning.utilities import rank_zero_only
 
@@ -32,6 +33,7 @@ class MetricsTable(Logger):
         self._path = path
         self._columns: list[str] = list(_LEADING)
         self._epoch: float = 0
+        self._trainer: pl.Trainer | None = None
         self._file: io.TextIOWrapper | None = None
 
     @property
@@ -45,6 +47,10 @@ class MetricsTable(Logger):
     @property
     def experiment(self) -> None:
         """None: there is nothing behind it to be written to. All of Lightning's loggers have this attribute."""
+
+    def follow(self, trainer: pl.Trainer) -> None:
+        """Takes the epoch of `trainer` for rows that do not have one, such as those of a LearningRateMonitor."""
+        self._trainer = trainer
 
     def restart(self, step: int, epoch: int | None = None) -> None:
         """Continues the file that an earlier attempt left, without the rows of steps that will be run again.
@@ -64,7 +70,8 @@ class MetricsTable(Logger):
     @rank_zero_only
     def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
         values = {name: float(value) for name, value in metrics.items()}
-        self._epoch = values.pop("epoch", self._epoch)
+        now = self._epoch if self._trainer is None else self._trainer.current_epoch
+        self._epoch = values.pop("epoch", now)
         row: dict[str, Any] = {"epoch": int(self._epoch), "step": "" if step is None else step, **values}
         self._align_columns(row)
         assert self._file is not None

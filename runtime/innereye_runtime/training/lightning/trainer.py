@@ -144,6 +144,9 @@ def make_trainer(
         enable_checkpointing=any(isinstance(callback, Checkpoint) for callback in callbacks),
         **arguments,
     )
+    for each in trainer.loggers:
+        if isinstance(each, MetricsTable):
+            each.follow(trainer)
     _check_ranks(trainer, Ranks.from_environment(os.environ))
     if trainer.precision == "64-true":
         container.model.double()  # Lightning does it after it has read a checkpoint, which would lose half of its bits
