@@ -9,20 +9,17 @@ import inspect
 import re
 from collections import Counter
 from pathlib import Path
-from typing import Any
 
 import pytest
+import pytorch_lightning as pl
+from pytorch_lightning import callbacks, loggers
+from pytorch_lightning.core.hooks import CheckpointHooks, DataHooks, ModelHooks
 
-pl: Any = pytest.importorskip("pytorch_lightning")
-
-from pytorch_lightning import callbacks, loggers  # noqa: E402
-from pytorch_lightning.core.hooks import CheckpointHooks, DataHooks, ModelHooks  # noqa: E402
-
-from innereye_runtime.compat.trainer_args import IGNORED_ARGUMENTS  # noqa: E402
-from innereye_runtime.manifest.rules import RUNTIME_MANAGED_ARGS  # noqa: E402
-from tests.conformance import cases  # noqa: E402
-from tests.conformance.base import CASES  # noqa: E402
-from tests.conformance.recording import HOOKS, NOT_RECORDED  # noqa: E402
+from innereye_runtime.compat.trainer_args import IGNORED_ARGUMENTS
+from innereye_runtime.manifest.rules import RUNTIME_MANAGED_ARGS
+from tests.conformance import cases
+from tests.conformance.base import CASES
+from tests.conformance.recording import HOOKS, NOT_RECORDED
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "reference" / "lightning.md"
 STATUSES = {"same", "merged", "refused"}
