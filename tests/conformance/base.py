@@ -22,10 +22,6 @@ CASES: list[type[Case]] = []
 """Every case, in the order of the modules that define them."""
 
 
-EARLY = "last.ckpt is written before the callback's on_train_end, and the test loads the weights without the average"
-COUNTED = "metrics.csv is cut at the trainer's step, and its rows have Lightning's number of batches"
-
-
 class Case:
     """One way of using Lightning: what a script would give to `Trainer(...)`, and what a container gives here."""
 

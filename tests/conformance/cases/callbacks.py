@@ -23,7 +23,7 @@ from pytorch_lightning.callbacks import (
 from torch.optim import lr_scheduler
 from torch.optim.swa_utils import get_ema_avg_fn
 
-from tests.conformance.base import EARLY, Case, Tiny, flags
+from tests.conformance.base import Case, Tiny, flags
 
 
 class StoppedEarly(Case):
@@ -79,7 +79,6 @@ class WeightsAveragedAtTheEnd(Case):
     epochs = 4
     killed_in = (3, 1)
     stages = ("test",)
-    differs = EARLY
 
     def callbacks(self) -> list[pl.Callback]:
         return [StochasticWeightAveraging(swa_lrs=0.01, swa_epoch_start=2, annealing_epochs=1)]
@@ -87,7 +86,6 @@ class WeightsAveragedAtTheEnd(Case):
 
 class WeightsAveraged(Case):
     stages = ("test",)
-    differs = EARLY
 
     def callbacks(self) -> list[pl.Callback]:
         return [WeightAveraging()]

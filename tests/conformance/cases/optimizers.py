@@ -8,7 +8,7 @@ import pytorch_lightning as pl
 import torch
 from torch.optim import lr_scheduler
 
-from tests.conformance.base import COUNTED, Case, Tiny
+from tests.conformance.base import Case, Tiny
 
 
 class _Alone(Tiny):
@@ -199,8 +199,6 @@ class _TwoPlayers(Tiny):
 
 
 class SeveralOptimizersByHand(Case):
-    differs_resumed = COUNTED
-
     class Module(_TwoPlayers):
         def configure_optimizers(self) -> Any:
             return torch.optim.Adam(self.layer.parameters(), 0.1), torch.optim.SGD(self.critic.parameters(), 0.1)
@@ -210,8 +208,6 @@ class SeveralOptimizersByHand(Case):
 
 
 class SeveralDictionaries(Case):
-    differs_resumed = COUNTED
-
     class Module(_TwoPlayers):
         def configure_optimizers(self) -> Any:
             first = torch.optim.Adam(self.layer.parameters(), 0.1)
@@ -228,8 +224,6 @@ class SeveralDictionaries(Case):
 
 class UnwrappedOptimizerByHand(Case):
     """Lightning counts no step of an optimizer that is taken out of its wrapper."""
-
-    differs_resumed = COUNTED
 
     class Module(Tiny):
         def __init__(self) -> None:
@@ -249,8 +243,6 @@ class UnwrappedOptimizerByHand(Case):
 
 
 class AccumulatedByHand(Case):
-    differs_resumed = COUNTED
-
     class Module(Tiny):
         def __init__(self) -> None:
             super().__init__()

@@ -23,7 +23,6 @@ from torch.utils.data import DataLoader
 from tests.conformance.base import Case, Numbers, Tiny, flags, loader, samples
 
 BARS = "a progress bar among the callbacks ends the run: Trainer(enable_progress_bar=False) is the runtime's"
-RESTORED = "what a finder loads is taken for a resumed run, and frozen weights are trained"
 SEARCHED = "a restart searches again, from other weights, and may find another value; the runtime warns of it"
 
 
@@ -31,7 +30,6 @@ class CheckpointCallbackAsked(Case):
     """Lightning has one unless it is told not to."""
 
     arguments = flags(enable_checkpointing=True)
-    differs = "the trainer has no checkpoint callback unless the user gives one"
     killed_in = None
 
     def observed(self, trainer: pl.Trainer, model: Any) -> Any:
@@ -87,7 +85,6 @@ class RichSummary(Case):
 
 
 class LearningRateFound(Case):
-    differs = RESTORED
     killed_in = None
     epochs = 2
 
@@ -118,7 +115,6 @@ class LearningRateFound(Case):
 
 
 class BatchSizeFound(Case):
-    differs = RESTORED
     differs_resumed = SEARCHED
 
     class Data(Numbers):
