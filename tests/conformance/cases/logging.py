@@ -12,8 +12,6 @@ from tests.conformance.base import Case, Tiny
 
 
 class ByStepAndByEpoch(Case):
-    differs_resumed = "Lightning's count of validation batches, which numbers their rows, begins at 0 after a restart"
-
     class Module(Tiny):
         def training_step(self, batch: Any, batch_idx: int) -> Any:
             loss = self.loss(batch)

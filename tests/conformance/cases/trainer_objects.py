@@ -22,7 +22,6 @@ from torch.utils.data import DataLoader
 
 from tests.conformance.base import Case, Numbers, Tiny, flags, loader, samples
 
-BARS = "a progress bar among the callbacks ends the run: Trainer(enable_progress_bar=False) is the runtime's"
 SEARCHED = "a restart searches again, from other weights, and may find another value; the runtime warns of it"
 
 
@@ -37,7 +36,6 @@ class CheckpointCallbackAsked(Case):
 
 
 class OwnLoggerFirst(Case):
-    differs = "TensorBoard is the first logger"
     killed_in = None
 
     def observed(self, trainer: pl.Trainer, model: Any) -> Any:
@@ -45,7 +43,6 @@ class OwnLoggerFirst(Case):
 
 
 class ExperimentOfEachLogger(Case):
-    differs = "the logger of metrics.csv has no `experiment`"
     killed_in = None
 
     def observed(self, trainer: pl.Trainer, model: Any) -> Any:
@@ -53,8 +50,6 @@ class ExperimentOfEachLogger(Case):
 
 
 class ProgressBar(Case):
-    differs = differs_resumed = BARS
-
     def callbacks(self) -> list[pl.Callback]:
         return [TQDMProgressBar(refresh_rate=2)]
 
@@ -62,8 +57,6 @@ class ProgressBar(Case):
 
 
 class RichBar(Case):
-    differs = differs_resumed = BARS
-
     def callbacks(self) -> list[pl.Callback]:
         return [RichProgressBar()]
 
