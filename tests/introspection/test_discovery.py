@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -31,6 +32,17 @@ def test_without_a_mark_it_is_the_working_directory_where_the_manifest_lies_in_i
     assert code_root(tmp_path / "a" / "m.yaml", tmp_path / "b") == tmp_path / "a"
     assert code_root(None, tmp_path) == tmp_path
     assert search_path(None, tmp_path) == (tmp_path,)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can make a folder of another user")
+@pytest.mark.parametrize("foreign", ["folder", "mark"])
+def test_the_code_root_does_not_climb_into_what_another_user_owns(tmp_path: Path, foreign: str) -> None:
+    (tmp_path / "shared" / "mine").mkdir(parents=True)
+    (tmp_path / "shared" / "pyproject.toml").touch()
+    manifest = tmp_path / "shared" / "mine" / "m.yaml"
+    assert code_root(manifest, tmp_path / "elsewhere") == tmp_path / "shared"
+    os.chown(tmp_path / "shared" / ("pyproject.toml" if foreign == "mark" else ""), 65534, 65534)
+    assert code_root(manifest, tmp_path / "elsewhere") == tmp_path / "shared" / "mine"
 
 
 def test_a_class_is_found_below_a_namespace(write: Any) -> None:

@@ -3,6 +3,8 @@ needed."""
 
 from __future__ import annotations
 
+import contextlib
+import os
 import re
 import sys
 from collections.abc import Iterable, Iterator, Sequence
@@ -44,12 +46,37 @@ class Location:
 def code_root(manifest_path: Path | None, cwd: Path) -> Path:
     """The root of the user's code: the nearest folder at or above the manifest that holds .git, pyproject.toml,
     setup.py or setup.cfg;
-    else `cwd`, where the manifest lies in it; else the manifest's folder."""
+    else `cwd`, where the manifest lies in it; else the manifest's folder.
+
+    A folder above the manifest that another user owns, or a mark that another user put there, ends the search: modules
+    are imported from the root.
+    """
     folder = cwd if manifest_path is None else (cwd / manifest_path).parent
+    trusted = _trusted_owners(folder)
     for candidate in (folder, *folder.parents):
-        if any((candidate / mark).exists() for mark in _ROOT_MARKS):
+        if candidate != folder and not _owned(candidate, trusted):
+            break
+        marks = [candidate / mark for mark in _ROOT_MARKS if (candidate / mark).exists()]
+        if (candidate == folder and marks) or any(_owned(mark, trusted) for mark in marks):
             return candidate
     return cwd if folder.is_relative_to(cwd) else folder
+
+
+def _trusted_owners(folder: Path) -> set[int]:
+    """The users whose folders above `folder` may be the code root: the caller, root, and whoever owns `folder`."""
+    owners = {0, os.geteuid()}
+    if os.geteuid() == 0 and os.environ.get("SUDO_UID", "").isdecimal():
+        owners.add(int(os.environ["SUDO_UID"]))
+    with contextlib.suppress(OSError):
+        owners.add(folder.stat().st_uid)
+    return owners
+
+
+def _owned(path: Path, owners: set[int]) -> bool:
+    try:
+        return path.stat().st_uid in owners
+    except OSError:
+        return False
 
 
 def search_path(manifest_path: Path | None, cwd: Path) -> tuple[Path, ...]:

@@ -5,14 +5,15 @@ from __future__ import annotations
 import os
 import platform
 import re
-import subprocess
 import sys
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-GIT = ("git", "-c", "safe.directory=*")
-"""Git, also in a working tree of another user (a mounted one, or root's): whoever runs its code trusts it."""
+from innereye_runtime.job.git import Repository
+from innereye_runtime.job.secret_files import looks_secret
+
 _LARGEST_DIFF = 1 << 20
 
 
@@ -23,30 +24,30 @@ class Code:
     dirty: bool = False
     diff: str = ""
     """Against the commit, without untracked files; cut at 1 MiB."""
+    left_out: Sequence[str] = ()
+    """Files that were changed and look like secrets: the diff is without them."""
+    git_failure: str = ""
+    """Why git has no answer: the repository belongs to another user, or git can't read it."""
 
 
 def code(root: Path) -> Code:
     """The commit of the working tree at `root` and what was changed since; no commit where it is not under git."""
-
-    def git(*arguments: str) -> str | None:
-        try:
-            done = subprocess.run(
-                [*GIT, "-C", str(root), *arguments],
-                capture_output=True,
-                timeout=20,
-                stdin=subprocess.DEVNULL,
-                check=False,
-            )
-        except (OSError, subprocess.TimeoutExpired):
-            return None
-        return done.stdout.decode(errors="replace") if done.returncode == 0 else None
-
-    commit = git("rev-parse", "HEAD")
-    if commit is None:
-        return Code(root=str(root))
-    status = git("status", "--porcelain", "--", ".")
-    diff = git("diff", "HEAD", "--", ".") if status else ""
-    return Code(root=str(root), commit=commit.strip(), dirty=bool(status), diff=(diff or "")[:_LARGEST_DIFF])
+    repository = Repository(root)
+    commit = repository.commit()
+    if commit.text is None:
+        return Code(root=str(root), git_failure=commit.failure if commit.foreign else "")
+    code = Code(root=str(root), commit=commit.text.strip())
+    changed = repository.changed()
+    if changed.text is None:
+        return replace(code, git_failure=changed.failure)
+    if not changed.text:
+        return code
+    names = (repository.changed_names().text or "").split("\0")
+    left_out = tuple(name for name in names if looks_secret(name))
+    diff = repository.diff(without=left_out)
+    return replace(
+        code, dirty=True, diff=(diff.text or "")[:_LARGEST_DIFF], left_out=left_out, git_failure=diff.failure
+    )
 
 
 def packages() -> dict[str, str]:

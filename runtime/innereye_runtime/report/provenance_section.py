@@ -112,10 +112,11 @@ def _container(container: Mapping[str, Any]) -> str:
 
 
 def _code(code: Mapping[str, Any]) -> str:
+    failure = f'<span class="warn">{escape(str(code["git_failure"]))}</span>' if code.get("git_failure") else ""
     if not code.get("commit"):
-        return _lines("not under git" if code.get("root") else "", _muted(code.get("root")))
+        return _lines(failure or ("not under git" if code.get("root") else ""), _muted(code.get("root")))
     changed = '<span class="warn">with changes that are not committed</span>' if code.get("dirty") else ""
-    return _lines(_code_text(code["commit"]), changed, _muted(code.get("root")))
+    return _lines(_code_text(code["commit"]), changed, failure, _muted(code.get("root")))
 
 
 def _checkpoint(entry: Mapping[str, Any]) -> str:
@@ -176,8 +177,10 @@ def _timings(timings: Mapping[str, Any]) -> str:
 
 def _diff(code: Mapping[str, Any]) -> str:
     lines = str(code.get("diff") or "").splitlines()
+    names = ", ".join(str(name) for name in sequence(code.get("left_out")))
+    left_out = f'<p class="muted">Left out, because the name looks like a secret: {escape(names)}.</p>' if names else ""
     if not lines:
-        return ""
+        return left_out
     kinds = {"+": "add", "-": "del", "@": "at"}
     shown = "\n".join(
         f'<span class="{kinds[line[0]]}">{escape(line)}</span>' if line[:1] in kinds else escape(line)
@@ -185,7 +188,7 @@ def _diff(code: Mapping[str, Any]) -> str:
     )
     rest = len(lines) - _DIFF_LINES
     more = f'<p class="muted">{rest:,} more lines are in run.json.</p>' if rest > 0 else ""
-    return f'<pre class="diff" tabindex="0">{shown}</pre>{more}'
+    return f'<pre class="diff" tabindex="0">{shown}</pre>{more}{left_out}'
 
 
 def _packages(packages: Mapping[str, Any]) -> str:

@@ -38,8 +38,8 @@ def names(root: Path) -> list[str]:
 
 
 def test_what_git_tracks_or_does_not_ignore_is_taken(tree: Tree) -> None:
-    root = tree("a.py", "pkg/b.py", "secret.key", "forced.log", "outputs/old/run.json", "gone.py")
-    (root / ".gitignore").write_text("*.key\n*.log\n")
+    root = tree("a.py", "pkg/b.py", "secret.pyc", "forced.log", "outputs/old/run.json", "gone.py")
+    (root / ".gitignore").write_text("*.pyc\n*.log\n")
     subprocess.run(["git", "-C", str(root), "add", "-f", "a.py", "forced.log", "gone.py"], check=True)
     (root / "gone.py").unlink()
     assert names(root) == [".gitignore", "a.py", "forced.log", "pkg/b.py"]
@@ -54,17 +54,37 @@ def test_what_git_ignores_is_left_out_of_a_repository_of_another_user(
     assert names(root) == [".gitignore", "a.py"]
 
 
-@pytest.mark.parametrize("broken", ["git is not there", "the index is damaged"])
-def test_a_repository_that_git_cannot_list_is_not_sent(
-    tree: Tree, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, broken: str
-) -> None:
+def test_a_repository_that_git_cannot_list_is_not_sent(tree: Tree) -> None:
     root = tree("a.py", "secret.key")
-    if broken == "git is not there":
-        monkeypatch.setenv("PATH", str(tmp_path))
-    else:
-        (root / ".git" / "index").write_text("no index")
+    (root / ".git" / "index").write_text("no index")
     with pytest.raises(UsageError, match=r"is in a git repository, and its files can't be listed: .*[a-z]"):
         taken(root)
+
+
+def test_gitignore_and_amlignore_hold_where_git_is_not_installed(
+    tree: Tree, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    root = tree("a.py", "big.bin", "pkg/x.log", "pkg/kept.log", "pkg/deep/y.tmp", "build/z.py", "docs/d.md")
+    (root / ".gitignore").write_text("*.log\n/build/\n")
+    (root / "pkg" / ".gitignore").write_text("!kept.log\ndeep/*.tmp\n")
+    (root / ".amlignore").write_text("*.bin\ndocs/\n")
+    with_git = names(root)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert names(root) == with_git == [".amlignore", ".gitignore", "a.py", "pkg/.gitignore", "pkg/kept.log"]
+
+
+@pytest.mark.parametrize("git", [True, False])
+def test_what_looks_like_a_secret_is_left_out_and_listed_unless_it_is_named(tree: Tree, git: bool) -> None:
+    secrets = (".env", ".ssh/config", "conf/id_rsa", "conf/my.pem", "credentials.json", "sub/.netrc")
+    root = tree("a.py", ".env.example", "credentials.py", *secrets, git=git)
+    found = taken(root)
+    assert [name for name, _ in found.files] == [".env.example", "a.py", "credentials.py"]
+    assert found.left_out == tuple(
+        f"{name}: looks like a secret; a line !{name} in .amlignore sends it" for name in sorted(secrets)
+    )
+    (root / ".amlignore").write_text("!conf/my.pem\n")
+    assert "conf/my.pem" in names(root)
+    assert len(taken(root).left_out) == len(secrets) - 1
 
 
 def test_amlignore_takes_files_out_tracked_or_not(tree: Tree) -> None:

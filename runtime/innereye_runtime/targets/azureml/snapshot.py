@@ -1,8 +1,9 @@
 """The code of a job: a copy of the files that are the project's own, symlink-safe, its size known before anything is
 sent.
 
-In a git repository these are the files that git tracks and those that it does not ignore; elsewhere all but caches and
-environments. A `.amlignore` in the root takes files out, in git's own words.
+In a git repository these are the files that git tracks and those that it does not ignore; where git can't be asked,
+those that no .gitignore names, but for caches and environments. A `.amlignore` in the root takes further files out, by
+the same rules. Files that look like secrets are left out unless a line `!NAME` of `.amlignore` names them.
 """
 
 from __future__ import annotations
@@ -10,18 +11,18 @@ from __future__ import annotations
 import os
 import shutil
 import stat
-import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from innereye_runtime.errors import UsageError
-from innereye_runtime.job.provenance import GIT
+from innereye_runtime.job.git import Repository
+from innereye_runtime.job.ignore_rules import Rule, ignored, read_rules, walked
+from innereye_runtime.job.secret_files import looks_secret
 
 LARGEST_BYTES = 300 << 20
 """What AzureML itself takes at most for a snapshot of code."""
 IGNORE_FILE = ".amlignore"
-_LEFT_OUT = {".git", "__pycache__", ".venv", "venv", "node_modules", ".mypy_cache", ".pytest_cache", ".ruff_cache"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,9 +68,12 @@ def take_snapshot(root: Path, *, without: Path) -> Snapshot:
     """
     outputs = without.relative_to(root).as_posix() if without.is_relative_to(root) and without != root else None
     listed = [name for name in _listed(root) if outputs is None or not PurePosixPath(name).is_relative_to(outputs)]
+    rules = read_rules(root / IGNORE_FILE)
+    secret = [name for name in listed if looks_secret(name) and not _named(name, rules)]
+    listed = [name for name in listed if name not in set(secret)]
     names = set(listed)
     files: dict[str, Path] = {}
-    left_out: list[str] = []
+    left_out = [f"{name}: looks like a secret; a line !{name} in {IGNORE_FILE} sends it" for name in secret]
     for name in listed:
         path = root / name
         try:
@@ -113,54 +117,45 @@ def _linked(root: Path, name: str, names: set[str]) -> dict[str, Path]:
     return found
 
 
+def _named(name: str, rules: list[Rule]) -> bool:
+    """True where a line `!NAME` takes the file `name` itself back in."""
+    return any(rule.takes_back and rule.matches(name, is_folder=False) for rule in rules)
+
+
 def _listed(root: Path) -> Iterator[str]:
     """The names of the project's files, with '/', relative to `root`."""
+    rules = read_rules(root / IGNORE_FILE)
     own = _git(root, "--cached", "--others", "--exclude-standard")
     if own is None:
-        names = list(_walked(root))
-        yield from names
+        yield from (name for name in walked(root) if not ignored(name, rules))
         return
-    ignore = root / IGNORE_FILE
-    excluded: set[str] = set()
-    if ignore.is_file():
-        for kind in ("--cached", "--others"):
-            excluded.update(_git(root, kind, "--ignored", f"--exclude-from={ignore}") or ())
     for name in dict.fromkeys(own):
-        if name in excluded:
+        if ignored(name.rstrip("/"), rules):
             continue
         path = root / name
         if path.is_dir() and not path.is_symlink():  # a submodule, or a repository inside this one
-            yield from (f"{name.rstrip('/')}/{below}" for below in _listed(path))
+            inner = (f"{name.rstrip('/')}/{below}" for below in _listed(path))
+            yield from (below for below in inner if not ignored(below, rules))
         else:
             yield name
 
 
 def _git(root: Path, *options: str) -> list[str] | None:
-    """What `git ls-files` lists below `root`; None where that is no part of a repository.
+    """What `git ls-files` lists below `root`; None where it is not in a repository that git trusts.
 
     Raises:
         UsageError: it is, and git can't list it: what it ignores, secrets among it, would be sent.
     """
-    command = [*GIT, "-C", str(root), "ls-files", "-z", *options]
-    try:
-        done = subprocess.run(command, capture_output=True, stdin=subprocess.DEVNULL, check=False)
-    except OSError as error:
-        failure = f"{command[0]}: {error.strerror}"
-    else:
-        if done.returncode == 0:
-            return [os.fsdecode(name) for name in done.stdout.split(b"\0") if name]
-        failure = done.stderr.decode(errors="replace").strip().partition("\n")[0]
-    if not any((folder / ".git").exists() for folder in (root, *root.resolve().parents)):
+    answer = Repository(root).files(*options)
+    if answer.output is not None:
+        return [os.fsdecode(name) for name in answer.output.split(b"\0") if name]
+    if answer.missing or answer.foreign or not _in_repository(root):
         return None
     raise UsageError(
-        f"{root} is in a git repository, and its files can't be listed: {failure}",
+        f"{root} is in a git repository, and its files can't be listed: {answer.failure}",
         hint="the job's code is what git tracks or does not ignore; check git status there",
     )
 
 
-def _walked(root: Path) -> Iterator[str]:
-    for folder, folders, files in os.walk(root):
-        folders[:] = sorted(name for name in folders if name not in _LEFT_OUT)
-        links = [name for name in folders if (Path(folder) / name).is_symlink()]
-        for name in sorted([*files, *links]):
-            yield (Path(folder) / name).relative_to(root).as_posix()
+def _in_repository(root: Path) -> bool:
+    return any((folder / ".git").exists() for folder in (root, *root.resolve().parents))

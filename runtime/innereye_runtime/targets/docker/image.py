@@ -14,6 +14,7 @@ from typing import Any, Literal
 
 from innereye_runtime.errors import ImageError, PreflightError, UsageError
 from innereye_runtime.job import provenance
+from innereye_runtime.job.git import Repository
 from innereye_runtime.targets import source_tree
 from innereye_runtime.targets.docker.build_network import BuildNetwork
 from innereye_runtime.targets.docker.engine import connect, digest_of, image_of
@@ -183,13 +184,9 @@ def _failure(request: ImageBuild) -> ImageError:
 
 def _commit(root: Path) -> str:
     """That of the tree; `unknown` where git does not track it, also where it lies inside of another repository."""
-    tracked = [*provenance.GIT, "-C", str(root), "ls-files", "--error-unmatch", DOCKERFILE]
-    try:
-        done = subprocess.run(tracked, capture_output=True, stdin=subprocess.DEVNULL, timeout=20, check=False)
-    except (OSError, subprocess.TimeoutExpired):
-        return "unknown"
+    tracked = Repository(root).files("--error-unmatch", DOCKERFILE)
     code = provenance.code(root)
-    if done.returncode != 0 or code.commit is None:
+    if tracked.output is None or code.commit is None:
         return "unknown"
     return f"{code.commit}{'-dirty' if code.dirty else ''}"
 
