@@ -29,10 +29,13 @@ class FolderRun:
 
     def status(self) -> Mapping[str, Any]:
         record = RunRecord.read(self.paths)
+        state, reason = str(record.state), record.reason
+        if state == "completed" and not self.paths.outputs_json.is_file():  # killed while it listed its outputs
+            state, reason = "incomplete", "outputs.json is missing: innereye-run resume finishes the run"
         return {
             "run": str(self.paths.root),
-            "state": record.state,
-            "reason": record.reason,
+            "state": state,
+            "reason": reason,
             "exit_code": record.exit_code,
             "target": record.target,
             "attempts": len(record.attempts),

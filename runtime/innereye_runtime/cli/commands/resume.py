@@ -15,24 +15,29 @@ from innereye_runtime.errors import ExitCode, UsageError
 
 if TYPE_CHECKING:
     from innereye_runtime.manifest.model import TargetName
+    from innereye_runtime.run.paths import RunPaths
 
 
 class Arguments(argparse.Namespace):
     folder: Path
     target: TargetName | None
     json: bool
+    restart: bool
 
 
 def parser() -> Parser:
     parser = Parser(
         "resume",
-        usage="RUN [--target process|docker|azureml] [--json]",
+        usage="RUN [--target process|docker|azureml] [--restart] [--json]",
         about="Resumes a run that was stopped, killed or failed: in the same folder, from its newest readable\n"
         "checkpoint, as the next attempt. A run that is complete is left as it is.",
         examples=["innereye-run resume outputs/2026-11-24T101530Z_HelloContainer"],
     )
     add_run(parser)
     add_target(parser, default="where the run was")
+    parser.add_argument(
+        "--restart", action="store_true", help="set the checkpoints aside and train from the start, in the same folder"
+    )
     parser.add_argument("--json", action="store_true", help=JSON_HELP)
     return parser
 
@@ -45,7 +50,7 @@ def run(argv: Sequence[str]) -> int:
 
     paths = RunPaths(run_folder_argument(arguments.folder))
     record = RunRecord.read(paths)
-    if record.state == "completed":
+    if record.state == "completed" and paths.outputs_json.is_file() and not arguments.restart:
         import json
 
         from innereye_runtime.cli.commands.run import outcome
@@ -56,6 +61,8 @@ def run(argv: Sequence[str]) -> int:
         return ExitCode.DONE
     if not paths.manifest.is_file():
         raise UsageError(f"{paths.root} has no manifest.yaml: it was stopped before it began", hint="start a new run")
+    if arguments.restart:
+        _set_aside(paths)
     root = record.code.get("root")
     job = resolve_job(
         paths.manifest,
@@ -66,3 +73,11 @@ def run(argv: Sequence[str]) -> int:
         run_folder=paths.root,
     )
     return start(job, as_json=arguments.json)
+
+
+def _set_aside(paths: RunPaths) -> None:
+    """Moves the checkpoints to checkpoints/aside, below which no attempt looks for one."""
+    aside = paths.checkpoints / "aside"
+    for path in [path for path in paths.checkpoints.glob("*") if path.is_file()]:
+        aside.mkdir(exist_ok=True)
+        path.replace(aside / path.name.lstrip("."))

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 
 import pytorch_lightning as pl
 from pytorch_lightning.callbacks import BatchSizeFinder, Callback, LearningRateFinder
 
 from innereye_runtime.errors import UsageError
+from innereye_runtime.run.paths import RunPaths
+from innereye_runtime.run.record import Attempt
 from innereye_runtime.training.checkpoints import extra_state
-from innereye_runtime.training.checkpoints.checkpoint_files import ResumePoint
+from innereye_runtime.training.checkpoints.checkpoint_files import ResumePoint, look
 from innereye_runtime.training.checkpoints.weights import read_weights
+
+log = logging.getLogger("innereye_runtime")
 
 TUNING_CALLBACKS = (BatchSizeFinder, LearningRateFinder)
 
@@ -56,3 +61,35 @@ class GivenWeights(Callback):
 
     def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         trainer.strategy.load_model_state_dict(read_weights(self._path), strict=pl_module.strict_loading)
+
+
+def find_resume_point(paths: RunPaths, attempt: Attempt, *, settling: bool) -> ResumePoint | None:
+    """The checkpoint of an earlier attempt that this one continues from; None where it is the start.
+
+    What is found and not as it should be is logged, and kept in the notes of `attempt`.
+
+    Raises:
+        UsageError: there are checkpoints, and none can be read.
+    """
+    found = look(paths, settling=settling)
+    for note in found.notes:
+        log.warning("warning: %s", note)
+    attempt.notes += found.notes
+    if found.newest is None:
+        if found.notes:
+            raise UsageError(
+                "this run has checkpoints, and none can be read:\n" + "\n".join(found.notes),
+                hint=f"innereye-run resume --restart {paths.root} sets them aside and trains from the start",
+            )
+        return None
+    resumed = found.newest
+    attempt.resumed_from, attempt.epoch = str(resumed.path.relative_to(paths.root)), resumed.progress.epochs
+    log.info("resuming from %s: %d epochs are complete", attempt.resumed_from, attempt.epoch)
+    if resumed.progress.inside:
+        note = (
+            f"{attempt.resumed_from} was saved inside an epoch, after step {resumed.global_step}: the data loader "
+            "starts again, so that the result differs from that of an unbroken run"
+        )
+        log.warning("warning: %s", note)
+        attempt.notes.append(note)
+    return resumed

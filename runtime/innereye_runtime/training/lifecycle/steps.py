@@ -34,11 +34,17 @@ from innereye_runtime.report import write_report
 from innereye_runtime.run.output_manifest import check_expected, start_background_hashing, write_outputs
 from innereye_runtime.run.paths import RunPaths
 from innereye_runtime.run.record import write_json
-from innereye_runtime.training.checkpoints.checkpoint_files import STATE_KEY, ResumePoint, look, open_checkpoint
-from innereye_runtime.training.checkpoints.checkpointing import LAST, MONITORS, Progress, Recovery
+from innereye_runtime.training.checkpoints.checkpoint_files import ResumePoint
+from innereye_runtime.training.checkpoints.checkpointing import LAST, Progress, Recovery
+from innereye_runtime.training.checkpoints.description import describe_best, describe_checkpoints
 from innereye_runtime.training.checkpoints.pretrained import require_weights, starting_weights
-from innereye_runtime.training.checkpoints.resuming import TUNING_CALLBACKS, GivenWeights, fit, restore_finished_run
-from innereye_runtime.training.checkpoints.weights import weights_sha256
+from innereye_runtime.training.checkpoints.resuming import (
+    TUNING_CALLBACKS,
+    GivenWeights,
+    find_resume_point,
+    fit,
+    restore_finished_run,
+)
 from innereye_runtime.training.evaluation.evaluate import evaluate
 from innereye_runtime.training.evaluation.one_process import Threads
 from innereye_runtime.training.lifecycle.contract import RequireTrainingBatches, container_class, data_of, require_model
@@ -134,7 +140,7 @@ def train(run: Run, container: LightningContainer, terminal: IO[str] | None) -> 
         container.before_training_on_local_rank_zero()
     container.before_training_on_all_ranks()
 
-    resumed = _resumption(run)
+    resumed = find_resume_point(paths, record.attempt, settling=run.ranks.is_first)
     recovery = Recovery(
         paths,
         seed=seed,
@@ -180,39 +186,8 @@ def train(run: Run, container: LightningContainer, terminal: IO[str] | None) -> 
         fit(trainer, model, data, checkpoint=start[0] if start and whole_state else None)
     progress = recovery.progress
     if progress.epochs > 0 and progress.monitor != LAST and progress.best_value is None:
-        log.warning("warning: best.ckpt is that of %s", _describe_best(progress))
+        log.warning("warning: best.ckpt is that of %s", describe_best(progress))
     return TrainingResult(trainer=trainer, data=data, progress=progress)
-
-
-def _resumption(run: Run) -> ResumePoint | None:
-    """The checkpoint of an earlier attempt that this one continues from; None where it is the start.
-
-    Raises:
-        UsageError: there are checkpoints, and none can be read.
-    """
-    paths, attempt = run.paths, run.record.attempt
-    found = look(paths, settling=run.ranks.is_first)
-    for note in found.notes:
-        log.warning("warning: %s", note)
-    attempt.notes += found.notes
-    if found.newest is None:
-        if found.notes:
-            raise UsageError(
-                "this run has checkpoints, and none can be read:\n" + "\n".join(found.notes),
-                hint=f"innereye-run resume --restart {paths.root} sets them aside and trains from the start",
-            )
-        return None
-    resumed = found.newest
-    attempt.resumed_from, attempt.epoch = str(resumed.path.relative_to(paths.root)), resumed.progress.epochs
-    log.info("resuming from %s: %d epochs are complete", attempt.resumed_from, attempt.epoch)
-    if resumed.progress.inside:
-        note = (
-            f"{attempt.resumed_from} was saved inside an epoch, after step {resumed.global_step}: the data loader "
-            "begins anew, so that the result differs from that of an unbroken run"
-        )
-        log.warning("warning: %s", note)
-        attempt.notes.append(note)
-    return resumed
 
 
 def _loggers(paths: RunPaths, resumed: ResumePoint | None) -> list[Logger]:
@@ -266,7 +241,7 @@ def evaluate_best(run: Run, container: LightningContainer, trained: TrainingResu
         log.info("%s: %s", name, "not a number" if value is None else f"{value:.4g}")
     if run.ranks.is_first:
         write_json(run.paths.metrics_json, metrics)
-        run.record.checkpoints = _describe_checkpoints(run, trained.progress)
+        run.record.checkpoints = describe_checkpoints(run.paths, trained.progress)
 
 
 def report(run: Run, container: LightningContainer) -> None:
@@ -307,38 +282,3 @@ def _azureml(run: Run) -> list[Logger]:
     values = {name: argument["value"] for name, argument in run.record.arguments.items()}
     found = azureml_logger(os.environ, values, attempt=run.record.attempt.number) if run.ranks.is_first else None
     return [found] if found is not None else []
-
-
-def _describe_checkpoints(run: Run, progress: Progress) -> dict[str, dict[str, object]]:
-    found: dict[str, dict[str, object]] = {}
-    for name, path in (("best", run.paths.best_checkpoint), ("last", run.paths.last_checkpoint)):
-        if path.exists():
-            content = open_checkpoint(path)
-            state = content["callbacks"][STATE_KEY]
-            found[name] = {
-                "path": str(path.relative_to(run.paths.root)),
-                "epoch": state["epochs"] - (not state.get("inside")),
-                "weights_sha256": weights_sha256(content["state_dict"]),
-            }
-    if "best" in found:
-        found["best"] |= {
-            "monitor": progress.monitor or None,
-            "mode": progress.mode,
-            "value": progress.best_value,
-            "reason": _describe_best(progress),
-        }
-    return found
-
-
-def _describe_best(progress: Progress) -> str:
-    if progress.monitor == LAST:
-        return "the last epoch: checkpoint_monitor is 'last'"
-    if progress.best_value is None:
-        logged = sorted(name for names in progress.metrics.values() for name in names)
-        if progress.monitor in logged:
-            return f"the last epoch: '{progress.monitor}' was never a number"
-        if progress.monitor:
-            return f"the last epoch: '{progress.monitor}' was never logged; logged: {', '.join(logged) or 'nothing'}"
-        return f"the last epoch: none of {', '.join(MONITORS)} was logged"
-    extreme = "lowest" if progress.mode == "min" else "highest"
-    return f"the {extreme} {progress.monitor}: {progress.criterion}"
