@@ -13,7 +13,7 @@ from innereye_runtime.training.lifecycle.outcome import outcome_of
 
 
 def old_name() -> Any:
-    exec("from pytorch_lightning.plugins import DDPPlugin", {})
+    exec("from pytorch_lightning.plugins import DDP2Plugin", {})
 
 
 def old_accuracy() -> Any:
@@ -35,7 +35,7 @@ def written_dataset() -> Any:
         (lambda: import_module("InnerEye.ML.other"), "InnerEye.ML.lightning_container"),
         (lambda: import_module("a_package_that_the_image_lacks"), "name an image that has it"),
         (written_dataset, "the working directory, which is the run folder"),
-        (lambda: import_module("pytorch_lightning.utilities.cloud_io"), "migration_guide"),
+        (lambda: import_module("pytorch_lightning.utilities.xla_device"), "migration_guide"),
         (old_name, "migration_guide"),
         (old_accuracy, "task='binary'"),
     ],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,9 @@ import torch
 from pytorch_lightning.callbacks import Callback, EarlyStopping
 from tests.training.models import Model, NoisyData
 
-from innereye_runtime.compat.lightning1_hooks import adapt_callback, adapt_module
+from innereye_runtime.compat import lightning1_imports
+from innereye_runtime.compat.lightning1_hooks import ReturnedLog, adapt_callback, adapt_module
+from innereye_runtime.compat.trainer_args import container_arguments
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # Lightning's remarks on workers and logging intervals
 
@@ -347,3 +350,63 @@ def test_each_argument_reaches_its_own_place(tmp_path: Path, own: type[Model]) -
     run = trainer(tmp_path)
     run.fit(adapt_module(own()), datamodule=NoisyData())
     assert run.global_step == 5
+
+
+class OneOfOne(Old):
+    """As code was that other code with several optimizers shares: `optimizer_idx` has a default."""
+
+    def training_step(self, batch: Any, batch_idx: int, optimizer_idx: int = 0) -> dict[str, Any]:  # type: ignore[override]
+        assert optimizer_idx == 0
+        loss = self.loss(batch)
+        return {"loss": loss, "log": {"train/old": loss}}
+
+    def validation_epoch_end(self, outputs: Any) -> Any:
+        super().validation_epoch_end(outputs)
+        return {"log": {"val/old": 1.0}}
+
+
+def test_an_optimizer_index_with_one_optimizer_and_a_returned_log(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    logging.getLogger("innereye_runtime").propagate = True
+    model = adapt_module(OneOfOne())
+    with caplog.at_level(logging.WARNING, "innereye_runtime"):
+        trainer = pl.Trainer(
+            default_root_dir=tmp_path, max_epochs=2, logger=False, enable_checkpointing=False, callbacks=[ReturnedLog()]
+        )
+        trainer.fit(model, NoisyData())
+    assert ("training_epoch_end", 5) in model.calls and "train/old" not in trainer.callback_metrics
+    told = [record.getMessage() for record in caplog.records if "{'log': ...}" in record.getMessage()]
+    assert sum("training_step returned {'log': ...} with train/old" in each for each in told) == 1
+    assert any("validation_epoch_end returned {'log': ...} with val/old" in each for each in told)
+
+
+NAMES = """
+import pytorch_lightning as pl
+from pytorch_lightning.utilities.cloud_io import atomic_save, get_filesystem, load
+from pytorch_lightning.utilities.apply_func import apply_to_collection, move_data_to_device
+from pytorch_lightning.utilities.seed import seed_everything
+from pytorch_lightning.utilities.distributed import rank_zero_only
+from pytorch_lightning.utilities import move_data_to_device as moved
+from pytorch_lightning.profiler import AdvancedProfiler, BaseProfiler, PyTorchProfiler, SimpleProfiler
+from pytorch_lightning.profiler.profilers import SimpleProfiler as Simple
+from pytorch_lightning.plugins import DDPPlugin
+from pytorch_lightning.plugins.training_type.ddp import DDPPlugin as Deep
+from pytorch_lightning.plugins.training_type import TrainingTypePlugin
+from pytorch_lightning.plugins.training_type.deepspeed import DeepSpeedPlugin
+from pytorch_lightning.callbacks import GPUStatsMonitor
+from pytorch_lightning.callbacks.progress import ProgressBarBase
+pl.metrics.Metric
+"""
+
+
+def test_names_of_lightning_1_that_have_a_successor_are_there() -> None:
+    lightning1_imports.install()
+    found: dict[str, Any] = {}
+    exec(NAMES, found)
+    assert found["DDPPlugin"] is found["Deep"] is pl.strategies.DDPStrategy
+    assert found["BaseProfiler"] is pl.profilers.Profiler and found["Simple"] is pl.profilers.SimpleProfiler
+    assert found["TrainingTypePlugin"] is pl.strategies.Strategy
+    plugin = found["DDPPlugin"](find_unused_parameters=False)
+    assert container_arguments({"plugins": plugin}, "Mine") == {"strategy": plugin, "plugins": []}
+    assert container_arguments({"plugins": [plugin]}, "Mine") == {"strategy": plugin, "plugins": []}

@@ -10,6 +10,7 @@ Lightning 2 refuses a model with `training_epoch_end`, `validation_epoch_end` or
 from __future__ import annotations
 
 import inspect
+import logging
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -17,6 +18,8 @@ import pytorch_lightning as pl
 import torch
 from pytorch_lightning.callbacks import Callback
 from torch.utils._pytree import tree_map
+
+log = logging.getLogger("innereye_runtime")
 
 _STAGES = {"training": "train", "validation": "validation", "test": "test"}
 """The word in the names of steps and of what ends their epochs, and the word in the names of hooks."""
@@ -55,6 +58,7 @@ Hook = Callable[..., Any]
 
 def adapt_module(model: pl.LightningModule) -> pl.LightningModule:
     """The same object, whose class now also calls what it has of Lightning 1's hooks; unchanged where it has none."""
+    _become(model, _one_optimizer(type(model)))
     own = type(model)
     members: dict[str, Any] = {}
     for stage, hook in _STAGES.items():
@@ -77,6 +81,58 @@ def _become(value: object, members: dict[str, Any]) -> None:
     if members:
         members |= {"__module__": own.__module__, "__qualname__": own.__qualname__, "__doc__": own.__doc__}
         value.__class__ = type(own.__name__, (own,), members)
+
+
+def _one_optimizer(own: type) -> dict[str, Any]:
+    """`training_step` with an `optimizer_idx`, which Lightning 1 gave only to models with several optimizers; today's
+    refuses it by its name."""
+    step: Hook = own.training_step  # type: ignore[attr-defined]
+    signature = inspect.signature(step)
+    if "optimizer_idx" not in signature.parameters:
+        return {}
+
+    def training_step(self: Any, *arguments: Any, **named: Any) -> Any:
+        return step(self, *arguments, **named, optimizer_idx=0)
+
+    rest = [each for name, each in signature.parameters.items() if name != "optimizer_idx"]
+    training_step.__signature__ = signature.replace(parameters=rest)  # type: ignore[attr-defined]
+    return {"training_step": training_step}
+
+
+class ReturnedLog(Callback):
+    """Says that `{"log": ...}` in what a step returns logs nothing: Lightning took metrics from there until 1.0."""
+
+    def __init__(self) -> None:
+        self._told: set[str] = set()
+
+    def on_train_batch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, *_: Any) -> None:
+        self._look("training_step", outputs)
+
+    def on_validation_batch_end(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, *_: Any
+    ) -> None:
+        self._look("validation_step", outputs)
+
+    def on_test_batch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, *_: Any) -> None:
+        self._look("test_step", outputs)
+
+    def _look(self, step: str, outputs: Any) -> None:
+        if isinstance(outputs, dict) and step not in self._told:
+            found = [key for key in ("log", "progress_bar") if isinstance(outputs.get(key), dict)]
+            if found:
+                self._told.add(step)
+                _tell_returned_log(step, found[0], outputs[found[0]])
+
+
+def _tell_returned_log(method: str, key: str, values: Any) -> None:
+    names = ", ".join(map(str, values))
+    log.warning(
+        "warning: %s returned {'%s': ...} with %s: Lightning logs nothing from there since 1.0; call "
+        "self.log_dict({...}) for it",
+        method,
+        key,
+        names or "nothing",
+    )
 
 
 def _epoch_end(own: type, stage: str, hook: str) -> dict[str, Any]:
@@ -111,7 +167,9 @@ def _epoch_end(own: type, stage: str, hook: str) -> dict[str, Any]:
         outputs = [by_loader[loader] for loader in sorted(by_loader)]
         outputs = outputs[0] if len(outputs) == 1 else outputs
         if callable(old):
-            old(self, outputs)
+            returned = old(self, outputs)
+            if isinstance(returned, dict) and isinstance(returned.get("log"), dict):
+                _tell_returned_log(f"{stage}_epoch_end", "log", returned["log"])
         ended(self, outputs) if wants_outputs else ended(self)
 
     # Steps are told apart by their signatures (`batch_idx`, `dataloader_idx`), so the new one must show the old one's.

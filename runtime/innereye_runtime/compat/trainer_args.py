@@ -10,6 +10,7 @@ from typing import Any, Final
 
 import pytorch_lightning as pl
 from pytorch_lightning.callbacks import GradientAccumulationScheduler
+from pytorch_lightning.strategies import Strategy
 
 from innereye_runtime.errors import UsageError
 from innereye_runtime.manifest.rules import RUNTIME_MANAGED_ARGS
@@ -68,6 +69,10 @@ def container_arguments(arguments: Mapping[str, Any], where: str) -> dict[str, A
         elif name == "accumulate_grad_batches" and isinstance(value, Mapping):
             log.info("%s: '%s' by epoch is taken as a GradientAccumulationScheduler", where, name)
             result["callbacks"] = [*arguments.get("callbacks", ()), GradientAccumulationScheduler(dict(value))]
+        elif name == "plugins" and (strategies := _strategies(value)):
+            log.info("%s: %s among 'plugins' is taken as the strategy", where, type(strategies[0]).__name__)
+            result["strategy"] = arguments.get("strategy") or strategies[0]
+            result["plugins"] = [each for each in value if each not in strategies] if isinstance(value, list) else []
         elif name in REPLACEMENTS:
             today, convert = REPLACEMENTS[name]
             log.info("%s: '%s' is a Trainer argument of Lightning 1; taken as '%s'", where, name, today)
@@ -78,6 +83,11 @@ def container_arguments(arguments: Mapping[str, Any], where: str) -> dict[str, A
             message = f"{where}: '{name}' is a Trainer argument of Lightning 1, which today's has not"
             raise UsageError(message, hint=_REFUSED[name])
     return known_arguments(result, where)
+
+
+def _strategies(plugins: Any) -> list[Strategy]:
+    """The plugins that are strategies today, as DDPPlugin of Lightning 1."""
+    return [each for each in (plugins if isinstance(plugins, list) else [plugins]) if isinstance(each, Strategy)]
 
 
 def known_arguments(arguments: Mapping[str, Any], where: str) -> dict[str, Any]:
