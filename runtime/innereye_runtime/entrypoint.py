@@ -13,7 +13,9 @@ from collections.abc import Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from importlib import import_module
+from multiprocessing import current_process
 from pathlib import Path
+from types import ModuleType
 from typing import IO, TYPE_CHECKING
 
 from innereye_runtime.compat import lightning_alias
@@ -60,9 +62,7 @@ def run(request: EntrypointArgs) -> int:
         outputs = job.output_to or cwd / "outputs" if manifest.shipped else job.outputs_folder
         paths = create_run_folder(outputs, job.model_name, datetime.now(UTC))
     terminal = _terminal()
-    _finish_imports(imports)
 
-    from innereye_runtime.training.lifecycle import steps
     from innereye_runtime.training.lifecycle.run import open_run
 
     # Lightning starts the further ranks of this machine with the same words; they must find this folder.
@@ -75,7 +75,9 @@ def run(request: EntrypointArgs) -> int:
         code_root=job.code_root,
         datasets=tuple(cwd / dataset for dataset in request.datasets),
     ).argv()
+    steps = None
     with open_run(job, paths, target=request.target) as run:
+        steps = _finish_imports(imports)
         with run.step("container"):
             container = steps.create_container(run)
         with run.step("datasets"):
@@ -86,7 +88,8 @@ def run(request: EntrypointArgs) -> int:
             steps.evaluate_best(run, container, trained)
         with run.step("report"):
             steps.report(run, container)
-    steps.finalise(run)
+    if steps is not None:
+        steps.finalise(run)
     if request.target is None and ranks.is_first:
         print(paths.root)
     return run.exit_code
@@ -109,18 +112,33 @@ def _import_training() -> None:
         import_module("innereye_runtime.training.lifecycle.steps")
 
 
-def _finish_imports(thread: threading.Thread) -> None:
+def _finish_imports(thread: threading.Thread) -> ModuleType:
     thread.join()
     try:
-        import_module("innereye_runtime.training.lifecycle.steps")
+        steps = import_module("innereye_runtime.training.lifecycle.steps")
     except ModuleNotFoundError as error:
         raise PreflightError(
             f"training needs the package {error.name}, which is not installed in {sys.prefix}",
             hint="pip install 'innereye-runtime[train]'",
         ) from None
+    except ImportError as error:  # a package that is there, and not whole or of another version
+        raise PreflightError(
+            f"training can't import what it needs in {sys.prefix}: {error}",
+            hint="pip install --force-reinstall 'innereye-runtime[train]'",
+        ) from error
     gc.freeze()
     atexit.register(gc.unfreeze)  # else compiled modules report what was frozen as leaked, at the end
     gc.enable()
+    return steps
+
+
+def _prepare_worker() -> None:
+    """Makes a process that a data loader spawned import what the run's own process can: the names of Lightning 1, and
+    the shipped packages beside the user's modules of the same packages."""
+    from innereye_runtime.compat import extended_packages, lightning1_imports
+
+    lightning1_imports.install()
+    extended_packages.install()
 
 
 def _show(diagnostics: Sequence[Diagnostic]) -> None:
@@ -137,5 +155,8 @@ def _terminal() -> IO[str] | None:
     return os.fdopen(os.dup(2), "w", encoding="utf-8", errors="replace")
 
 
+# A process that is spawned imports the main module of its parent before anything of the user's.
+if getattr(current_process(), "_inheriting", False):
+    _prepare_worker()
 if __name__ == "__main__":
     sys.exit(main())

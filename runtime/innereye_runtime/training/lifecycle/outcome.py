@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from innereye_runtime.compat.error_hints import hint_for
 from innereye_runtime.errors import ExitCode, InnerEyeError
+from innereye_runtime.training.imports import import_remedy
 from innereye_runtime.training.lifecycle.signals import StopRequested
 
 OUT_OF_MEMORY = 137
@@ -71,7 +72,8 @@ def outcome_of(error: BaseException) -> Outcome:
         )
     summary = str(error).strip().split("\n")[0]
     reason = f"{type(error).__name__}: {summary}" if summary else type(error).__name__
-    return Outcome(exit_code=ExitCode.USER_CODE, reason=reason, hint=hint_for(error), show_traceback=True)
+    hint = hint_for(error) or (import_remedy(error) if isinstance(error, ImportError) else "")
+    return Outcome(exit_code=ExitCode.USER_CODE, reason=reason, hint=hint, show_traceback=True)
 
 
 def _limit(exit_code: int) -> Outcome:

@@ -18,7 +18,7 @@ from pytorch_lightning.loggers.logger import Logger
 
 from innereye_runtime.api.container import LightningContainer
 from innereye_runtime.api.described import public_attributes
-from innereye_runtime.compat.lightning1_hooks import adapt_module
+from innereye_runtime.compat.lightning1_hooks import ReturnedLog, adapt_module
 from innereye_runtime.compat.uncalled_hooks import warn_uncalled_hooks
 from innereye_runtime.data.datasets import check_unchanged
 from innereye_runtime.data.datasets import resolve as resolve_datasets
@@ -34,6 +34,7 @@ from innereye_runtime.report import write_report
 from innereye_runtime.run.output_manifest import check_expected, start_background_hashing, write_outputs
 from innereye_runtime.run.paths import RunPaths
 from innereye_runtime.run.record import write_json
+from innereye_runtime.training import compiling
 from innereye_runtime.training.checkpoints.checkpoint_files import ResumePoint
 from innereye_runtime.training.checkpoints.checkpointing import LAST, Progress, Recovery
 from innereye_runtime.training.checkpoints.description import describe_best, describe_checkpoints
@@ -84,6 +85,7 @@ def create_container(run: Run) -> LightningContainer:
     """
     job = run.job
     quieten_lightning()
+    compiling.install(gpu=job.manifest.compute.gpus not in ("none", 0))
     log.info("%s, attempt %d, in %s", job.model_name, run.record.attempt.number, run.paths.root)
     container = container_class(load(job.location, job.search_path), job.location)()
     parameters, checked = checked_arguments(container, job)
@@ -211,6 +213,7 @@ def _callbacks(container: LightningContainer, terminal: IO[str] | None) -> list[
         EpochLogger(),
         ValidationRows(),
         SeededTransforms(container.effective_random_seed),
+        ReturnedLog(),
     ]
     every = container.pl_progress_bar_refresh_rate
     if terminal is not None and every != 0:

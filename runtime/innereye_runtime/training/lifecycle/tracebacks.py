@@ -30,6 +30,11 @@ def format_traceback(error: BaseException) -> str:
     return "".join(told.format()).rstrip()
 
 
+def is_users(frame: FrameSummary) -> bool:
+    """Whether a frame is of the user's own code, or of an example."""
+    return _kind(frame) == "user"
+
+
 def _shorten(told: TracebackException) -> None:
     kinds = [_kind(frame) for frame in told.stack]
     if "user" in kinds:
