@@ -28,6 +28,7 @@ from innereye_runtime.targets.docker.engine import create, digest_of, map_engine
 from innereye_runtime.targets.docker.exit_status import ExitStatus, exit_status_of, finalize_run_record
 from innereye_runtime.targets.docker.launch_context_file import launch_context_file
 from innereye_runtime.targets.docker.log_stream import LogStreamer
+from innereye_runtime.targets.docker.proxies import proxies_of_containers
 from innereye_runtime.targets.docker.request import DockerPlan, HostUser, container_name, datasets_to_bring, plan_for
 from innereye_runtime.targets.docker.runs import ensure_not_running
 from innereye_runtime.targets.preflight import checks_of, raise_on_failed_checks
@@ -209,6 +210,9 @@ class DockerHandle:
                     "launcher": current_process(),
                 },
             )
+            given = {**request.environment, **dict.fromkeys(self._plan.manifest.secrets, "")}
+            proxies = proxies_of_containers(self._client.address.host, given)
+            request = replace(request, environment={**proxies, **request.environment})
             container = Container(self._client, create(self._client, request), file, self._paths)
             try:
                 yield container
