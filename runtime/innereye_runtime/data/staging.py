@@ -26,6 +26,7 @@ from innereye_runtime.data.progress import Progress
 from innereye_runtime.data.sources.blobs import BlobSource, BlobUrl
 from innereye_runtime.data.sources.source import FileEntry, FolderSource, Source, SourceChangedError, snapshot_id
 from innereye_runtime.errors import DataError, UsageError
+from innereye_runtime.manifest.dataset_ids import canonical, problem_of
 
 log = logging.getLogger("innereye_runtime")
 
@@ -63,8 +64,13 @@ def source_of(text: str) -> BlobSource | None:
     Raises:
         DataError: the URL is none.
     """
+    text = canonical(text)
     if text.startswith("azure://"):
         return BlobSource(BlobUrl.parse(text))
+    if problem := problem_of(text):
+        raise DataError(problem[0], hint=problem[1])
+    if text.startswith("azureml://"):
+        return None
     place = os.environ.get("INNEREYE_DATASTORE", "")
     return BlobSource(BlobUrl.parse(f"{place.rstrip('/')}/{text}")) if place and text else None
 

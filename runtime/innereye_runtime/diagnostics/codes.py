@@ -43,6 +43,7 @@ TITLES: Mapping[str, str] = {
     "E211": "A glob that leads out of the run folder",
     "E212": "Run folders inside a dataset",
     "E213": "A URL in place of a folder of this machine",
+    "E214": "An id that names no place of data",
     "W001": "Text that YAML 1.1 reads as a date",
     "W002": "Text that YAML 1.1 reads as a boolean",
     "W003": "A variable in a path, which is not replaced",

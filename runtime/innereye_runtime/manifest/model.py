@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+from innereye_runtime.manifest.dataset_ids import canonical
 from innereye_runtime.manifest.units import Duration, Memory
 
 TargetName = str
@@ -30,6 +31,9 @@ class Dataset:
     mode: Literal["mount", "download", "auto"] = "mount"
     strict: bool = False
     sha256: str = ""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "id", canonical(self.id))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

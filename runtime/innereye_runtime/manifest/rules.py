@@ -15,6 +15,7 @@ from typing import Any
 
 from innereye_runtime.diagnostics.diagnostic import MAX_DIAGNOSTICS, Diagnostic
 from innereye_runtime.diagnostics.text import quote
+from innereye_runtime.manifest.dataset_ids import canonical, problem_of
 from innereye_runtime.manifest.lookups import schema_at
 from innereye_runtime.manifest.units import Duration, Memory
 from innereye_runtime.manifest.yaml.document import Document, Path, dotted
@@ -69,6 +70,9 @@ def _datasets(document: Document, value: Mapping[str, Any], target: Any) -> Iter
             message = f"'{quote(local)}' is a URL, and 'local' is a folder of this machine"
             hint = "write it as 'id'" if local.startswith("azure://") else "write the path of the folder"
             yield document.diagnostic("E213", document.span((*path, "local")), message, hint=hint)
+        if isinstance(dataset.get("id"), str) and (problem := problem_of(dataset["id"])):
+            message, hint = (text if text.isprintable() else quote(text) for text in problem)
+            yield document.diagnostic("E214", document.span((*path, "id")), message, hint=hint)
         if document.node(path).partial:
             continue
         span = document.span(path, key=isinstance(path[-1], str))
@@ -78,8 +82,10 @@ def _datasets(document: Document, value: Mapping[str, Any], target: Any) -> Iter
         elif target == "azureml" and not dataset.get("id"):
             hint = "add 'id: NAME', a data asset or a folder of the datastore"
             yield document.diagnostic("E203", span, "this dataset has no 'id', which target azureml needs", hint=hint)
-        elif target in ("process", "docker") and not dataset.get("local") and "://" not in str(dataset["id"]):
+        elif target in ("process", "docker") and not dataset.get("local") and not _is_read_here(dataset["id"]):
             hint = "add 'local: FOLDER', its folder on this machine, or set INNEREYE_DATASTORE to where ids are found"
+            if str(dataset["id"]).startswith("azureml://"):
+                hint = "add 'local: FOLDER', its folder on this machine: only Azure Machine Learning reads azureml://"
             message = f"this dataset has an id and no 'local', and target {target} may not be able to locate it"
             yield document.diagnostic("W005", span, message, hint=hint, severity="warning")
         if dataset.get("strict") is True and dataset.get("mode") in ("download", "auto"):
@@ -87,6 +93,11 @@ def _datasets(document: Document, value: Mapping[str, Any], target: Any) -> Iter
             hint = "write 'mode: mount', or delete 'strict'"
             key = document.span((*path, "strict"), key=True)
             yield document.diagnostic("W004", key, message, hint=hint, severity="warning")
+
+
+def _is_read_here(id: Any) -> bool:
+    """Whether a target on this machine can open what an id names."""
+    return not isinstance(id, str) or canonical(id).startswith("azure://") or problem_of(id) is not None
 
 
 def _units(document: Document, value: Mapping[str, Any]) -> Iterator[Diagnostic]:

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any, Final
 
+from innereye_runtime.manifest.dataset_ids import problem_of
+
 
 @dataclass(frozen=True, slots=True)
 class Rule:
@@ -96,6 +98,13 @@ def _first_dataset_first(values: Mapping[str, Any]) -> str:
     return ""
 
 
+def _ids_are_understood(values: Mapping[str, Any]) -> str:
+    for id in (values["azure_dataset_id"], *values["extra_azure_dataset_ids"]):
+        if isinstance(id, str) and (problem := problem_of(id)):
+            return f"{problem[0]}: {problem[1]}"
+    return ""
+
+
 def _milestones(values: Mapping[str, Any]) -> str:
     milestones = values["l_rate_multi_step_milestones"]
     if milestones is None:
@@ -129,6 +138,7 @@ DATASETS: Final = (
     Rule(_DATASET_NAMES, _datasets_agree),
     Rule(_DATASET_NAMES[:4], _first_dataset_first),
     Rule(_DATASET_NAMES[4:], _absolute_mountpoints),
+    Rule(_DATASET_NAMES[:2], _ids_are_understood),
 )
 OPTIMIZER: Final = (
     Rule(("l_rate_multi_step_milestones", "l_rate_scheduler"), _milestones),

@@ -15,7 +15,8 @@ from tests.targets.azureml.conftest import IMAGE, MANIFEST
 
 from innereye_runtime.errors import DataError, PreflightError, UsageError
 from innereye_runtime.job.resolve import Job, resolve_job
-from innereye_runtime.targets.azureml.plan import AzureMLPlan, plan_for
+from innereye_runtime.manifest.model import Dataset
+from innereye_runtime.targets.azureml.plan import AzureMLPlan, _data_path, plan_for
 from innereye_runtime.targets.azureml.settings import Setting
 from innereye_runtime.targets.azureml.submission import new_submission
 
@@ -242,3 +243,15 @@ def test_the_effective_manifest_says_what_the_command_line_said_once(project: Pr
     assert "num_epochs: 2" in plan.manifest_text
     assert "max_epochs" not in plan.manifest_text
     assert Path(plan.code, plan.manifest_place).is_file()
+
+
+def test_ids_in_azures_own_words_become_inputs() -> None:
+    long = "azureml://subscriptions/s/resourcegroups/g/workspaces/w/datastores/d/paths/brats"
+    places = {
+        "azureml:scans:3": "azureml:scans:3",
+        "scans@latest": "azureml:scans@latest",
+        "https://imaging.blob.core.windows.net/atlases/t1": "wasbs://atlases@imaging.blob.core.windows.net/t1",
+        long: long,
+    }
+    for id, path in places.items():
+        assert _data_path(Dataset(id=id).id, "imaging") == path

@@ -20,7 +20,7 @@ def resolve_data_asset(session: Session, wanted: Input, datastore: str) -> str:
         DataError: there is neither asset nor folder.
         PreflightError: the workspace can't be asked.
     """
-    if wanted.path.startswith("wasbs:"):
+    if wanted.path.startswith("wasbs:") or wanted.id.startswith("azureml://"):
         return wanted.path  # in a storage account that the workspace need not know: only the job finds out
     is_asset = not wanted.path.startswith("azureml://")
     name, separator, version = wanted.id.partition(":")

@@ -192,6 +192,8 @@ def _data_path(id: str, datastore: str) -> str:
     if id.startswith("azure://"):
         url = BlobUrl.parse(id)
         return f"wasbs://{url.container}@{url.account}.blob.core.windows.net/{url.path}"
+    if id.startswith("azureml://"):
+        return id
     match = _ASSET.fullmatch(id)
     if match is None:
         return folder_path(id, datastore)
