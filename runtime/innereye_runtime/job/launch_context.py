@@ -46,7 +46,7 @@ class LaunchContext:
         except FileNotFoundError:
             return cls()
         code = values.pop("code")
-        return cls(code=Code(**code) if code else None, **values)
+        return cls(code=_code(code) if code else None, **values)
 
     def write(self, place: Path) -> None:
         """Writes a new file that only this user can read.
@@ -64,3 +64,7 @@ class LaunchContext:
         descriptor = os.open(place, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o400)
         with os.fdopen(descriptor, "w", encoding="utf-8") as file:
             json.dump(values, file)
+
+
+def _code(values: dict[str, Any]) -> Code:
+    return Code(**{**values, "left_out": tuple(values.get("left_out", ()))})

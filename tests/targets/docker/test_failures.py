@@ -79,7 +79,7 @@ def test_a_folder_that_is_gone_when_the_engine_looks_for_it(engine: Engine, proj
     ) as told:
         create(connect(), replace(request, binds=(Bind(folder),), name="gone"))
     assert told.value.exit_code == 5
-    assert told.value.hint.startswith("bring it back")
+    assert told.value.hint.startswith("restore it")
     assert not folder.exists()
 
 

@@ -51,7 +51,7 @@ def test_every_error_of_the_client_becomes_our_own(foreign: Exception) -> None:
 @pytest.mark.parametrize(
     ("said", "kind", "told"),
     [
-        ('could not select device driver "" with capabilities: [[gpu]]', PreflightError, "NVIDIA's runtime"),
+        ('could not select device driver "" with capabilities: [[gpu]]', PreflightError, "no NVIDIA runtime"),
         ('invalid mount config for type "bind": bind source path does not exist: /data/x', DataError, "/data/x is not"),
         ("write /var/lib/docker/x: no space left on device", PreflightError, "disk full"),
         ("No such image: innereye-runtime:gpu", ImageError, "no image innereye-runtime:gpu"),

@@ -40,6 +40,7 @@ def subject(
     return CheckContext(
         target=target,
         manifest=manifest,
+        datasets=manifest.datasets if manifest else (),
         image_reference="innereye-runtime:cpu",
         outputs=tmp_path,
         environment=environment,
@@ -107,7 +108,7 @@ def test_the_engine_has_gpus_where_it_has_the_runtime_for_them(
     found.__dict__["info"] = {"Runtimes": runtimes}
     finding = gpu.check(found)
     assert finding.status == status
-    assert ("NVIDIA's runtime" in finding.message) == (status == "failed")
+    assert ("no NVIDIA runtime" in finding.message) == (status == "failed")
 
 
 def test_what_an_engine_would_say_is_skipped_where_none_answers(
