@@ -33,7 +33,6 @@ def written_dataset() -> Any:
         (lambda: import_module("InnerEye.ML.config"), "segmentation models are out of scope"),
         (lambda: import_module("InnerEye.ML.SSL.ssl"), "self-supervised models are out of scope"),
         (lambda: import_module("InnerEye.ML.other"), "InnerEye.ML.lightning_container"),
-        (lambda: import_module("a_package_that_the_image_lacks"), "name an image that has it"),
         (written_dataset, "the working directory, which is the run folder"),
         (lambda: import_module("pytorch_lightning.utilities.xla_device"), "migration_guide"),
         (old_name, "migration_guide"),

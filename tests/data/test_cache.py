@@ -96,7 +96,7 @@ def test_after_a_boot_the_files_are_read_once(dataset: Path, monkeypatch: pytest
     read: list[Path] = []
     whole = module.fingerprint
     monkeypatch.setattr(module, "boot_id", lambda: "another boot")
-    monkeypatch.setattr(module.stat_cache, "forget", lambda root: read.append(root))
+    monkeypatch.setattr(module.stat_cache, "invalidate", lambda root: read.append(root))
     for _ in range(3):
         assert get_or_fetch(FolderSource(dataset)).seconds == 0
     assert read == [copy.path]
@@ -195,7 +195,7 @@ def test_clear_deletes_what_is_whole_and_what_is_not(tmp_path: Path) -> None:
 
 def test_more_than_the_limit_is_refused_before_anything_is_read(tmp_path: Path) -> None:
     source = make(tmp_path / "large", 10_000)
-    with pytest.raises(PreflightError, match=r"needs 14\.1 kB, and the cache in .* may hold 5 kB"):
+    with pytest.raises(PreflightError, match=r"needs 14\.1 kB, and the cache .* may hold 5 kB"):
         get_or_fetch(source, cache=Cache(limit=5000))
     assert source.reads == []
 
@@ -231,7 +231,7 @@ def test_a_lock_ends_with_its_process(tmp_path: Path) -> None:
     path = tmp_path / "lock"
     script = (
         "import sys; from pathlib import Path; from innereye_runtime.data.cache.lock import Lock\n"
-        "lock = Lock.alone(Path(sys.argv[1])); print('held', flush=True); sys.stdin.read()"
+        "lock = Lock.exclusive(Path(sys.argv[1])); print('held', flush=True); sys.stdin.read()"
     )
     with subprocess.Popen(
         [sys.executable, "-c", script, str(path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE
@@ -271,7 +271,7 @@ def test_a_disk_that_fills_while_fetching_is_an_error_and_what_is_there_is_kept(
     root.mkdir()
     for number in range(40):
         (root / f"{number:02}").write_bytes(os.urandom(100_000))
-    monkeypatch.setattr(Cache, "_make_room", lambda self, source, items, place: None)  # others fill the disk meanwhile
+    monkeypatch.setattr(Cache, "_evict", lambda self, source, items, place: None)  # others fill the disk meanwhile
     source = Counted(root)
     with pytest.raises(PreflightError, match=r"disk full: 4 MB go to .*, and [\d.]+ k?B are free") as raised:
         get_or_fetch(source)

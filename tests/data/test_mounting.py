@@ -101,7 +101,7 @@ def test_no_secret_is_among_the_arguments(can_mount: None, container: Container)
 def no_mount(monkeypatch: pytest.MonkeyPatch) -> str:
     reason = "there is no /dev/fuse that this process may open"
     for module in (mounting, staging):
-        monkeypatch.setattr(module, "unavailable", lambda for_others=False: reason)
+        monkeypatch.setattr(module, "mount_unavailable_reason", lambda for_others=False: reason)
     return reason
 
 
@@ -128,7 +128,7 @@ def test_a_mount_that_fails_is_downloaded_unless_strict(
 ) -> None:
     container.put(SMALL)
     for module in (mounting, staging):
-        monkeypatch.setattr(module, "unavailable", lambda for_others=False: "")
+        monkeypatch.setattr(module, "mount_unavailable_reason", lambda for_others=False: "")
     monkeypatch.setattr(mounting, "rclone", lambda: "/bin/false")
     (found,) = resolve([Dataset(id=container.url(), mode="mount")])
     assert found.mode == "download"

@@ -100,7 +100,7 @@ def test_what_azureml_can_not_have_is_refused_before_the_job_is_sent(project: Pr
     assert inputs(job_of(project, f"{local}    local_dataset = '/only/in/the/image'\n")) == []
     computed = local + "    def __init__(self):\n        super().__init__()\n"
     computed += "        self.azure_dataset_id = open('name').read()\n"
-    with pytest.raises(UsageError, match="does not tell azure_dataset_id"):
+    with pytest.raises(UsageError, match="does not show azure_dataset_id"):
         inputs(job_of(project, computed))
     assert inputs(job_of(project, computed, "--azure_dataset_id=x")) == ["azureml:x@latest"]
 

@@ -133,7 +133,7 @@ def test_a_piece_that_is_missing_or_broken_costs_that_piece_alone(root: Path, mi
 def test_an_empty_folder_has_a_report_that_says_so(root: Path) -> None:
     html = written(RunPaths(root))
     assert "unknown" in html
-    assert "no run.json" in html
+    assert "run.json is missing" in html
 
 
 @pytest.mark.parametrize(

@@ -37,6 +37,8 @@ def start(folder: Path, script: str) -> ProcessHandle:
             container=Container(class_name="Tiny"),
             compute=Compute(retries=Retries(infrastructure=1)),
         ),
+        datasets=(),
+        mountpoints=(),
     )
     return ProcessHandle(plan, RunPaths(folder), stdout=sys.stderr.fileno())
 

@@ -194,7 +194,7 @@ def test_what_the_source_does_not_tell_is_checked_against_the_class(tmp_path: Pa
     result = project.run("tiny.yaml")
     assert result.exit_code == 2
     assert "note[N300]" in result.stderr
-    assert "warning[W301]: 'depth' is not among the parameters that the source tells" in result.stderr
+    assert "warning[W301]: 'depth' was not found in the source of the class" in result.stderr
     assert "error[E301]: the container has no parameter 'depth'" in (result.run / "logs" / "console.log").read_text()
 
 

@@ -92,5 +92,5 @@ def test_failures_of_the_users_code_are_retried_where_the_manifest_says_so() -> 
 
 def test_secrets_come_from_the_environment() -> None:
     assert secret_values(("A",), {"A": "1", "B": "2"}) == {"A": "1"}
-    with pytest.raises(PreflightError, match="not set here: B, C"):
+    with pytest.raises(PreflightError, match="not set in the environment: B, C"):
         secret_values(("A", "B", "C"), {"A": "1"})

@@ -137,7 +137,7 @@ def test_a_class_that_is_no_container_or_asks_for_arguments_is_refused() -> None
         def __init__(self, size: int) -> None:
             super().__init__()
 
-    with pytest.raises(InnerEyeError, match=r"is no LightningContainer: /project/mine.py:3"):
+    with pytest.raises(InnerEyeError, match=r"is not a LightningContainer: /project/mine.py:3"):
         container_class(Model, PLACE)
     with pytest.raises(InnerEyeError, match="without arguments: missing a required argument: 'size'"):
         container_class(Asking, PLACE)

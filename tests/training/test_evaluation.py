@@ -193,7 +193,10 @@ def test_a_file_that_is_no_checkpoint_is_told(tmp_path: Path) -> None:
     bare, text = tmp_path / "bare.pt", tmp_path / "text.ckpt"
     torch.save(Model().state_dict(), bare)
     text.write_text("no weights")
-    for path, message in ((bare, "no checkpoint of Lightning: it has no 'state_dict'"), (text, "is no checkpoint: ")):
+    for path, message in (
+        (bare, "not a Lightning checkpoint: it has no 'state_dict'"),
+        (text, "is not a checkpoint: "),
+    ):
         with pytest.raises(DataError, match=message) as error:
             train(Container(local_weights_path=[path]), tmp_path / path.stem)
         assert "torch.save" in error.value.hint

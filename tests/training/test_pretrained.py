@@ -97,5 +97,5 @@ def test_a_source_may_be_a_file_or_a_url(tmp_path: Path, url: str) -> None:
 
 
 def test_what_only_azure_knows_is_said(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="model_id names something in an AzureML workspace"):
+    with pytest.raises(UsageError, match="model_id is in an AzureML workspace"):
         starting_weights(container(model_id="m:1"), tmp_path, tmp_path)

@@ -30,12 +30,6 @@ _REMEDIES: Final[tuple[tuple[type[Exception], str, str], ...]] = (
         r"Training with multiple optimizers is only supported with manual optimization",
         f"set automatic_optimization = False and step the optimizers in training_step; {_GUIDE} has an example",
     ),
-    (
-        ModuleNotFoundError,
-        r"No module named",
-        "install it where the job runs: pip install it into this environment, or name an image that has it "
-        "(compute.docker.image, compute.azureml.image), as one built FROM innereye-runtime:cpu",
-    ),
 )
 """The kind of error, a pattern in its message, and the remedy."""
 
