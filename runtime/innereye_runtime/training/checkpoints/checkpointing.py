@@ -47,7 +47,7 @@ from innereye_runtime.training.lifecycle.seeding import seed_phase
 from innereye_runtime.training.lifecycle.signals import defer_signals
 from innereye_runtime.training.lightning.metrics import split_metrics
 
-__all__ = ("LAST", "MONITORS", "Progress", "Recovery", "ResumePoint", "newest_checkpoint")
+__all__ = ("LAST", "MONITORS", "Progress", "Recovery", "newest_checkpoint")
 
 log = logging.getLogger("innereye_runtime")
 
@@ -82,21 +82,26 @@ class Recovery(Callback):
         self._resumed_from = resumed
         self._awaited = resumed is not None or foreign
         self._resumed = False
+        self._fitting = False
 
     def state_dict(self) -> dict[str, Any]:
         return asdict(self.progress)
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        if not self._fitting:  # it is of what is evaluated, which may be another run's
+            return
         if not self._awaited:  # a tuner puts back what it saved itself: that is not a restart
             self.progress = Progress(**state_dict)
             return
         self._resumed = True
         if self._resumed_from is not None:
             self.progress = replace(self._resumed_from.progress)
-        else:  # the other run's best checkpoint is not here
-            self.progress = replace(Progress(**state_dict), best_value=None, best_epoch=None, best_step=None)
+        else:  # the other run's best checkpoint is not here, and its end is not this run's
+            theirs = Progress(**state_dict)
+            self.progress = replace(theirs, finished=False, best_value=None, best_epoch=None, best_step=None)
 
     def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
+        self._fitting = stage == TrainerFn.FITTING
         if type(trainer.strategy.checkpoint_io) is TorchCheckpointIO:
             trainer.strategy.checkpoint_io = WholeFiles()
         own = (each for each in trainer.checkpoint_callbacks if isinstance(each, ModelCheckpoint))
@@ -172,6 +177,10 @@ class Recovery(Callback):
             self.progress.inside = False
 
     def _restore(self, trainer: pl.Trainer) -> None:
+        progress = self.progress
+        best = progress.best_value, progress.best_epoch, progress.best_step
+        # The first rank may have found the best checkpoint lost; all must judge alike.
+        progress.best_value, progress.best_epoch, progress.best_step = trainer.strategy.broadcast(best)
         for path in extra_state.restore(self.progress.carried, _roots(trainer)):
             log.warning("the state of %s can't be put back: it is not there in this attempt", path)
         extra_state.freeze(trainer.lightning_module, self.progress.frozen)
