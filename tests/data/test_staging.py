@@ -90,7 +90,7 @@ def test_a_changed_time_is_looked_into_and_a_changed_file_is_an_error(dataset: P
         os.utime(dataset / "empty.csv", (1, 1))
         assert found_again([Dataset(local=dataset)], staged)[0].fingerprint == staged[0].fingerprint
         (dataset / "empty.csv").write_text("not any more")
-        with pytest.raises(DataError, match=r"holds other files here \(3, 6,012 bytes\) than for the launcher"):
+        with pytest.raises(DataError, match=r"has different files here \(3, 6,012 bytes\) than for the launcher"):
             found_again([Dataset(local=dataset)], staged)
 
 
@@ -146,7 +146,7 @@ def guardian_of(folder: Path) -> int:
     for place in Path("/proc").glob("[0-9]*/cmdline"):
         with suppress(OSError):
             words = place.read_bytes().split(b"\0")
-            if len(words) > 3 and words[2].endswith(b"guardian.py") and words[3] == os.fsencode(folder):
+            if len(words) > 3 and words[2].endswith(b"reaper.py") and words[3] == os.fsencode(folder):
                 return int(place.parent.name)
     raise AssertionError(f"nobody looks after {folder}")
 

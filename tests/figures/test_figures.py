@@ -189,7 +189,7 @@ def test_a_kill_in_the_middle_leaves_a_whole_index_and_the_next_start_cleans_up(
     add_figure(GREY, "whole")
     script = (
         "import numpy, os, signal\n"
-        "from innereye_runtime.figures import figures\n"
+        "from innereye_runtime.figures import figure_files as figures\n"
         "written = os.fsync\n"
         "def kill_at_the_index(descriptor):\n"
         "    written(descriptor)\n"
