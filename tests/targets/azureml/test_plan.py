@@ -161,7 +161,7 @@ def test_bash_gets_each_value_as_it_was_given(project: Project, value: str) -> N
 
 
 def test_gpus_that_cant_be_counted_from_here_are_asked_for(project: Project) -> None:
-    with pytest.raises(UsageError, match="how many GPUs a node of the cluster has"):
+    with pytest.raises(UsageError, match="the number of GPUs of a cluster node is not known here"):
         plan_of(project, manifest=MANIFEST.replace("compute:\n", "compute:\n  nodes: 2\n  gpus: all\n"))
 
 
