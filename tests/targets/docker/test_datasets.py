@@ -145,7 +145,7 @@ def test_a_mount_goes_with_its_launcher(
     launcher.send_signal(kind)
     launcher.communicate(timeout=60)
     if kind == signal.SIGKILL:
-        assert json.loads(project.run("clean", "--json").stdout)[0]["removed"]
+        assert json.loads(project.run("clean", "--target", "docker", "--json").stdout)[0]["removed"]
     assert until(lambda: mounts(cache_home) == [])
     assert engine.names() == []
     (run,) = (project.root / "outputs").iterdir()

@@ -82,7 +82,7 @@ def test_the_commands_for_containers_reach_it_too(engine: Engine, project: Proje
     running = project.start("--target", "docker", "trouble.yaml", "--trouble=waits", environment=over_ssh)
     try:
         until = time.monotonic() + 60
-        while not (there := json.loads(project.run("ps", "--json", environment=over_ssh).stdout)):
+        while not (there := json.loads(project.run("ps", "--target", "docker", "--json", environment=over_ssh).stdout)):
             assert time.monotonic() < until
             time.sleep(0.5)
         [run] = [entry["run"] for entry in there]

@@ -49,7 +49,7 @@ def test_a_stop_at_any_moment_leaves_nothing(number: int, engine: Engine, projec
     took = time.monotonic() - asked
     assert "Traceback" not in stderr, stderr
     if kind == signal.SIGKILL:
-        cleaned = project.run("clean", "--json")
+        cleaned = project.run("clean", "--target", "docker", "--json")
         assert cleaned.exit_code == 0, cleaned.stderr
         assert all(one["removed"] for one in json.loads(cleaned.stdout))
     else:
@@ -105,11 +105,11 @@ def test_a_second_ctrl_c_kills(engine: Engine, project: Project) -> None:
 def orphan(engine: Engine, project: Project) -> dict[str, Any]:
     """A container whose launcher was killed, as `ps` shows it."""
     launcher = started(project, "--trouble=waits")
-    (alive,) = json.loads(project.run("ps", "--json").stdout)
+    (alive,) = json.loads(project.run("ps", "--target", "docker", "--json").stdout)
     assert (alive["orphan"], alive["state"]) == (False, "running")
     launcher.kill()
     launcher.communicate()
-    (found,) = json.loads(project.run("ps", "--json").stdout)
+    (found,) = json.loads(project.run("ps", "--target", "docker", "--json").stdout)
     return dict(found)
 
 
@@ -118,7 +118,7 @@ def test_what_a_killed_launcher_left_is_found_read_stopped_and_removed(
 ) -> None:
     (run,) = (project.root / "outputs").iterdir()
     assert (orphan["orphan"], orphan["run"], orphan["run_folder"]) == (True, run.name, str(run))
-    assert "gone: innereye-run clean" in project.run("ps").stdout
+    assert "gone: innereye-run clean" in project.run("ps", "--target", "docker").stdout
     assert "waiting\n" in project.run("logs", str(run)).stdout
     follower = project.start("logs", "-f", "--json", orphan["id"])
     stopped = project.run("stop", "--json", run.name)
@@ -134,13 +134,13 @@ def test_what_a_killed_launcher_left_is_found_read_stopped_and_removed(
     assert (record["state"], record["exit_code"]) == ("stopped", 143)
     assert engine.names() == []
     assert "waiting\n" in project.run("logs", str(run)).stdout  # from the run folder now
-    assert project.run("ps", "--json").stdout.strip() == "[]"
-    assert project.run("clean").stderr == "nothing was left behind\n"
+    assert project.run("ps", "--target", "docker", "--json").stdout.strip() == "[]"
+    assert project.run("clean", "--target", "docker").stderr == "nothing was left behind\n"
 
 
 def test_clean_leaves_a_job_with_a_launcher_alone(engine: Engine, project: Project) -> None:
     launcher = started(project, "--trouble=waits")
-    assert project.run("clean", "--json").stdout.strip() == "[]"
+    assert project.run("clean", "--target", "docker", "--json").stdout.strip() == "[]"
     assert len(engine.names()) == 1
     asked = project.run("stop", "--json", engine.names()[0])
     assert json.loads(asked.stdout)[0]["removed"] is False
@@ -163,7 +163,7 @@ def test_a_container_that_was_killed_after_its_launcher_is_told_as_killed(
     engine: Engine, project: Project, orphan: dict[str, Any]
 ) -> None:
     engine("kill", orphan["id"])
-    cleaned = json.loads(project.run("clean", "--json").stdout)
+    cleaned = json.loads(project.run("clean", "--target", "docker", "--json").stdout)
     assert [(one["exit_code"], one["removed"]) for one in cleaned] == [(None, True)]
     record = json.loads((Path(orphan["run_folder"]) / "run.json").read_text())
     assert (record["state"], record["exit_code"], record["reason"]) == ("failed", 137, "killed from outside (SIGKILL)")
