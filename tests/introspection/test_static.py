@@ -327,3 +327,43 @@ def test_relative_imports_are_followed(write: Any) -> None:
     write("pack/limits.py", "LIMIT = 6\n")
     folder = write("pack/mine.py", "from . import Base\nclass Mine(Base):\n    pass\n")
     assert source_of(folder, "pack.mine:Mine").parameters["a"].default == 6
+
+
+MODELS = '''
+from pytorch_lightning import LightningModule
+from innereye_runtime import InnerEyeInference, LightningContainer, LightningModuleWithOptimizer
+from monai.foreign import Other
+
+class Trained(LightningModule): pass
+class Tested(Trained):
+    def test_step(self, batch, index): pass
+class Inherited(Tested): pass
+class Assigned(Trained):
+    test_step = Tested.test_step
+class Inferring(InnerEyeInference, LightningModuleWithOptimizer):
+    def inference_step(self, item, batch_index, outputs): pass
+class OnlyDerived(InnerEyeInference, LightningModuleWithOptimizer): pass
+class Foreign(Other, LightningModule): pass
+class Optimised(LightningModuleWithOptimizer): pass
+'''
+
+
+@pytest.mark.parametrize(
+    ("returned", "untested"),
+    [
+        ("Trained()", "Trained"),
+        ("Optimised()", "Optimised"),
+        ("OnlyDerived(self.l_rate)", "OnlyDerived"),
+        ("Tested()", ""),
+        ("Inherited()", ""),
+        ("Assigned()", ""),
+        ("Inferring()", ""),
+        ("Foreign()", ""),  # what a base outside the source brings is not known
+        ("self.model", ""),
+        ("Trained() if self.smoke else Tested()", ""),
+    ],
+)
+def test_a_model_that_nothing_evaluates_is_seen(tmp_path: Path, returned: str, untested: str) -> None:
+    method = f"class Own(LightningContainer):\n    def create_model(self):\n        return {returned}\n"
+    (tmp_path / "own.py").write_text(MODELS + "\n" + method)
+    assert read(find("own:Own", [], [tmp_path]), [tmp_path]).untested_model == untested

@@ -115,7 +115,7 @@ def resolve_job(
             )
             imports = _imports(location, places, loaded)
             unread = [] if any(each.severity == "error" for each in imports) else _unread(found, loaded)
-            diagnostics += [*imports, *unread, *_hidden(found, loaded), *checked.diagnostics]
+            diagnostics += [*imports, *unread, *_hidden(found, loaded), *_untested(found, loaded), *checked.diagnostics]
             arguments = dict(checked.arguments)
     diagnostics = deduplicate(diagnostics)
     diagnostics.sort(key=lambda diagnostic: (diagnostic.code[1:2] == "4", diagnostic.span))
@@ -188,6 +188,14 @@ def _hidden(found: ClassSource, loaded: Loaded) -> list[Diagnostic]:
         )
         for name in hidden
     ]
+
+
+def _untested(found: ClassSource, loaded: Loaded) -> list[Diagnostic]:
+    if not found.untested_model:
+        return []
+    message = f"{found.untested_model} has neither a test_step nor an inference_step: it is trained, and not evaluated"
+    hint = "add a test_step, or derive it from InnerEyeInference and write inference_step"
+    return [_of_class("W312", message, hint, loaded=loaded, severity="warning")]
 
 
 def _of_class(code: str, message: str, hint: str, *, loaded: Loaded, severity: Severity = "error") -> Diagnostic:

@@ -13,6 +13,7 @@ from typing import Any
 
 from innereye_runtime.introspection.discovery import Location
 from innereye_runtime.introspection.static.declarations import Declarations
+from innereye_runtime.introspection.static.evaluated import model_without_evaluation
 from innereye_runtime.introspection.static.expressions import Evaluator, plain
 from innereye_runtime.introspection.static.init_interpreter import InitInterpreter
 from innereye_runtime.introspection.static.resolver import (
@@ -37,6 +38,8 @@ class ClassSource:
     """What could not be read, a sentence each. Empty: these are all parameters."""
     methods: frozenset[str] = frozenset()
     """Those that the user's own classes define."""
+    untested_model: str = ""
+    """The class of the container's model, where it is seen to have nothing that evaluation could call."""
     refusal: tuple[str, str] | None = None
     """Why the class can't be trained, and what to do about it; None where nothing is known against it."""
 
@@ -68,6 +71,7 @@ class _Reader:
         parameters: dict[str, Parameter] = {}
         methods: frozenset[str] = frozenset()
         refusal = None
+        untested = None
         if isinstance(cls, SourceClass):
             mro = self._mro(cls, ())
             if not self.unresolved and not any(isinstance(base, SourceClass) and _is_container(base) for base in mro):
@@ -77,14 +81,23 @@ class _Reader:
                 if isinstance(base, SourceClass):
                     self._body(base, parameters)
             methods = _own_methods(mro)
+            untested = model_without_evaluation(mro, self.modules, self._known_bases)
             parameters = _mro_order(self._after_init(mro, parameters), mro)
         return ClassSource(
             name=location.class_name,
             parameters=resolved(parameters),
             unresolved=tuple(self.unresolved),
             methods=methods,
+            untested_model=untested.name if untested is not None else "",
             refusal=refusal,
         )
+
+    def _known_bases(self, cls: SourceClass) -> Sequence[SourceClass | ExternalSymbol] | None:
+        """All classes of `cls`, itself first; None where some can't be read, which is not said of the container."""
+        before, self.unresolved = self.unresolved, []
+        found = self._mro(cls, ())
+        complete, self.unresolved = not self.unresolved, before
+        return found if complete else None
 
     def _mro(self, cls: SourceClass, below: tuple[SourceClass, ...]) -> list[SourceClass | ExternalSymbol]:
         """The method resolution order, as far as bases can be found: Python's own merge."""
