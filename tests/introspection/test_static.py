@@ -329,7 +329,7 @@ def test_relative_imports_are_followed(write: Any) -> None:
     assert source_of(folder, "pack.mine:Mine").parameters["a"].default == 6
 
 
-MODELS = '''
+MODELS = """
 from pytorch_lightning import LightningModule
 from innereye_runtime import InnerEyeInference, LightningContainer, LightningModuleWithOptimizer
 from monai.foreign import Other
@@ -345,7 +345,7 @@ class Inferring(InnerEyeInference, LightningModuleWithOptimizer):
 class OnlyDerived(InnerEyeInference, LightningModuleWithOptimizer): pass
 class Foreign(Other, LightningModule): pass
 class Optimised(LightningModuleWithOptimizer): pass
-'''
+"""
 
 
 @pytest.mark.parametrize(

@@ -36,6 +36,10 @@ class Attempt:
     """The number of epochs that were complete when the attempt started."""
     notes: list[str] = field(default_factory=list)
     """What was not as it should be at its start, such as checkpoints that can't be read."""
+    resume_exact: bool | None = None
+    """Of an attempt that resumed: whether all that training depends on was put back."""
+    because: list[str] = field(default_factory=list)
+    """Why it was not."""
 
 
 @dataclass(slots=True, kw_only=True)

@@ -53,6 +53,10 @@ class Progress:
     carried: dict[str, Any] = field(default_factory=dict)
     """The states of `innereye_runtime.training.checkpoints.extra_state`."""
     frozen: list[str] = field(default_factory=list)
+    plain: dict[str, dict[str, Any]] = field(default_factory=dict)
+    """What `innereye_runtime.training.checkpoints.plain_state` saves."""
+    lost: list[str] = field(default_factory=list)
+    """What it can't save."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -30,7 +30,7 @@ from pytorch_lightning.trainer.states import TrainerFn
 from torch.utils._pytree import tree_leaves
 
 from innereye_runtime.run.paths import RunPaths
-from innereye_runtime.training.checkpoints import extra_state
+from innereye_runtime.training.checkpoints import extra_state, plain_state
 from innereye_runtime.training.checkpoints.best_metric import AUTO, LAST, MONITORS, criterion
 from innereye_runtime.training.checkpoints.checkpoint_callback import KeptCheckpoints
 from innereye_runtime.training.checkpoints.checkpoint_files import (
@@ -83,6 +83,7 @@ class Recovery(Callback):
         self._awaited = resumed is not None or foreign
         self._resumed = False
         self._fitting = False
+        self._plain = plain_state.PlainState()
 
     def state_dict(self) -> dict[str, Any]:
         return asdict(self.progress)
@@ -108,10 +109,14 @@ class Recovery(Callback):
         self._given = [(each.monitor, each.mode) for each in own if each.monitor and each is not self.kept]
 
     def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        self._plain.begin(trainer)
+        if self._resumed:  # for loaders that are made before training starts; what hooks make by then is put back there
+            plain_state.restore(self.progress.plain, trainer)
         if self._resumed and self.progress.finished:
             trainer.should_stop = True
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        self._plain.begin(trainer)  # now with the training data
         if self._resumed and self.progress.inside:
             seed_phase(self._seed, f"step {trainer.global_step}")
             self._restore(trainer)
@@ -181,7 +186,8 @@ class Recovery(Callback):
         best = progress.best_value, progress.best_epoch, progress.best_step
         # The first rank may have found the best checkpoint lost; all must judge alike.
         progress.best_value, progress.best_epoch, progress.best_step = trainer.strategy.broadcast(best)
-        for path in extra_state.restore(self.progress.carried, _roots(trainer)):
+        missing = extra_state.restore(progress.carried, extra_state.roots_of(trainer))
+        for path in [*missing, *plain_state.restore(progress.plain, trainer)]:
             log.warning("the state of %s can't be put back: it is not there in this attempt", path)
         extra_state.freeze(trainer.lightning_module, self.progress.frozen)
         # A schedule or a callback may watch a metric that isn't logged in every epoch.
@@ -220,8 +226,12 @@ class Recovery(Callback):
     def _note(self, trainer: pl.Trainer, metrics: Mapping[str, float]) -> None:
         """Takes into `progress` what a checkpoint is to hold."""
         self.progress.metrics = split_metrics(metrics)
-        self.progress.carried = extra_state.states(_roots(trainer))
+        self.progress.carried = extra_state.states(extra_state.roots_of(trainer))
         self.progress.frozen = extra_state.captured_frozen(trainer.lightning_module)
+        before = self.progress.lost
+        self.progress.plain, self.progress.lost = self._plain.capture(trainer)
+        if trainer.is_global_zero and set(self.progress.lost) - set(before):
+            log.warning("warning: %s", plain_state.warning(self.progress.lost))
 
     def _store(self, trainer: pl.Trainer, target: Path) -> None:
         """Writes the state to `target`, all at once."""
@@ -280,13 +290,6 @@ class Recovery(Callback):
 def newest_checkpoint(paths: RunPaths) -> ResumePoint | None:
     """Of the checkpoints in the run folder that can be read, the one with most epochs; None where there is none."""
     return look(paths).newest
-
-
-def _roots(trainer: pl.Trainer) -> dict[str, Any]:
-    """What the user made and training draws from."""
-    made = {"train_dataloader": trainer.train_dataloader, "data": getattr(trainer, "datamodule", None)}
-    # The last: what training shares with validation keeps its first name.
-    return {**made, "model": trainer.lightning_module, "val_dataloaders": trainer.val_dataloaders}
 
 
 def _end_workers(trainer: pl.Trainer) -> None:

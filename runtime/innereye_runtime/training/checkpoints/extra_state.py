@@ -42,6 +42,14 @@ _KINDS: Final[tuple[_Kind, ...]] = (
     (Metric, lambda own: _metric_state(own), lambda own, state: _set_metric_state(own, state)),
 )
 """What is carried: its type, how its state is read, and how it is put back."""
+CARRIED_TYPES: Final = tuple(kind for kind, _, _ in _KINDS)
+
+
+def roots_of(trainer: Trainer) -> dict[str, Any]:
+    """What the user made and training draws from."""
+    made = {"train_dataloader": trainer.train_dataloader, "data": getattr(trainer, "datamodule", None)}
+    # The last: what training shares with validation keeps its first name.
+    return {**made, "model": trainer.lightning_module, "val_dataloaders": trainer.val_dataloaders}
 
 
 def states(roots: Mapping[str, Any]) -> dict[str, Any]:
@@ -78,13 +86,11 @@ def _kind(value: Any) -> tuple[Callable[[Any], Any], Callable[[Any, Any], object
 
 
 def _found(roots: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
-    kinds = tuple(kind for kind, _, _ in _KINDS)
-    return ((path, value) for path, value in walk(roots) if isinstance(value, kinds))
+    return ((path, value) for path, value in walk(roots) if isinstance(value, CARRIED_TYPES))
 
 
 def walk(roots: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
     """Each object at and below `roots` once, by the first path to it, the nearest first, however deep it lies."""
-    kinds = tuple(kind for kind, _, _ in _KINDS)
     pending = deque(roots.items())
     seen: set[int] = set()
     while pending and len(seen) < _MOST:
@@ -93,7 +99,7 @@ def walk(roots: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
             continue
         seen.add(id(value))
         yield path, value
-        if not isinstance(value, kinds):
+        if not isinstance(value, CARRIED_TYPES):
             pending += ((f"{path}.{name}", child) for name, child in _children(value))
 
 

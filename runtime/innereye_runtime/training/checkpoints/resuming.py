@@ -11,7 +11,7 @@ from pytorch_lightning.callbacks import BatchSizeFinder, Callback, LearningRateF
 from innereye_runtime.errors import UsageError
 from innereye_runtime.run.paths import RunPaths
 from innereye_runtime.run.record import Attempt
-from innereye_runtime.training.checkpoints import extra_state
+from innereye_runtime.training.checkpoints import extra_state, plain_state
 from innereye_runtime.training.checkpoints.checkpoint_files import ResumePoint, look
 from innereye_runtime.training.checkpoints.weights import read_weights
 
@@ -51,6 +51,7 @@ def restore_finished_run(
     vars(trainer)["num_sanity_val_steps"] = 0
     fit(trainer, model, data, checkpoint=resumption.path)
     extra_state.restore(resumption.progress.carried, {"data": data, "model": model})
+    plain_state.restore(resumption.progress.plain, trainer)
 
 
 class GivenWeights(Callback):
@@ -85,6 +86,10 @@ def find_resume_point(paths: RunPaths, attempt: Attempt, *, settling: bool) -> R
     resumed = found.newest
     attempt.resumed_from, attempt.epoch = str(resumed.path.relative_to(paths.root)), resumed.progress.epochs
     log.info("resuming from %s: %d epochs are complete", attempt.resumed_from, attempt.epoch)
+    attempt.resume_exact = not resumed.progress.lost
+    if resumed.progress.lost:
+        attempt.because = [plain_state.warning(resumed.progress.lost)]
+        log.warning("warning: %s", attempt.because[0])
     if resumed.progress.inside:
         note = (
             f"{attempt.resumed_from} was saved inside an epoch, after step {resumed.global_step}: the data loader "
@@ -92,4 +97,5 @@ def find_resume_point(paths: RunPaths, attempt: Attempt, *, settling: bool) -> R
         )
         log.warning("warning: %s", note)
         attempt.notes.append(note)
+        attempt.resume_exact, attempt.because = False, [*attempt.because, note]
     return resumed
