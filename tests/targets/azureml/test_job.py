@@ -58,7 +58,7 @@ datasets:
   - {id: "scans:7", local: data/scans, mode: download}
   - {id: masks, local: data/masks}
   - {id: raw/masks, local: data/masks, mode: download}
-  - {id: "azure://innereyestore/atlases/brain/t1", local: data/atlas}
+  - {id: "azure://emulatorstore/atlases/brain/t1", local: data/atlas}
 """
 
 
@@ -88,7 +88,7 @@ def test_a_dataset_is_an_asset_or_a_folder_of_the_datastore_or_a_url(project: Pr
         "/data/scans/versions/7",
         "azureml://datastores/imaging/paths/masks",
         "azureml://datastores/imaging/paths/raw/masks",
-        "wasbs://atlases@innereyestore.blob.core.windows.net/brain/t1",
+        "wasbs://atlases@emulatorstore.blob.core.windows.net/brain/t1",
     ]
     assert [inputs[f"dataset_{index}"]["mode"] for index in range(5)] == [
         "ReadOnlyMount",
