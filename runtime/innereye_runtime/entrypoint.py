@@ -7,6 +7,7 @@ from __future__ import annotations
 import atexit
 import gc
 import os
+import signal
 import sys
 import threading
 from collections.abc import Sequence
@@ -34,7 +35,11 @@ lightning_alias.install()  # at import: loader workers that are spawned import t
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """The exit code of the run that `argv` asks for; `innereye_runtime.job.entrypoint_args` says what it may ask."""
+    """The exit code of the run that `argv` asks for; `innereye_runtime.job.entrypoint_args` says what it may ask.
+
+    Ctrl-C before the run listens to signals ends this process at once, without a traceback.
+    """
+    interrupted = signal.signal(signal.SIGINT, signal.SIG_DFL)
     try:
         return run(parse(sys.argv[1:] if argv is None else argv))
     except ManifestError as error:
@@ -43,6 +48,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     except InnerEyeError as error:
         print(f"error: {error}", *([f"hint: {error.hint}"] if error.hint else []), sep="\n", file=sys.stderr)
         return error.exit_code
+    finally:
+        signal.signal(signal.SIGINT, interrupted)
 
 
 def run(request: EntrypointArgs) -> int:
@@ -63,6 +70,7 @@ def run(request: EntrypointArgs) -> int:
         paths = create_run_folder(outputs, job.model_name, datetime.now(UTC))
     terminal = _terminal()
 
+    from innereye_runtime.training.lifecycle.children import end_children_with_parent
     from innereye_runtime.training.lifecycle.run import open_run
 
     # Lightning starts the further ranks of this machine with the same words; they must find this folder.
@@ -75,6 +83,7 @@ def run(request: EntrypointArgs) -> int:
         code_root=job.code_root,
         datasets=tuple(cwd / dataset for dataset in request.datasets),
     ).argv()
+    end_children_with_parent()
     steps = None
     with open_run(job, paths, target=request.target) as run:
         steps = _finish_imports(imports)
@@ -134,9 +143,11 @@ def _finish_imports(thread: threading.Thread) -> ModuleType:
 
 def _prepare_worker() -> None:
     """Makes a process that a data loader spawned import what the run's own process can: the names of Lightning 1, and
-    the shipped packages beside the user's modules of the same packages."""
+    the shipped packages beside the user's modules of the same packages. It ends with the run's process."""
     from innereye_runtime.compat import extended_packages, lightning1_imports
+    from innereye_runtime.training.lifecycle.children import end_with_parent
 
+    end_with_parent()
     lightning1_imports.install()
     extended_packages.install()
 

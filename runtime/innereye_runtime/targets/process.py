@@ -82,7 +82,7 @@ class ProcessHandle:
         budget = RetryBudget(compute.retries)
         with supervise(self._signal, self._kill, max_duration=compute.max_duration) as request:
             while True:
-                returned = self._child.wait()
+                returned = self._wait()
                 exit_code = returned if returned >= 0 else 128 - returned
                 if returned < 0:
                     told = recorded_exit_code(self._paths, earlier=self._attempts)
@@ -109,6 +109,13 @@ class ProcessHandle:
             # A group of its own: Ctrl-C reaches this process alone, which passes it on once.
             process_group=0,
         )
+
+    def _wait(self) -> int:
+        """What the child returned, once its own children (loader workers, further ranks) have ended too."""
+        # The child is not reaped before its group is killed: its number can't have become that of another group.
+        os.waitid(os.P_PID, self._child.pid, os.WEXITED | os.WNOWAIT)
+        self._kill()
+        return self._child.wait()
 
     def _signal(self, signum: int) -> None:
         self._child.send_signal(signum)

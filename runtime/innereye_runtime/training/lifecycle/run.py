@@ -27,7 +27,7 @@ from innereye_runtime.run.record import RunRecord, release_disk_space, reserve_d
 from innereye_runtime.training.lifecycle.console import tee_output
 from innereye_runtime.training.lifecycle.outcome import outcome_of
 from innereye_runtime.training.lifecycle.root_cause import find_root_cause, record_failure
-from innereye_runtime.training.lifecycle.signals import stop_on_signals
+from innereye_runtime.training.lifecycle.signals import StopFlag, check_stop, stop_on_signals
 from innereye_runtime.training.lifecycle.tracebacks import format_traceback
 
 log = logging.getLogger("innereye_runtime")
@@ -46,10 +46,16 @@ class Run:
 
     @contextmanager
     def step(self, name: str) -> Iterator[None]:
-        """Takes the time of one step; it stands in run.json under `timings`, in seconds."""
+        """Takes the time of one step; it stands in run.json under `timings`, in seconds.
+
+        Raises:
+            StopRequested: this process was asked to stop, before the step or in it.
+        """
+        check_stop()
         started = time.monotonic()
         try:
             yield
+            check_stop()
         finally:
             self.record.timings[name] = round(time.monotonic() - started, 3)
 
@@ -59,11 +65,16 @@ class Run:
 
     @contextmanager
     def record_errors(self) -> Iterator[None]:
-        """No exception leaves the block: it is shown, it ends the attempt, and its exit code is the run's."""
+        """No exception leaves the block: it is shown, it ends the attempt, and its exit code is the run's.
+
+        After a signal that is the exit code of the stop, whatever the framework or the user's code made of it.
+        """
+        stop: StopFlag | None = None
         try:
-            with stop_on_signals():
+            with stop_on_signals() as stop:
                 yield
-        except BaseException as error:  # also SystemExit of the user's code, and our own Stopped
+        except BaseException as raised:  # also SystemExit of the user's code, and our own StopRequested
+            error = (stop.requested if stop else None) or raised
             outcome = outcome_of(error)
             if not self.ranks.is_first:
                 record_failure(self.paths, self.ranks.global_rank, error, outcome)

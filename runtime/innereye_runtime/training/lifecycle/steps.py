@@ -58,6 +58,7 @@ from innereye_runtime.training.lightning.extra_validation import extra_validatio
 from innereye_runtime.training.lightning.metrics import SPLITS
 from innereye_runtime.training.lightning.monitoring import LoadingTime, record_load
 from innereye_runtime.training.lightning.progress import EpochLogger, TerminalBar
+from innereye_runtime.training.lightning.stopping import StopAtBatch
 from innereye_runtime.training.lightning.tracking import azureml_logger
 from innereye_runtime.training.lightning.trainer import gpu_hardware, make_loggers, make_trainer, quieten_lightning
 from innereye_runtime.training.lightning.transforms import SeededTransforms
@@ -214,6 +215,7 @@ def _callbacks(container: LightningContainer, terminal: IO[str] | None) -> list[
         ValidationRows(),
         SeededTransforms(container.effective_random_seed),
         ReturnedLog(),
+        StopAtBatch(),
     ]
     every = container.pl_progress_bar_refresh_rate
     if terminal is not None and every != 0:
