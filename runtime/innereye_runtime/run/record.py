@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Literal, Self
 
 from innereye_runtime.errors import ExitCode, UsageError
+from innereye_runtime.redaction import redacted_data
 from innereye_runtime.run.paths import RunPaths
 
 _ROOM = 256 << 10
@@ -110,7 +111,7 @@ class RunRecord:
 
     def write(self, paths: RunPaths) -> None:
         """Replaces run.json with this record, atomically."""
-        write_json(paths.run_json, {"schema": 1, **asdict(self)})
+        write_json(paths.run_json, redacted_data({"schema": 1, **asdict(self)}))
 
 
 def state_of(exit_code: int) -> State:

@@ -65,13 +65,16 @@ class ProcessPlan:
 
 
 class ProcessHandle:
-    """A child process, and its successors where the manifest allows retries."""
+    """A child process, and its successors where the manifest allows retries.
+
+    It starts in `wait`, once signals are heard: one that ended this process in between would leave the child behind.
+    """
 
     def __init__(self, plan: ProcessPlan, paths: RunPaths, *, stdout: int) -> None:
         self._plan = plan
         self._paths = paths
         self._stdout = stdout
-        self._child = self._start()
+        self._child: subprocess.Popen[bytes] | None = None
 
     @property
     def run(self) -> str:
@@ -82,7 +85,10 @@ class ProcessHandle:
         budget = RetryBudget(compute.retries)
         with supervise(self._signal, self._kill, max_duration=compute.max_duration) as request:
             while True:
-                returned = self._wait()
+                self._child = self._start()
+                if request.signum is not None:  # it came while there was no child to pass it on to
+                    self._signal(request.signum)
+                returned = self._wait(self._child)
                 exit_code = returned if returned >= 0 else 128 - returned
                 if returned < 0:
                     told = recorded_exit_code(self._paths, earlier=self._attempts)
@@ -94,9 +100,6 @@ class ProcessHandle:
                     record_exit(self._paths, exit_code, timeout_reason(compute.max_duration), earlier=self._attempts)
                 if request.made or not budget.take(exit_code):
                     return exit_code
-                self._child = self._start()
-                if request.signum is not None:  # it came while there was no child to pass it on to
-                    self._signal(request.signum)
 
     def _start(self) -> subprocess.Popen[bytes]:
         request = replace(self._plan.request, run_folder=self._paths.root)
@@ -110,17 +113,20 @@ class ProcessHandle:
             process_group=0,
         )
 
-    def _wait(self) -> int:
+    def _wait(self, child: subprocess.Popen[bytes]) -> int:
         """What the child returned, once its own children (loader workers, further ranks) have ended too."""
         # The child is not reaped before its group is killed: its number can't have become that of another group.
-        os.waitid(os.P_PID, self._child.pid, os.WEXITED | os.WNOWAIT)
+        os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)
         self._kill()
-        return self._child.wait()
+        return child.wait()
 
     def _signal(self, signum: int) -> None:
-        self._child.send_signal(signum)
+        if self._child is not None:
+            self._child.send_signal(signum)
 
     def _kill(self) -> None:
+        if self._child is None:
+            return
         try:
             os.killpg(self._child.pid, signal.SIGKILL)
         except ProcessLookupError:

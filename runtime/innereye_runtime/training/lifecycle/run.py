@@ -21,6 +21,7 @@ from innereye_runtime.job.launch_context import LaunchContext
 from innereye_runtime.job.ranks import Ranks
 from innereye_runtime.job.resolve import Job
 from innereye_runtime.manifest.serializer import dump, to_data
+from innereye_runtime.redaction import redacted
 from innereye_runtime.run.background_hash import BackgroundHasher
 from innereye_runtime.run.paths import RunPaths
 from innereye_runtime.run.record import RunRecord, release_disk_space, reserve_disk_space, state_of
@@ -151,12 +152,19 @@ def _record(job: Job, paths: RunPaths, target: str, launch: LaunchContext) -> Ru
     return record
 
 
+class _Redacting(logging.Formatter):
+    """Tracebacks and messages without credentials."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return redacted(super().format(record))
+
+
 def _log_to_console() -> None:
     """Lets this program's own lines go to standard output, where training's other output goes, line by line."""
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(line_buffering=True)
     handler = logging.StreamHandler(sys.stdout)
-    handler.setFormatter(logging.Formatter("%(message)s"))
+    handler.setFormatter(_Redacting("%(message)s"))
     log.addHandler(handler)
     log.setLevel(logging.INFO)
     log.propagate = False

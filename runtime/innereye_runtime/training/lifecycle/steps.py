@@ -30,6 +30,7 @@ from innereye_runtime.introspection.discovery import load
 from innereye_runtime.job.datasets import datasets_of, mountpoints_of
 from innereye_runtime.job.launch_context import LaunchContext
 from innereye_runtime.parameters.values import plain
+from innereye_runtime.redaction import redacted
 from innereye_runtime.report import write_report
 from innereye_runtime.run.output_manifest import check_expected, start_background_hashing, write_outputs
 from innereye_runtime.run.paths import RunPaths
@@ -105,7 +106,7 @@ def create_container(run: Run) -> LightningContainer:
     if run.ranks.is_first:
         lines = (f"{name} = {plain(each.value)}\n" for name, each in given.items())
         own = (f"{name} = {text}\n" for name, text in public_attributes(container).items())
-        run.paths.args.write_text("".join([*lines, *own]), encoding="utf-8")
+        run.paths.args.write_text(redacted("".join([*lines, *own])), encoding="utf-8")
     return container
 
 
