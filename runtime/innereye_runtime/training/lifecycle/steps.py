@@ -39,6 +39,7 @@ from innereye_runtime.training import compiling
 from innereye_runtime.training.checkpoints.checkpoint_files import ResumePoint
 from innereye_runtime.training.checkpoints.checkpointing import LAST, Progress, Recovery
 from innereye_runtime.training.checkpoints.description import describe_best, describe_checkpoints
+from innereye_runtime.training.checkpoints.given_checkpoints import read_given_checkpoints
 from innereye_runtime.training.checkpoints.pretrained import require_weights, starting_weights
 from innereye_runtime.training.checkpoints.resuming import (
     TUNING_CALLBACKS,
@@ -186,6 +187,8 @@ def train(run: Run, container: LightningContainer, terminal: IO[str] | None) -> 
     whole_state = resumed is not None or container.resume_training
     if start and not whole_state:
         _callbacks_of(trainer).insert(0, GivenWeights(start[0]))
+    elif start and resumed is None:
+        read_given_checkpoints(trainer)
     with record_load(paths.logs / "load.csv", container.monitoring_interval_seconds):
         fit(trainer, model, data, checkpoint=start[0] if start and whole_state else None)
     progress = recovery.progress
