@@ -11,7 +11,8 @@ import signal
 import sys
 import threading
 from collections.abc import Sequence
-from contextlib import suppress
+from contextlib import nullcontext, suppress
+from dataclasses import replace
 from datetime import UTC, datetime
 from importlib import import_module
 from multiprocessing import current_process
@@ -24,7 +25,9 @@ from innereye_runtime.errors import InnerEyeError, ManifestError, PreflightError
 from innereye_runtime.job.bundled import find_manifest
 from innereye_runtime.job.entrypoint_args import EntrypointArgs, parse
 from innereye_runtime.job.ranks import Ranks
-from innereye_runtime.job.resolve import resolve_job
+from innereye_runtime.job.resolve import Job, resolve_job
+from innereye_runtime.job.starting import write_start
+from innereye_runtime.run.folder_lock import LAUNCHER, held
 from innereye_runtime.run.paths import RunPaths, create_run_folder
 
 if TYPE_CHECKING:
@@ -68,10 +71,11 @@ def run(request: EntrypointArgs) -> int:
     else:
         outputs = job.output_to or cwd / "outputs" if manifest.shipped else job.outputs_folder
         paths = create_run_folder(outputs, job.model_name, datetime.now(UTC))
+    if ranks.is_first:
+        write_start(paths, job.manifest, replace(request, code_root=job.code_root), model=job.model_name)
     terminal = _terminal()
 
     from innereye_runtime.training.lifecycle.children import end_children_with_parent
-    from innereye_runtime.training.lifecycle.run import open_run
 
     # Lightning starts the further ranks of this machine with the same words; they must find this folder.
     sys.argv[1:] = EntrypointArgs(
@@ -84,6 +88,18 @@ def run(request: EntrypointArgs) -> int:
         datasets=tuple(cwd / dataset for dataset in request.datasets),
     ).argv()
     end_children_with_parent()
+    with held(paths, launcher=os.environ.get(LAUNCHER)) if ranks.is_first else nullcontext():
+        exit_code = _steps(job, paths, request, imports, terminal)
+    if request.target is None and ranks.is_first:
+        print(paths.root)
+    return exit_code
+
+
+def _steps(
+    job: Job, paths: RunPaths, request: EntrypointArgs, imports: threading.Thread, terminal: IO[str] | None
+) -> int:
+    from innereye_runtime.training.lifecycle.run import open_run
+
     steps = None
     with open_run(job, paths, target=request.target) as run:
         steps = _finish_imports(imports)
@@ -99,8 +115,6 @@ def run(request: EntrypointArgs) -> int:
             steps.report(run, container)
     if steps is not None:
         steps.finalise(run)
-    if request.target is None and ranks.is_first:
-        print(paths.root)
     return run.exit_code
 
 

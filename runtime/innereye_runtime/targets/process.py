@@ -20,13 +20,15 @@ from innereye_runtime.job.datasets import datasets_of, mountpoints_of
 from innereye_runtime.job.entrypoint_args import EntrypointArgs
 from innereye_runtime.job.ranks import VARIABLES
 from innereye_runtime.job.resolve import Job
+from innereye_runtime.job.starting import write_start
 from innereye_runtime.manifest.model import Dataset, Manifest
+from innereye_runtime.run.folder_lock import LAUNCHER, announce, withdraw
 from innereye_runtime.run.paths import RunPaths, create_run_folder
-from innereye_runtime.run.record import count_attempts, record_exit, recorded_exit_code
+from innereye_runtime.run.process_id import current_process
+from innereye_runtime.run.record import count_attempts, record_early_exit, record_exit, recorded_exit_code
 from innereye_runtime.targets.base import RunStatus, StopResult
 from innereye_runtime.targets.preflight.result import CheckResult
-from innereye_runtime.targets.process_id import current_process
-from innereye_runtime.targets.process_runs import ENTRYPOINT, LAUNCHER, ProcessRun, run_processes, stop
+from innereye_runtime.targets.process_runs import ENTRYPOINT, ProcessRun, run_processes, stop
 from innereye_runtime.targets.supervision import RetryBudget, secret_values, supervise, timeout_reason
 
 _ENTRYPOINT = ("-P", "-m", ENTRYPOINT)
@@ -81,6 +83,12 @@ class ProcessHandle:
         return str(self._paths.root)
 
     def wait(self) -> int:
+        try:
+            return self._wait()
+        finally:
+            withdraw(self._paths)
+
+    def _wait(self) -> int:
         compute = self._plan.manifest.compute
         budget = RetryBudget(compute.retries)
         with supervise(self._signal, self._kill, max_duration=compute.max_duration) as request:
@@ -88,7 +96,7 @@ class ProcessHandle:
                 self._child = self._start()
                 if request.signum is not None:  # it came while there was no child to pass it on to
                     self._signal(request.signum)
-                returned = self._wait(self._child)
+                returned = self._ended(self._child)
                 exit_code = returned if returned >= 0 else 128 - returned
                 if returned < 0:
                     told = recorded_exit_code(self._paths, earlier=self._attempts)
@@ -96,6 +104,8 @@ class ProcessHandle:
                         exit_code = told
                     else:
                         self._close_record(exit_code, -returned, stop_requested=request.made)
+                else:
+                    record_early_exit(self._paths, exit_code)
                 if request.timed_out and exit_code != ExitCode.DONE:
                     record_exit(self._paths, exit_code, timeout_reason(compute.max_duration), earlier=self._attempts)
                 if request.made or not budget.take(exit_code):
@@ -113,7 +123,7 @@ class ProcessHandle:
             process_group=0,
         )
 
-    def _wait(self, child: subprocess.Popen[bytes]) -> int:
+    def _ended(self, child: subprocess.Popen[bytes]) -> int:
         """What the child returned, once its own children (loader workers, further ranks) have ended too."""
         # The child is not reaped before its group is killed: its number can't have become that of another group.
         os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)
@@ -204,8 +214,9 @@ class ProcessTarget:
         paths = (
             RunPaths(folder) if folder else create_run_folder(plan.outputs_folder, plan.model_name, datetime.now(UTC))
         )
+        announce(paths)
+        write_start(paths, plan.manifest, plan.request, model=plan.model_name)
         if plan.text is not None:
-            paths.manifest.write_text(plan.text, encoding="utf-8")
             plan = replace(plan, request=replace(plan.request, manifest=paths.manifest))
         return ProcessHandle(plan, paths, stdout=stdout)
 

@@ -118,7 +118,6 @@ def open_run(job: Job, paths: RunPaths, *, target: str | None) -> Iterator[Run]:
         stack.enter_context(chdir(paths.root))
         stack.enter_context(run.record_errors())
         yield run
-        run.record.end_attempt("completed", ExitCode.DONE, "")
     run.write()
     if ranks.is_first:
         release_disk_space(paths.run_json)
@@ -132,6 +131,8 @@ def _record(job: Job, paths: RunPaths, target: str, launch: LaunchContext) -> Ru
                 f"{paths.root} holds a run of {record.model}, and the manifest names {job.model_name}",
                 hint="give each model a run folder of its own",
             )
+        if not record.attempts and launch.run:
+            record.id = launch.run
     else:
         record = RunRecord(id=launch.run or paths.root.name, model=job.model_name, target=target)
     record.target = target

@@ -8,6 +8,7 @@ import logging
 import multiprocessing
 import os
 from collections.abc import Sequence
+from copy import deepcopy
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
@@ -279,10 +280,14 @@ def finalise(run: Run) -> None:
     if not run.ranks.is_first:
         return
     with run.record_errors():
-        write_report(run.paths)
         if run.exit_code == ExitCode.DONE:
-            write_outputs(run.paths.root, ahead=run.hashed_ahead)
+            completed = deepcopy(run.record)
+            completed.end_attempt("completed", ExitCode.DONE, "")
+            write_report(run.paths, record=completed.to_data())
+            # Until all is there that it promises, the record says that the run is at work.
+            write_outputs(run.paths.root, ahead=run.hashed_ahead, complete=lambda: completed.write(run.paths))
             return
+        write_report(run.paths)
     run.write()
 
 
