@@ -7,10 +7,12 @@ from __future__ import annotations
 import atexit
 import gc
 import os
+import signal
 import sys
 import threading
 from collections.abc import Sequence
-from contextlib import suppress
+from contextlib import nullcontext, suppress
+from dataclasses import replace
 from datetime import UTC, datetime
 from importlib import import_module
 from multiprocessing import current_process
@@ -23,7 +25,9 @@ from innereye_runtime.errors import InnerEyeError, ManifestError, PreflightError
 from innereye_runtime.job.bundled import find_manifest
 from innereye_runtime.job.entrypoint_args import EntrypointArgs, parse
 from innereye_runtime.job.ranks import Ranks
-from innereye_runtime.job.resolve import resolve_job
+from innereye_runtime.job.resolve import Job, resolve_job
+from innereye_runtime.job.starting import write_start
+from innereye_runtime.run.folder_lock import LAUNCHER, held
 from innereye_runtime.run.paths import RunPaths, create_run_folder
 
 if TYPE_CHECKING:
@@ -34,7 +38,11 @@ lightning_alias.install()  # at import: loader workers that are spawned import t
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """The exit code of the run that `argv` asks for; `innereye_runtime.job.entrypoint_args` says what it may ask."""
+    """The exit code of the run that `argv` asks for; `innereye_runtime.job.entrypoint_args` says what it may ask.
+
+    Ctrl-C before the run listens to signals ends this process at once, without a traceback.
+    """
+    interrupted = signal.signal(signal.SIGINT, signal.SIG_DFL)
     try:
         return run(parse(sys.argv[1:] if argv is None else argv))
     except ManifestError as error:
@@ -43,6 +51,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     except InnerEyeError as error:
         print(f"error: {error}", *([f"hint: {error.hint}"] if error.hint else []), sep="\n", file=sys.stderr)
         return error.exit_code
+    finally:
+        signal.signal(signal.SIGINT, interrupted)
 
 
 def run(request: EntrypointArgs) -> int:
@@ -61,9 +71,11 @@ def run(request: EntrypointArgs) -> int:
     else:
         outputs = job.output_to or cwd / "outputs" if manifest.shipped else job.outputs_folder
         paths = create_run_folder(outputs, job.model_name, datetime.now(UTC))
+    if ranks.is_first:
+        write_start(paths, job.manifest, replace(request, code_root=job.code_root), model=job.model_name)
     terminal = _terminal()
 
-    from innereye_runtime.training.lifecycle.run import open_run
+    from innereye_runtime.training.lifecycle.children import end_children_with_parent
 
     # Lightning starts the further ranks of this machine with the same words; they must find this folder.
     sys.argv[1:] = EntrypointArgs(
@@ -75,6 +87,19 @@ def run(request: EntrypointArgs) -> int:
         code_root=job.code_root,
         datasets=tuple(cwd / dataset for dataset in request.datasets),
     ).argv()
+    end_children_with_parent()
+    with held(paths, launcher=os.environ.get(LAUNCHER)) if ranks.is_first else nullcontext():
+        exit_code = _steps(job, paths, request, imports, terminal)
+    if request.target is None and ranks.is_first:
+        print(paths.root)
+    return exit_code
+
+
+def _steps(
+    job: Job, paths: RunPaths, request: EntrypointArgs, imports: threading.Thread, terminal: IO[str] | None
+) -> int:
+    from innereye_runtime.training.lifecycle.run import open_run
+
     steps = None
     with open_run(job, paths, target=request.target) as run:
         steps = _finish_imports(imports)
@@ -90,8 +115,6 @@ def run(request: EntrypointArgs) -> int:
             steps.report(run, container)
     if steps is not None:
         steps.finalise(run)
-    if request.target is None and ranks.is_first:
-        print(paths.root)
     return run.exit_code
 
 
@@ -134,9 +157,11 @@ def _finish_imports(thread: threading.Thread) -> ModuleType:
 
 def _prepare_worker() -> None:
     """Makes a process that a data loader spawned import what the run's own process can: the names of Lightning 1, and
-    the shipped packages beside the user's modules of the same packages."""
+    the shipped packages beside the user's modules of the same packages. It ends with the run's process."""
     from innereye_runtime.compat import extended_packages, lightning1_imports
+    from innereye_runtime.training.lifecycle.children import end_with_parent
 
+    end_with_parent()
     lightning1_imports.install()
     extended_packages.install()
 

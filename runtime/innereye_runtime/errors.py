@@ -17,6 +17,8 @@ from collections.abc import Sequence
 from enum import IntEnum
 from typing import TYPE_CHECKING, ClassVar
 
+from innereye_runtime.redaction import redacted
+
 if TYPE_CHECKING:
     from innereye_runtime.diagnostics.diagnostic import Diagnostic
 
@@ -36,13 +38,16 @@ class ExitCode(IntEnum):
 
 
 class InnerEyeError(Exception):
-    """Base of all errors raised on purpose. `str()` gives the message; the hint is shown on a line of its own."""
+    """Base of all errors raised on purpose. `str()` gives the message; the hint is shown on a line of its own.
+
+    Both are without credentials.
+    """
 
     exit_code: ClassVar[ExitCode] = ExitCode.USER_CODE
 
     def __init__(self, message: str, *, hint: str = "") -> None:
-        super().__init__(message)
-        self.hint = hint
+        super().__init__(redacted(message))
+        self.hint = redacted(hint)
 
 
 class UsageError(InnerEyeError):

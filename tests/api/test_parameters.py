@@ -31,6 +31,7 @@ DEFAULTS: dict[type, dict[str, Any]] = {
         "ensemble_inference_on_test_set": None,
         "inference_forward": "item",
         "weights_url": [],
+        "weights_url_allow_http": False,
         "local_weights_path": [],
         "model_id": "",
         "src_checkpoint": "",

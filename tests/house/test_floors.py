@@ -17,6 +17,7 @@ PACKAGE = "innereye_runtime"
 FLOORS = {
     "": 0,  # the package itself: its version, and lazy names for users
     "errors": 0,
+    "redaction": 0,
     "diagnostics": 0,
     "manifest": 1,
     "data": 1,

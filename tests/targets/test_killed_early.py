@@ -78,9 +78,26 @@ def test_a_stop_between_two_attempts_ends_the_second(paths: RunPaths, monkeypatc
     begin = subprocess.Popen.__init__
 
     def begin_after_a_signal(*arguments: Any, **options: Any) -> None:
-        os.kill(os.getpid(), signal.SIGTERM)
+        if (paths.root / "begun").exists():
+            os.kill(os.getpid(), signal.SIGTERM)
         begin(*arguments, **options)
 
     monkeypatch.setattr(subprocess.Popen, "__init__", begin_after_a_signal)
+    assert job.wait() == 143
+    assert RunRecord.read(paths).reason == "stopped (SIGTERM)"
+
+
+def test_children_of_a_job_that_was_killed_end_before_its_end_is_told(paths: RunPaths) -> None:
+    job = start(paths.root, f"sleep 60 & echo $! >> {paths.root}/children\nkill -KILL $$")
+    assert job.wait() == 137
+    first, second = (paths.root / "children").read_text().split()
+    for child in (first, second):
+        state = Path(f"/proc/{child}/stat")
+        assert not state.exists() or state.read_text().rpartition(")")[2].split()[0] == "Z"
+
+
+def test_a_hangup_stops_a_job_as_sigterm_does(paths: RunPaths) -> None:
+    job = start(paths.root, "exec sleep 60")
+    threading.Timer(0.3, os.kill, (os.getpid(), signal.SIGHUP)).start()
     assert job.wait() == 143
     assert RunRecord.read(paths).reason == "stopped (SIGTERM)"

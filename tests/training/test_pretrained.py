@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import threading
 from collections.abc import Iterator
 from functools import partial
@@ -45,7 +46,7 @@ def url(tmp_path: Path) -> Iterator[str]:
 
 
 def container(**parameters: Any) -> LightningContainer:
-    return LightningContainer(**parameters)
+    return LightningContainer(weights_url_allow_http=True, **parameters)
 
 
 def test_files_are_taken_from_where_the_command_was_given(tmp_path: Path) -> None:
@@ -99,3 +100,18 @@ def test_a_source_may_be_a_file_or_a_url(tmp_path: Path, url: str) -> None:
 def test_what_only_azure_knows_is_said(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="model_id is in an AzureML workspace"):
         starting_weights(container(model_id="m:1"), tmp_path, tmp_path)
+
+
+def test_an_unencrypted_url_needs_permission_and_a_digest_is_checked(tmp_path: Path, url: str) -> None:
+    for parameters in ({"weights_url": [f"{url}/a%20b.ckpt"]}, {"src_checkpoint": f"{url}/a%20b.ckpt"}):
+        with pytest.raises(UsageError, match="is not encrypted"):
+            starting_weights(LightningContainer(**parameters), tmp_path / "run", tmp_path)
+    assert not (tmp_path / "run").exists()
+    digest = hashlib.sha256(b"weights").hexdigest()
+    for _ in range(2):
+        with pytest.raises(DataError, match=f"have the sha256 {digest}"):
+            starting_weights(container(weights_url=[f"{url}/a%20b.ckpt#sha256={'0' * 64}"]), tmp_path / "run", tmp_path)
+    with pytest.raises(DataError, match="ends in '#sha256=1'"):
+        starting_weights(container(weights_url=[f"{url}/a%20b.ckpt#sha256=1"]), tmp_path / "run", tmp_path)
+    (path,) = starting_weights(container(weights_url=[f"{url}/a%20b.ckpt#sha256={digest}"]), tmp_path / "run", tmp_path)
+    assert path.read_bytes() == b"weights"

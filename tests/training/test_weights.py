@@ -2,16 +2,28 @@
 
 from __future__ import annotations
 
+import argparse
+import builtins
 import hashlib
 import logging
+import os
 import struct
+import subprocess
 from collections import OrderedDict
 from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 import torch
+from lightning_fabric.utilities.data import AttributeDict
+from pytorch_lightning.plugins import TorchCheckpointIO
 
-from innereye_runtime.training.checkpoints.weights import weights_sha256
+from innereye_runtime.errors import DataError
+from innereye_runtime.training.checkpoints.given_checkpoints import GivenCheckpoints
+from innereye_runtime.training.checkpoints.weights import read_weights, weights_sha256
 
 
 def test_the_bytes_that_are_hashed() -> None:
@@ -73,3 +85,64 @@ def test_a_tensor_without_readable_values_is_reported_and_ends_nothing(caplog: p
         logging.getLogger("innereye_runtime").propagate = True
         assert len(weights_sha256({**lazy, "more": torch.ones(2)})) == 64
     assert "does not cover the values of bias (UninitializedParameter" in caplog.text
+
+
+class Payload:
+    """Unpickled, it is the result of a call."""
+
+    def __init__(self, function: Any, *arguments: Any) -> None:
+        self._call = (function, arguments)
+
+    def __reduce__(self) -> Any:
+        return self._call
+
+
+def payloads(mark: Path) -> dict[str, Any]:
+    shell = f"touch {mark}"
+    return {
+        "os.system": Payload(os.system, shell),
+        "subprocess": Payload(subprocess.call, ["touch", str(mark)]),
+        "eval": Payload(eval, f"open({str(mark)!r}, 'w')"),
+        "exec": Payload(exec, f"open({str(mark)!r}, 'w')"),
+        "open": Payload(open, str(mark), "w"),
+        "getattr": Payload(getattr, Payload(__import__, "os"), "system"),
+        "partial": Payload(partial, os.system, shell),
+        "Path.touch": Payload(Path.touch, mark),
+        "torch": Payload(torch.save, {}, str(mark)),
+        "numpy": Payload(np.save, str(mark), 1),
+        "map": Payload(builtins.list, Payload(map, os.system, [shell])),
+    }
+
+
+@pytest.mark.parametrize("kind", payloads(Path()))
+@pytest.mark.parametrize("place", ["hyper_parameters", "state_dict", "alone"])
+@pytest.mark.parametrize("zipped", [True, False])
+def test_no_code_in_a_weights_file_is_run(tmp_path: Path, kind: str, place: str, zipped: bool) -> None:
+    mark, file = tmp_path / "ran", tmp_path / "pretrained_models" / "w.ckpt"
+    file.parent.mkdir()
+    payload = payloads(mark)[kind]
+    content: Any = {"state_dict": {"w": torch.ones(1)}, "hyper_parameters": {}}
+    if place == "alone":
+        content = payload
+    else:
+        content[place]["x"] = payload
+    torch.save(content, file, _use_new_zipfile_serialization=zipped)
+    given = GivenCheckpoints(TorchCheckpointIO(), tmp_path)
+    for read in (read_weights, given.load_checkpoint, partial(given.load_checkpoint, weights_only=False)):
+        with pytest.raises(DataError, match="could run code that it holds") as caught:
+            read(file)
+        assert "torch.save({'state_dict'" in caught.value.hint
+    assert not list(tmp_path.glob("ran*"))
+
+
+def test_what_lightning_writes_beside_weights_is_read(tmp_path: Path) -> None:
+    hyper = AttributeDict(
+        rate=0.1, folder=Path("data"), table=np.arange(3), number=np.float32(2), space=argparse.Namespace(a=1)
+    )
+    content = {"state_dict": OrderedDict(w=torch.ones(2)), "hyper_parameters": hyper, "loops": {"x": [1, None]}}
+    torch.save(content, tmp_path / "w.ckpt")
+    assert read_weights(tmp_path / "w.ckpt")["hyper_parameters"]["folder"] == Path("data")
+    (tmp_path / "checkpoints").mkdir()
+    torch.save({**content, "callbacks": {"own": Payload(os.getpid)}}, tmp_path / "checkpoints" / "last.ckpt")
+    given = GivenCheckpoints(TorchCheckpointIO(), tmp_path)
+    assert given.load_checkpoint(tmp_path / "checkpoints" / "last.ckpt", weights_only=False)["callbacks"]

@@ -49,6 +49,7 @@ TITLES: Mapping[str, str] = {
     "W003": "A variable in a path, which is not replaced",
     "W004": "A setting without effect",
     "W005": "A dataset with an id and no local copy",
+    "W006": "A value that looks like a secret",
     "W010": "A number that YAML 1.1 reads as another one",
     "N001": "More problems than are shown",
 }

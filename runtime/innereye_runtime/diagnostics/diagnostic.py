@@ -9,6 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from innereye_runtime.redaction import redacted
+
 Severity = Literal["error", "warning", "note"]
 
 MAX_DIAGNOSTICS = 100
@@ -40,3 +42,9 @@ class Diagnostic:
     lines: tuple[str, ...] = ()
     hint: str = ""
     severity: Severity = "error"
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "message", redacted(self.message))
+        object.__setattr__(self, "hint", redacted(self.hint))
+        if any(redacted(line) != line for line in self.lines):
+            object.__setattr__(self, "lines", ())

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+from innereye_runtime.redaction import redacted
+
 _LONGEST = 60
 
 
@@ -15,7 +17,7 @@ def clip(text: str) -> str:
 
 def quote(text: str) -> str:
     """`text` cut short, with characters that a terminal would act on, or not show, as escapes."""
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in clip(text))
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in clip(redacted(text)))
 
 
 def has_value(secret: Any) -> bool:

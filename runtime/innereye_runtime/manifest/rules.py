@@ -9,6 +9,7 @@ from __future__ import annotations
 import os.path
 import re
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from itertools import islice
 from pathlib import PurePath, PurePosixPath, PureWindowsPath
 from typing import Any
@@ -20,6 +21,7 @@ from innereye_runtime.manifest.lookups import schema_at
 from innereye_runtime.manifest.units import Duration, Memory
 from innereye_runtime.manifest.yaml.document import Document, Path, dotted
 from innereye_runtime.manifest.yaml.scalars import like_yaml_1_1
+from innereye_runtime.redaction import looks_like_secret
 
 RUNTIME_MANAGED_ARGS: Mapping[str, str] = {
     "max_epochs": "write 'num_epochs' in 'trainer'",
@@ -52,6 +54,7 @@ def check(document: Document, value: Mapping[str, Any]) -> list[Diagnostic]:
         _trainer_arguments(document, value),
         _outputs(document, value),
         _secrets(document, value),
+        _literal_secrets(document, value),
         _variables(document, value),
     )
     return [diagnostic for rule in rules for diagnostic in islice(rule, MAX_DIAGNOSTICS + 1)]
@@ -206,6 +209,25 @@ def _secrets(document: Document, value: Mapping[str, Any]) -> Iterator[Diagnosti
             message = f"'{quote(name)}' is a secret, and its value is in 'environment', line {line}"
             hint = "delete it from 'environment'; if that value is a real one, have it replaced"
             yield document.diagnostic("E208", document.span(("secrets", index)), message, hint=hint)
+
+
+def _literal_secrets(document: Document, value: Mapping[str, Any]) -> Iterator[Diagnostic]:
+    environment = _mapping(value, "environment")
+    for name, text in environment.items():
+        if isinstance(text, str) and looks_like_secret(text, name):
+            hint = f"list {quote(name)} in 'secrets' and export its value where the run is started"
+            yield _without_text(document, ("environment", name), f"the value of '{quote(name)}'", hint)
+    for path, dataset in _each_dataset(value):
+        identifier = dataset.get("id")
+        if isinstance(identifier, str) and looks_like_secret(identifier):
+            hint = "write the id without it; the credentials come from the environment or the job's identity"
+            yield _without_text(document, (*path, "id"), "the dataset's id", hint)
+
+
+def _without_text(document: Document, path: Path, what: str, hint: str) -> Diagnostic:
+    message = f"{what} looks like a secret, and a manifest is shared and recorded"
+    found = document.diagnostic("W006", document.span(path, key=True), message, hint=hint, severity="warning")
+    return replace(found, lines=())
 
 
 def _variables(document: Document, value: Mapping[str, Any]) -> Iterator[Diagnostic]:

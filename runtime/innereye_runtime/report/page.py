@@ -5,9 +5,12 @@ from __future__ import annotations
 import base64
 import hashlib
 import os
+from collections.abc import Mapping
+from dataclasses import replace
 from html import escape
 from importlib.resources import files
 from pathlib import Path
+from typing import Any
 
 from innereye_runtime.figures import chart
 from innereye_runtime.report import provenance_section, sections
@@ -16,13 +19,16 @@ from innereye_runtime.run.folder import RunFolder, read_run_folder
 from innereye_runtime.run.paths import RunPaths
 
 
-def write_report(paths: RunPaths) -> Path:
+def write_report(paths: RunPaths, *, record: Mapping[str, Any] | None = None) -> Path:
     """The run folder's report.html, written anew and in one step, from the folder's files alone; equal for equal ones.
+
+    `record`: what run.json is going to say, where it is written after the report.
 
     Raises:
         OSError: the folder can't be written.
     """
-    html = page(read_run_folder(paths))
+    run = read_run_folder(paths)
+    html = page(run if record is None else replace(run, record=dict(record)))
     temporary = paths.report.with_name(f".{paths.report.name}.{os.getpid()}.tmp")
     try:
         temporary.write_text(html, encoding="utf-8", errors="replace")

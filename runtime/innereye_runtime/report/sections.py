@@ -16,7 +16,14 @@ from innereye_runtime.run.metric_names import parse_metric_name, rank
 _TYPES = {".png": "image/png", ".jpg": "image/jpeg", ".jpeg": "image/jpeg", ".svg": "image/svg+xml"}
 _PICTURES_BYTES = 24 * 1024 * 1024
 """Of pictures that one report holds; a mail or a phone takes no more."""
-_STATES = {"completed": "good", "running": "busy", "failed": "bad", "interrupted": "warn", "stopped": "warn"}
+_STATES = {
+    "completed": "good",
+    "starting": "busy",
+    "running": "busy",
+    "failed": "bad",
+    "interrupted": "warn",
+    "stopped": "warn",
+}
 
 
 def header(run: RunFolder) -> str:
@@ -46,7 +53,7 @@ def title(run: RunFolder) -> str:
 
 def failure(run: RunFolder) -> str:
     """Why a run ended early, with the end of its console; empty for a run that was completed or still goes on."""
-    if run.record.get("state") in ("completed", "running"):
+    if run.record.get("state") in ("completed", "running", "starting"):
         return ""
     exit_code = run.record.get("exit_code")
     code = f'<p class="muted">exit code {escape(str(exit_code))}</p>' if exit_code is not None else ""

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from innereye_runtime.figures.figure_files import read_index
+from innereye_runtime.redaction import redacted
 from innereye_runtime.run.paths import RunPaths
 
 _TAIL_BYTES = 65536
@@ -62,7 +63,7 @@ def read_run_folder(paths: RunPaths) -> RunFolder:
             # The name alone: an index must not lead out of its folder.
             if (path := paths.figures / Path(entry["file"]).name).is_file()
         ],
-        manifest=_text(paths.manifest),
+        manifest=redacted(_text(paths.manifest)),
         console=_tail(paths.console_log),
     )
 

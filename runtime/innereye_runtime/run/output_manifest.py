@@ -20,8 +20,10 @@ from innereye_runtime.data.fingerprint.hashing import file_sha256, parallel
 from innereye_runtime.data.fingerprint.tree import display_path
 from innereye_runtime.errors import OutputError, PreflightError
 from innereye_runtime.run.background_hash import BackgroundHasher
+from innereye_runtime.run.paths import LOCK_NAME
 
 NAME = "outputs.json"
+_RECORD = "run.json"
 _TEMPORARY = f".{NAME}."
 """How the name of a file begins that is still being written."""
 
@@ -60,9 +62,17 @@ def start_background_hashing(root: Path) -> BackgroundHasher:
     return BackgroundHasher(root / name for name in _walk(root) if not (root / name).is_symlink())
 
 
-def write_outputs(root: Path, expect: Sequence[str] = (), *, ahead: BackgroundHasher | None = None) -> None:
+def write_outputs(
+    root: Path,
+    expect: Sequence[str] = (),
+    *,
+    ahead: BackgroundHasher | None = None,
+    complete: Callable[[], None] | None = None,
+) -> None:
     """Writes outputs.json, or leaves none: hashes all files that are not hashed yet, then puts the list in place at
     once.
+
+    `complete` writes run.json as that of a complete run: it is called when all else is hashed.
 
     Raises:
         OutputError: an expected output is missing or empty, a file can't be read, or the list can't be written.
@@ -73,7 +83,11 @@ def write_outputs(root: Path, expect: Sequence[str] = (), *, ahead: BackgroundHa
     try:
         listed.unlink(missing_ok=True)
         check_expected(root, expect)
-        entries = list(_hashed(root, sorted(_walk(root)), hash_file=ahead.sha256 if ahead else None))
+        names = [name for name in _walk(root) if complete is None or name != _RECORD]
+        entries = list(_hashed(root, sorted(names), hash_file=ahead.sha256 if ahead else None))
+        if complete is not None:
+            complete()
+            entries = sorted([*entries, *_hashed(root, [_RECORD])], key=lambda entry: str(entry["path"]))
         content = json.dumps({"schema": 1, "files": entries}, indent=1) + "\n"
         try:
             with temporary.open("w", encoding="ascii") as file:
@@ -151,7 +165,11 @@ def _walk(root: Path) -> Iterator[str]:
                 name = prefix + entry.name
                 if entry.is_dir(follow_symlinks=False):
                     pending.append(name + "/")
-                elif name != NAME and not name.startswith(_TEMPORARY) and (entry.is_symlink() or entry.is_file()):
+                elif (
+                    name not in (NAME, LOCK_NAME)
+                    and not name.startswith(_TEMPORARY)
+                    and (entry.is_symlink() or entry.is_file())
+                ):
                     yield name
 
 

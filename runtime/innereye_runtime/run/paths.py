@@ -10,6 +10,8 @@ from pathlib import Path
 
 from innereye_runtime.errors import PreflightError
 
+LOCK_NAME = ".lock"
+
 
 @dataclass(frozen=True, slots=True)
 class RunPaths:
@@ -20,6 +22,11 @@ class RunPaths:
     @property
     def run_json(self) -> Path:
         return self.root / "run.json"
+
+    @property
+    def lock(self) -> Path:
+        """Who is at work in the folder; see `run.folder_lock`. It is not an output."""
+        return self.root / LOCK_NAME
 
     @property
     def manifest(self) -> Path:

@@ -12,11 +12,12 @@ from pathlib import Path
 from typing import Any, Literal, Self
 
 from innereye_runtime.errors import ExitCode, UsageError
+from innereye_runtime.redaction import redacted_data
 from innereye_runtime.run.paths import RunPaths
 
 _ROOM = 256 << 10
 
-State = Literal["running", "completed", "failed", "interrupted", "stopped"]
+State = Literal["starting", "running", "completed", "failed", "interrupted", "stopped"]
 
 
 @dataclass(slots=True, kw_only=True)
@@ -92,7 +93,7 @@ class RunRecord:
 
     @property
     def attempt(self) -> Attempt:
-        """The newest attempt."""
+        """The newest attempt; one that is starting has none yet."""
         return self.attempts[-1]
 
     def begin_attempt(self, host: str) -> Attempt:
@@ -112,9 +113,14 @@ class RunRecord:
         attempt.ended, attempt.state, attempt.exit_code, attempt.reason = utc_now(), state, exit_code, reason
         self.state, self.exit_code, self.reason = state, exit_code, reason
 
+    def to_data(self) -> dict[str, Any]:
+        """What run.json has, without credentials."""
+        data: dict[str, Any] = redacted_data({"schema": 1, **asdict(self)})
+        return data
+
     def write(self, paths: RunPaths) -> None:
         """Replaces run.json with this record, atomically."""
-        write_json(paths.run_json, {"schema": 1, **asdict(self)})
+        write_json(paths.run_json, self.to_data())
 
 
 def state_of(exit_code: int) -> State:
@@ -128,6 +134,11 @@ def state_of(exit_code: int) -> State:
             return "stopped"
         case _:
             return "failed"
+
+
+def is_complete(paths: RunPaths, record: RunRecord) -> bool:
+    """Whether the run is complete: outputs.json, which is the last of its files, lists all the others."""
+    return record.state == "completed" and paths.outputs_json.is_file()
 
 
 def count_attempts(paths: RunPaths) -> int:
@@ -159,6 +170,18 @@ def record_exit(paths: RunPaths, exit_code: int, reason: str, *, earlier: int) -
         if len(record.attempts) <= earlier:
             record.begin_attempt(socket.gethostname())
         record.end_attempt(state_of(exit_code), exit_code, reason)
+        record.write(paths)
+
+
+def record_early_exit(paths: RunPaths, exit_code: int) -> None:
+    """Writes how a job ended into a run.json that has no attempt: the running side ended before it began one."""
+    try:
+        record = RunRecord.read(paths)
+    except UsageError:
+        return
+    if record.state == "starting":
+        record.begin_attempt(socket.gethostname())
+        record.end_attempt(state_of(exit_code), exit_code, "ended before training began; its console says why")
         record.write(paths)
 
 

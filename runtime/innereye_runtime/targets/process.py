@@ -20,13 +20,15 @@ from innereye_runtime.job.datasets import datasets_of, mountpoints_of
 from innereye_runtime.job.entrypoint_args import EntrypointArgs
 from innereye_runtime.job.ranks import VARIABLES
 from innereye_runtime.job.resolve import Job
+from innereye_runtime.job.starting import write_start
 from innereye_runtime.manifest.model import Dataset, Manifest
+from innereye_runtime.run.folder_lock import LAUNCHER, announce, withdraw
 from innereye_runtime.run.paths import RunPaths, create_run_folder
-from innereye_runtime.run.record import count_attempts, record_exit, recorded_exit_code
+from innereye_runtime.run.process_id import current_process
+from innereye_runtime.run.record import count_attempts, record_early_exit, record_exit, recorded_exit_code
 from innereye_runtime.targets.base import RunStatus, StopResult
 from innereye_runtime.targets.preflight.result import CheckResult
-from innereye_runtime.targets.process_id import current_process
-from innereye_runtime.targets.process_runs import ENTRYPOINT, LAUNCHER, ProcessRun, run_processes, stop
+from innereye_runtime.targets.process_runs import ENTRYPOINT, ProcessRun, run_processes, stop
 from innereye_runtime.targets.supervision import RetryBudget, secret_values, supervise, timeout_reason
 
 _ENTRYPOINT = ("-P", "-m", ENTRYPOINT)
@@ -65,24 +67,36 @@ class ProcessPlan:
 
 
 class ProcessHandle:
-    """A child process, and its successors where the manifest allows retries."""
+    """A child process, and its successors where the manifest allows retries.
+
+    It starts in `wait`, once signals are heard: one that ended this process in between would leave the child behind.
+    """
 
     def __init__(self, plan: ProcessPlan, paths: RunPaths, *, stdout: int) -> None:
         self._plan = plan
         self._paths = paths
         self._stdout = stdout
-        self._child = self._start()
+        self._child: subprocess.Popen[bytes] | None = None
 
     @property
     def run(self) -> str:
         return str(self._paths.root)
 
     def wait(self) -> int:
+        try:
+            return self._wait()
+        finally:
+            withdraw(self._paths)
+
+    def _wait(self) -> int:
         compute = self._plan.manifest.compute
         budget = RetryBudget(compute.retries)
         with supervise(self._signal, self._kill, max_duration=compute.max_duration) as request:
             while True:
-                returned = self._child.wait()
+                self._child = self._start()
+                if request.signum is not None:  # it came while there was no child to pass it on to
+                    self._signal(request.signum)
+                returned = self._ended(self._child)
                 exit_code = returned if returned >= 0 else 128 - returned
                 if returned < 0:
                     told = recorded_exit_code(self._paths, earlier=self._attempts)
@@ -90,13 +104,12 @@ class ProcessHandle:
                         exit_code = told
                     else:
                         self._close_record(exit_code, -returned, stop_requested=request.made)
+                else:
+                    record_early_exit(self._paths, exit_code)
                 if request.timed_out and exit_code != ExitCode.DONE:
                     record_exit(self._paths, exit_code, timeout_reason(compute.max_duration), earlier=self._attempts)
                 if request.made or not budget.take(exit_code):
                     return exit_code
-                self._child = self._start()
-                if request.signum is not None:  # it came while there was no child to pass it on to
-                    self._signal(request.signum)
 
     def _start(self) -> subprocess.Popen[bytes]:
         request = replace(self._plan.request, run_folder=self._paths.root)
@@ -110,10 +123,20 @@ class ProcessHandle:
             process_group=0,
         )
 
+    def _ended(self, child: subprocess.Popen[bytes]) -> int:
+        """What the child returned, once its own children (loader workers, further ranks) have ended too."""
+        # The child is not reaped before its group is killed: its number can't have become that of another group.
+        os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)
+        self._kill()
+        return child.wait()
+
     def _signal(self, signum: int) -> None:
-        self._child.send_signal(signum)
+        if self._child is not None:
+            self._child.send_signal(signum)
 
     def _kill(self) -> None:
+        if self._child is None:
+            return
         try:
             os.killpg(self._child.pid, signal.SIGKILL)
         except ProcessLookupError:
@@ -191,8 +214,9 @@ class ProcessTarget:
         paths = (
             RunPaths(folder) if folder else create_run_folder(plan.outputs_folder, plan.model_name, datetime.now(UTC))
         )
+        announce(paths)
+        write_start(paths, plan.manifest, plan.request, model=plan.model_name)
         if plan.text is not None:
-            paths.manifest.write_text(plan.text, encoding="utf-8")
             plan = replace(plan, request=replace(plan.request, manifest=paths.manifest))
         return ProcessHandle(plan, paths, stdout=stdout)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
+import socket
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -12,16 +13,15 @@ from pathlib import Path
 
 from innereye_runtime.errors import UsageError
 from innereye_runtime.job.entrypoint_args import parse
+from innereye_runtime.run.folder_lock import LAUNCHER
 from innereye_runtime.run.paths import RunPaths
+from innereye_runtime.run.process_id import is_alive
 from innereye_runtime.run.record import RunRecord
 from innereye_runtime.targets.base import RunStatus, StopResult
-from innereye_runtime.targets.process_id import is_alive
 from innereye_runtime.targets.run_folder import FolderRun, stop_result
 from innereye_runtime.targets.supervision import GRACE_SECONDS
 
 ENTRYPOINT = "innereye_runtime.entrypoint"
-LAUNCHER = "INNEREYE_LAUNCHER"
-"""The variable of a child that names the process which started it, as `process_id` does."""
 _PROCESSES = Path("/proc")
 
 
@@ -69,6 +69,9 @@ class ProcessRun(FolderRun):
 
     def is_active(self) -> bool:
         return self.process() is not None
+
+    def _can_be_lost(self, record: RunRecord) -> bool:
+        return not record.attempts or record.attempt.host == socket.gethostname()
 
     def stop(self) -> Sequence[StopResult]:
         found = self.process()

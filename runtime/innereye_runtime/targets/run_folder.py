@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from innereye_runtime.errors import UsageError
+from innereye_runtime.run.folder_lock import holder_of
 from innereye_runtime.run.paths import RunPaths
-from innereye_runtime.run.record import RunRecord
+from innereye_runtime.run.record import RunRecord, is_complete
 from innereye_runtime.targets.base import DownloadResult, StopResult, Write
 
 _POLL_SECONDS = 0.5
@@ -29,19 +30,36 @@ class FolderRun:
 
     def status(self) -> Mapping[str, Any]:
         record = RunRecord.read(self.paths)
-        state, reason = str(record.state), record.reason
-        if state == "completed" and not self.paths.outputs_json.is_file():  # killed while it listed its outputs
-            state, reason = "incomplete", "outputs.json is missing: innereye-run resume finishes the run"
+        state, reason = self._state(record)
         return {
             "run": str(self.paths.root),
             "state": state,
             "reason": reason,
-            "exit_code": record.exit_code,
+            "exit_code": None if state == "lost" else record.exit_code,
             "target": record.target,
             "attempts": len(record.attempts),
-            "started": record.attempts[0].started,
-            "ended": record.attempt.ended,
+            "started": record.attempts[0].started if record.attempts else None,
+            "ended": record.attempt.ended if record.attempts else None,
         }
+
+    def _state(self, record: RunRecord) -> tuple[str, str]:
+        """State and reason, as they are: a process that was killed could not write its own end."""
+        unfinished = record.state == "completed" and not is_complete(self.paths, record)
+        if record.state not in ("starting", "running") and not unfinished:
+            return record.state, record.reason
+        if not self._can_be_lost(record) or holder_of(self.paths) is not None or self.is_active():
+            return ("running" if unfinished else record.state), record.reason
+        if unfinished:
+            does = "finishes the report and the list of outputs"
+        elif any(path.exists() for path in (self.paths.last_checkpoint, self.paths.best_checkpoint)):
+            does = "continues from its newest checkpoint"
+        else:
+            does = "trains from the start: there is no checkpoint"
+        return "lost", f"its process is gone, and left no reason; innereye-run resume {self.paths.root} {does}"
+
+    def _can_be_lost(self, record: RunRecord) -> bool:
+        """Whether it would be known here that the run is at work."""
+        return False
 
     def logs(self, write: Write, *, follow: bool) -> None:
         """The console log as it is kept in the folder; with `follow`, until nothing is at work there any more."""

@@ -44,8 +44,9 @@ def supervise(
 ) -> Iterator[StopRequest]:
     """While it is open, the first SIGINT, SIGTERM or end of `max_duration` calls `stop`, and a second one `kill`.
 
-    `kill` is also called when the job has not ended `GRACE_SECONDS` after it was asked to. Both may be called for a job
-    that has ended already. The handlers that were there before are put back at the end.
+    SIGHUP, where it is not ignored (nohup), counts as SIGTERM. `kill` is also called when the job has not ended
+    `GRACE_SECONDS` after it was asked to. Both may be called for a job that has ended already. The handlers that were
+    there before are put back at the end.
     """
     request = StopRequest()
     timers: list[threading.Timer] = []
@@ -62,7 +63,7 @@ def supervise(
         stop(signum)
 
     def on_signal(signum: int, frame: FrameType | None) -> None:
-        ask(signum)
+        ask(signal.SIGTERM if signum == signal.SIGHUP else signum)
 
     def on_timeout() -> None:
         request.timed_out = True
@@ -74,7 +75,10 @@ def supervise(
         clock.daemon = True
         timers.append(clock)
         clock.start()
-    previous = {signum: signal.signal(signum, on_signal) for signum in (signal.SIGINT, signal.SIGTERM)}
+    heard = [signal.SIGINT, signal.SIGTERM]
+    if signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:
+        heard.append(signal.SIGHUP)
+    previous = {signum: signal.signal(signum, on_signal) for signum in heard}
     try:
         yield request
     finally:

@@ -17,6 +17,7 @@ from innereye_runtime.job.launch_context import LaunchContext
 from innereye_runtime.job.provenance import Code
 from innereye_runtime.manifest.units import Memory
 from innereye_runtime.run.paths import RunPaths
+from innereye_runtime.run.process_id import current_process, is_alive
 from innereye_runtime.run.record import RunRecord
 from innereye_runtime.targets.docker import log_stream
 from innereye_runtime.targets.docker.client import RefusedError
@@ -24,7 +25,6 @@ from innereye_runtime.targets.docker.engine import to_image_error
 from innereye_runtime.targets.docker.exit_status import ExitStatus, exit_status_of, finalize_run_record
 from innereye_runtime.targets.docker.log_stream import LogStreamer
 from innereye_runtime.targets.docker.request import HostUser
-from innereye_runtime.targets.process_id import current_process, is_alive
 
 LIMITS = {"memory": Memory.parse("2g"), "shared_memory": Memory.parse("64m")}
 
@@ -189,7 +189,7 @@ def test_a_launcher_is_known_from_a_later_process_with_its_number() -> None:
     number, start, boot = current_process().split("-", 2)
     assert not is_alive(f"{number}-{int(start) + 1}-{boot}")
     child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
-    from innereye_runtime.targets.process_id import _identity
+    from innereye_runtime.run.process_id import _identity
 
     identity = _identity(child.pid)
     assert identity is not None and is_alive(identity)

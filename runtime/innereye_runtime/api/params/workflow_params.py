@@ -43,7 +43,8 @@ class WorkflowParams(GenericConfig):
         objects=["item", "first"],
         doc="What InnerEyeInference passes to the model's forward: the loader's whole item, or its first element.",
     )
-    weights_url = StringList([], doc="URLs of checkpoints to start from.")
+    weights_url = StringList([], doc="URLs of checkpoints to start from, with https; #sha256=... checks the file.")
+    weights_url_allow_http = param.Boolean(False, doc="Also take checkpoints from URLs with http.")
     local_weights_path = PathList([], doc="Checkpoint files to start from.")
     model_id = param.String("", doc="A registered model to start from, as name:version.")
     src_checkpoint = param.String("", doc="A checkpoint to start from: a file, a URL, or RUN[:path/]file.")

@@ -45,12 +45,13 @@ def parser() -> Parser:
 def run(argv: Sequence[str]) -> int:
     arguments, _ = parser().read(argv, Arguments())
     from innereye_runtime.job.resolve import resolve_job
+    from innereye_runtime.run.folder_lock import ensure_free
     from innereye_runtime.run.paths import RunPaths
-    from innereye_runtime.run.record import RunRecord
+    from innereye_runtime.run.record import RunRecord, is_complete
 
     paths = RunPaths(run_folder_argument(arguments.folder))
     record = RunRecord.read(paths)
-    if record.state == "completed" and paths.outputs_json.is_file() and not arguments.restart:
+    if is_complete(paths, record) and not arguments.restart:
         import json
 
         from innereye_runtime.cli.commands.run import outcome
@@ -59,10 +60,9 @@ def run(argv: Sequence[str]) -> int:
         done = outcome(str(paths.root), ExitCode.DONE)
         print(json.dumps(done) if arguments.json else paths.root)
         return ExitCode.DONE
+    ensure_free(paths)
     if not paths.manifest.is_file():
         raise UsageError(f"{paths.root} has no manifest.yaml: it was stopped before it began", hint="start a new run")
-    if arguments.restart:
-        _set_aside(paths)
     root = record.code.get("root")
     job = resolve_job(
         paths.manifest,
@@ -72,12 +72,17 @@ def run(argv: Sequence[str]) -> int:
         root=Path(root) if root else None,
         run_folder=paths.root,
     )
+    if arguments.restart:
+        _set_aside(paths)
     return start(job, as_json=arguments.json)
 
 
 def _set_aside(paths: RunPaths) -> None:
-    """Moves the checkpoints to checkpoints/aside, below which no attempt looks for one."""
-    aside = paths.checkpoints / "aside"
+    """Moves the checkpoints to checkpoints/aside, below which no attempt looks for one; nothing is overwritten."""
+    aside, number = paths.checkpoints / "aside", 1
+    while aside.exists():
+        number += 1
+        aside = paths.checkpoints / f"aside-{number}"
     for path in [path for path in paths.checkpoints.glob("*") if path.is_file()]:
         aside.mkdir(exist_ok=True)
         path.replace(aside / path.name.lstrip("."))

@@ -11,8 +11,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from innereye_runtime.job.launch_context import LaunchContext
+from innereye_runtime.run.process_id import current_process, of_this_boot
 from innereye_runtime.targets.docker.request import HostUser
-from innereye_runtime.targets.process_id import current_process, of_this_boot
 
 _PREFIX = "innereye-runtime-"
 

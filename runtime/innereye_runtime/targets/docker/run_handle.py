@@ -7,6 +7,7 @@ from pathlib import Path
 
 from innereye_runtime.errors import InnerEyeError, UsageError
 from innereye_runtime.run.paths import RunPaths
+from innereye_runtime.run.record import RunRecord
 from innereye_runtime.targets.base import RunStatus, StopResult, Write
 from innereye_runtime.targets.docker.engine import connect
 from innereye_runtime.targets.docker.runs import ACTIVE_STATES, JobContainer, containers, find, output, stop_all
@@ -23,7 +24,17 @@ class DockerRun(FolderRun):
         self._reference = reference
 
     def is_active(self) -> bool:
-        return any(one.state in ACTIVE_STATES for one in self._containers())
+        try:
+            return any(one.state in ACTIVE_STATES for one in self._containers())
+        except UsageError:  # no container belongs to it any more
+            return False
+
+    def _can_be_lost(self, record: RunRecord) -> bool:
+        try:
+            connect()
+        except InnerEyeError:
+            return False
+        return True
 
     def logs(self, write: Write, *, follow: bool) -> None:
         """What the container printed or, when it is gone, the log in the run folder."""

@@ -14,13 +14,13 @@ from typing import Any
 from innereye_runtime.errors import UsageError
 from innereye_runtime.manifest.units import Memory
 from innereye_runtime.run.paths import RunPaths
+from innereye_runtime.run.process_id import is_alive
 from innereye_runtime.targets.base import StopResult
 from innereye_runtime.targets.docker.client import Chunk, EngineClient, RefusedError
 from innereye_runtime.targets.docker.engine import map_engine_errors
 from innereye_runtime.targets.docker.exit_status import exit_status_of, finalize_run_record
 from innereye_runtime.targets.docker.launch_context_file import cleanup_stale
 from innereye_runtime.targets.docker.request import LABEL
-from innereye_runtime.targets.process_id import is_alive
 from innereye_runtime.targets.supervision import GRACE_SECONDS
 
 ACTIVE_STATES = ("running", "paused")

@@ -18,8 +18,11 @@ from innereye_runtime.errors import ExitCode, InnerEyeError
 from innereye_runtime.job import provenance
 from innereye_runtime.job.launch_context import LaunchContext
 from innereye_runtime.job.resolve import Job
+from innereye_runtime.job.starting import write_start
 from innereye_runtime.manifest.model import Manifest
+from innereye_runtime.run.folder_lock import announce, withdraw
 from innereye_runtime.run.paths import RunPaths, create_run_folder
+from innereye_runtime.run.process_id import current_process
 from innereye_runtime.run.record import count_attempts, record_exit, recorded_exit_code
 from innereye_runtime.targets.base import RunHandle, RunStatus, StopResult
 from innereye_runtime.targets.docker import run_handle
@@ -34,7 +37,6 @@ from innereye_runtime.targets.docker.runs import ensure_not_running
 from innereye_runtime.targets.preflight import checks_of, raise_on_failed_checks
 from innereye_runtime.targets.preflight.context import CheckContext
 from innereye_runtime.targets.preflight.result import CheckResult
-from innereye_runtime.targets.process_id import current_process
 from innereye_runtime.targets.supervision import (
     RetryBudget,
     StopRequest,
@@ -105,8 +107,9 @@ class DockerTarget:
             folder = create_run_folder(plan.outputs_folder, plan.model_name, datetime.now(UTC)).root
         paths = RunPaths(folder)
         plan = replace(plan, handover=replace(plan.handover, run_folder=paths.root))
+        announce(paths)
+        write_start(paths, plan.manifest, plan.handover, model=plan.model_name)
         if plan.text is not None:
-            paths.manifest.write_text(plan.text, encoding="utf-8")
             plan = replace(plan, handover=replace(plan.handover, manifest=paths.manifest))
         if os.geteuid() != plan.caller.uid:
             for path in (paths.root, *paths.root.iterdir()):
@@ -149,8 +152,11 @@ class DockerHandle:
         return str(self._paths.root)
 
     def wait(self) -> int:
-        with self._held:
-            return self._wait()
+        try:
+            with self._held:
+                return self._wait()
+        finally:
+            withdraw(self._paths)
 
     def _wait(self) -> int:
         compute = self._plan.manifest.compute

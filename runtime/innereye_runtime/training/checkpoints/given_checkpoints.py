@@ -8,9 +8,12 @@ from typing import Any
 
 import pytorch_lightning as pl
 from lightning_fabric.plugins import CheckpointIO
+from pytorch_lightning.plugins.io import TorchCheckpointIO
 
 from innereye_runtime.errors import DataError
-from innereye_runtime.training.checkpoints.weights import NO_CHECKPOINT
+from innereye_runtime.training.checkpoints.checkpoint_files import WholeFiles
+from innereye_runtime.training.checkpoints.pretrained import FOLDER
+from innereye_runtime.training.checkpoints.weights import NO_CHECKPOINT, data_alone, refused_code
 
 _VERSION = "pytorch-lightning_version"
 _NEWEST = version("pytorch_lightning")
@@ -19,20 +22,27 @@ _NEWEST = version("pytorch_lightning")
 class GivenCheckpoints(CheckpointIO):
     """A strategy's own `CheckpointIO`, which also reads a checkpoint that holds a `state_dict` and nothing else."""
 
-    def __init__(self, own: CheckpointIO) -> None:
+    def __init__(self, own: CheckpointIO, trusted: Path) -> None:
         self._own = own
+        self._trusted = trusted.resolve()
 
     def load_checkpoint(self, path: Any, *arguments: Any, **named: Any) -> dict[str, Any]:
-        """The checkpoint's content.
+        """The checkpoint's content. Only those that this run wrote, below `trusted`, are unpickled whole.
 
         Raises:
-            DataError: the file is not a checkpoint.
+            DataError: the file is not a checkpoint, or is from outside and holds more than tensors and plain data.
         """
         try:
-            content = self._own.load_checkpoint(path, *arguments, **named)
+            if self._is_own(Path(path).resolve()):
+                content = self._own.load_checkpoint(path, *arguments, **named)
+            else:
+                with data_alone():
+                    content = self._own.load_checkpoint(path, *arguments, **{**named, "weights_only": True})
         except MemoryError:
             raise
         except Exception as error:  # whatever torch.load makes of it
+            if (refusal := refused_code(path, error)) is not None:
+                raise refusal from error
             reason = str(error).partition("\n")[0]
             raise DataError(f"{path} is not a checkpoint: {reason}", hint=NO_CHECKPOINT) from error
         if Path(path).is_dir():  # one of many files, whose form is the strategy's own
@@ -40,6 +50,9 @@ class GivenCheckpoints(CheckpointIO):
         if not isinstance(content, dict) or "state_dict" not in content:
             raise DataError(f"{path} is not a Lightning checkpoint: it has no 'state_dict'", hint=NO_CHECKPOINT)
         return {_VERSION: _NEWEST, **content}
+
+    def _is_own(self, path: Path) -> bool:
+        return path.is_relative_to(self._trusted) and not path.is_relative_to(self._trusted / FOLDER)
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any | None = None) -> None:
         self._own.save_checkpoint(checkpoint, path, storage_options)
@@ -52,7 +65,11 @@ class GivenCheckpoints(CheckpointIO):
 
 
 def read_given_checkpoints(trainer: pl.Trainer) -> None:
-    """Lets the trainer read checkpoints as the user may have written them. Idempotent."""
+    """Lets the trainer read checkpoints as the user may have written them, and trust those of its run folder alone.
+    Idempotent.
+    """
     strategy = trainer.strategy
-    if not isinstance(strategy.checkpoint_io, GivenCheckpoints):
-        strategy.checkpoint_io = GivenCheckpoints(strategy.checkpoint_io)
+    own = strategy.checkpoint_io
+    if not isinstance(own, GivenCheckpoints):
+        own = WholeFiles() if type(own) is TorchCheckpointIO else own
+        strategy.checkpoint_io = GivenCheckpoints(own, Path(trainer.default_root_dir))

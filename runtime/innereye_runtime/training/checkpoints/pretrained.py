@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import logging
+import re
 import shutil
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -29,7 +31,7 @@ def starting_weights(container: LightningContainer, run_folder: Path, cwd: Path)
 
     Raises:
         DataError: one of them isn't there or can't be downloaded.
-        UsageError: it is named by something that only AzureML knows.
+        UsageError: it is named by something that only AzureML knows, or by a URL that is not encrypted.
     """
     if container.model_id or container.pretraining_run_recovery_id:
         name = "model_id" if container.model_id else "pretraining_run_recovery_id"
@@ -38,6 +40,13 @@ def starting_weights(container: LightningContainer, run_folder: Path, cwd: Path)
             hint="download the checkpoint and give its path as local_weights_path",
         )
     found = [_file(cwd / path, "local_weights_path") for path in container.local_weights_path]
+    urls = [*container.weights_url, container.src_checkpoint]
+    plain = next((url for url in urls if urlsplit(url).scheme == "http"), None)
+    if plain is not None and not container.weights_url_allow_http:
+        raise UsageError(
+            f"{plain} is not encrypted: anybody on the way can replace the weights",
+            hint="use https, or set weights_url_allow_http; '#sha256=...' at the end of a URL checks the file",
+        )
     found += [_download(url, run_folder / FOLDER) for url in container.weights_url]
     if container.src_checkpoint:
         found += _source(container.src_checkpoint, run_folder, cwd)
@@ -83,9 +92,24 @@ def _file(path: Path, parameter: str) -> Path:
     return path.resolve()
 
 
+def _check_digest(file: Path, url: str) -> None:
+    """Raises DataError where the URL ends in `#sha256=...` and the file, which is removed, has another one."""
+    wanted = urlsplit(url).fragment
+    if not wanted:
+        return
+    if not re.fullmatch(r"sha256=[0-9a-fA-F]{64}", wanted):
+        raise DataError(f"{url} ends in '#{wanted}'", hint="write #sha256= and 64 hexadecimal digits, or leave it out")
+    with file.open("rb") as content:
+        found = hashlib.file_digest(content, "sha256").hexdigest()
+    if found != wanted.partition("=")[2].lower():
+        file.unlink()
+        raise DataError(f"the weights from {url} have the sha256 {found}", hint="check where they come from")
+
+
 def _download(url: str, folder: Path) -> Path:
     target = folder / (Path(unquote(urlsplit(url).path)).name or "weights.ckpt")
     if target.exists():
+        _check_digest(target, url)
         return target
     folder.mkdir(parents=True, exist_ok=True)
     partial = target.with_name(f".{target.name}.part")
@@ -101,5 +125,6 @@ def _download(url: str, folder: Path) -> Path:
             f"weights can't be downloaded from {url}: {getattr(error, 'reason', error)}",
             hint="download them yourself and give local_weights_path",
         ) from error
+    _check_digest(partial, url)
     partial.replace(target)
     return target

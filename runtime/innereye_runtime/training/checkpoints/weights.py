@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import re
+from collections import OrderedDict
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -56,19 +58,59 @@ def load_into(model: pl.LightningModule, content: dict[str, Any]) -> None:
 
 
 def read_weights(path: Path) -> dict[str, Any]:
-    """The content of a checkpoint that the user names.
+    """The content of a checkpoint that the user names. No code in it is run.
 
     Raises:
-        DataError: it is none.
+        DataError: it is none, or holds more than tensors and plain data.
     """
+    import torch
+
     try:
-        content = read_checkpoint(path)
+        with data_alone():
+            content = torch.load(path, map_location="cpu", weights_only=True)
+    except MemoryError:
+        raise
     except Exception as error:  # whatever torch.load makes of it
+        if (refusal := refused_code(path, error)) is not None:
+            raise refusal from error
         reason = str(error).partition("\n")[0]
         raise DataError(f"{path} is not a checkpoint: {reason}", hint=NO_CHECKPOINT) from error
     if not isinstance(content, dict) or "state_dict" not in content:
         raise DataError(f"{path} is not a Lightning checkpoint: it has no 'state_dict'", hint=NO_CHECKPOINT)
     return content
+
+
+def data_alone() -> Any:
+    """A context in which `torch.load(weights_only=True)` also takes what Lightning itself writes beside tensors."""
+    import argparse
+    import pathlib
+
+    import numpy as np
+    import torch
+
+    kinds = ("bool", "u1", "i1", "u2", "i2", "u4", "i4", "u8", "i8", "f2", "f4", "f8")
+    numbers = [type(np.dtype(kind)) for kind in kinds]
+    makers = {"_reconstruct": np.empty(0).__reduce__()[0], "scalar": np.float32(0).__reduce__()[0]}
+    modules = ("numpy._core.multiarray", "numpy.core.multiarray")  # as NumPy 2 and 1 name it
+    named = [(maker, f"{module}.{name}") for name, maker in makers.items() for module in modules]
+    arrays: list[Any] = [np.ndarray, np.dtype, *named]
+    # A dict of its own class is not filled by weights_only: it is read as one that is.
+    packages = ("lightning_fabric", "lightning.fabric")
+    hyper = [(OrderedDict, f"{package}.utilities.data.AttributeDict") for package in packages]
+    plain: list[Any] = [*hyper, argparse.Namespace, pathlib.Path, pathlib.PosixPath, pathlib.PurePosixPath]
+    return torch.serialization.safe_globals([*plain, *arrays, *numbers])
+
+
+def refused_code(path: Any, error: Exception) -> DataError | None:
+    """The error for a checkpoint that names code to run; None where `error` is another one."""
+    found = re.search(r"GLOBAL (\S+) (?:was not|whose)|Unsupported class (\S+)|but got <class '([^']+)", str(error))
+    if found is None:
+        return None
+    what = f"it names {found[1] or found[2] or found[3]}"
+    return DataError(
+        f"{path} is not loaded, because loading it could run code that it holds: {what}",
+        hint=f"where its author can be trusted, load it in a script and keep the weights alone: {NO_CHECKPOINT}",
+    )
 
 
 def read_checkpoint(path: Path) -> dict[str, Any]:

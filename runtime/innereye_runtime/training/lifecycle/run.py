@@ -21,13 +21,14 @@ from innereye_runtime.job.launch_context import LaunchContext
 from innereye_runtime.job.ranks import Ranks
 from innereye_runtime.job.resolve import Job
 from innereye_runtime.manifest.serializer import dump, to_data
+from innereye_runtime.redaction import redacted
 from innereye_runtime.run.background_hash import BackgroundHasher
 from innereye_runtime.run.paths import RunPaths
 from innereye_runtime.run.record import RunRecord, release_disk_space, reserve_disk_space, state_of
 from innereye_runtime.training.lifecycle.console import tee_output
 from innereye_runtime.training.lifecycle.outcome import outcome_of
 from innereye_runtime.training.lifecycle.root_cause import find_root_cause, record_failure
-from innereye_runtime.training.lifecycle.signals import stop_on_signals
+from innereye_runtime.training.lifecycle.signals import StopFlag, check_stop, stop_on_signals
 from innereye_runtime.training.lifecycle.tracebacks import format_traceback
 
 log = logging.getLogger("innereye_runtime")
@@ -46,10 +47,16 @@ class Run:
 
     @contextmanager
     def step(self, name: str) -> Iterator[None]:
-        """Takes the time of one step; it stands in run.json under `timings`, in seconds."""
+        """Takes the time of one step; it stands in run.json under `timings`, in seconds.
+
+        Raises:
+            StopRequested: this process was asked to stop, before the step or in it.
+        """
+        check_stop()
         started = time.monotonic()
         try:
             yield
+            check_stop()
         finally:
             self.record.timings[name] = round(time.monotonic() - started, 3)
 
@@ -59,11 +66,16 @@ class Run:
 
     @contextmanager
     def record_errors(self) -> Iterator[None]:
-        """No exception leaves the block: it is shown, it ends the attempt, and its exit code is the run's."""
+        """No exception leaves the block: it is shown, it ends the attempt, and its exit code is the run's.
+
+        After a signal that is the exit code of the stop, whatever the framework or the user's code made of it.
+        """
+        stop: StopFlag | None = None
         try:
-            with stop_on_signals():
+            with stop_on_signals() as stop:
                 yield
-        except BaseException as error:  # also SystemExit of the user's code, and our own Stopped
+        except BaseException as raised:  # also SystemExit of the user's code, and our own StopRequested
+            error = (stop.requested if stop else None) or raised
             outcome = outcome_of(error)
             if not self.ranks.is_first:
                 record_failure(self.paths, self.ranks.global_rank, error, outcome)
@@ -106,7 +118,6 @@ def open_run(job: Job, paths: RunPaths, *, target: str | None) -> Iterator[Run]:
         stack.enter_context(chdir(paths.root))
         stack.enter_context(run.record_errors())
         yield run
-        run.record.end_attempt("completed", ExitCode.DONE, "")
     run.write()
     if ranks.is_first:
         release_disk_space(paths.run_json)
@@ -120,6 +131,8 @@ def _record(job: Job, paths: RunPaths, target: str, launch: LaunchContext) -> Ru
                 f"{paths.root} holds a run of {record.model}, and the manifest names {job.model_name}",
                 hint="give each model a run folder of its own",
             )
+        if not record.attempts and launch.run:
+            record.id = launch.run
     else:
         record = RunRecord(id=launch.run or paths.root.name, model=job.model_name, target=target)
     record.target = target
@@ -140,12 +153,19 @@ def _record(job: Job, paths: RunPaths, target: str, launch: LaunchContext) -> Ru
     return record
 
 
+class _Redacting(logging.Formatter):
+    """Tracebacks and messages without credentials."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return redacted(super().format(record))
+
+
 def _log_to_console() -> None:
     """Lets this program's own lines go to standard output, where training's other output goes, line by line."""
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(line_buffering=True)
     handler = logging.StreamHandler(sys.stdout)
-    handler.setFormatter(logging.Formatter("%(message)s"))
+    handler.setFormatter(_Redacting("%(message)s"))
     log.addHandler(handler)
     log.setLevel(logging.INFO)
     log.propagate = False

@@ -1,14 +1,28 @@
-"""SIGINT and SIGTERM as one exception, so that every step of a run ends through its own clean-up."""
+"""SIGINT, SIGTERM and SIGHUP as one request to stop, which every step of a run looks at and ends through its own
+clean-up.
+"""
 
 from __future__ import annotations
 
+import os
 import signal
+import sys
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
+from typing import TYPE_CHECKING
 
 from innereye_runtime.errors import ExitCode
+
+if TYPE_CHECKING:
+    from sys import UnraisableHookArgs
+
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+_POLL_SECONDS = 2.0
+"""Where batches have looked within this time, the next one is waited for as long."""
+_SWALLOWED_SECONDS = 0.2
 
 
 class StopRequested(BaseException):
@@ -21,57 +35,142 @@ class StopRequested(BaseException):
 
     @property
     def reason(self) -> str:
-        if self.exit_code == ExitCode.INTERRUPTED:
-            return "interrupted (SIGINT); innereye-run resume continues from the last checkpoint"
-        return "stopped or preempted (SIGTERM); innereye-run resume continues from the last checkpoint"
+        kind = "interrupted" if self.exit_code == ExitCode.INTERRUPTED else "stopped or preempted"
+        return f"{kind} ({self}); innereye-run resume continues from the last checkpoint"
 
 
-class _DeferredSignal:
-    """Whether a stop has to wait, and the one that waits."""
+class StopFlag:
+    """Whether this process was asked to stop, and what is done about it."""
 
-    active = False
-    stop: StopRequested | None = None
+    def __init__(self) -> None:
+        self.requested: StopRequested | None = None
+        self.deferred = False
+        self._raised = False
+        self._polled = float("-inf")
+        self._open = True
+        self._owner = os.getpid()
+        self._lock = threading.RLock()
+        self._timer: threading.Timer | None = None
+
+    def check(self) -> None:
+        """Raises `StopRequested` where a stop was requested and need not wait. Batches and stages call it."""
+        self._polled = time.monotonic()
+        self.end_deferral()
+
+    def end_deferral(self) -> None:
+        """As `check`, where it doesn't follow that the next one looks soon."""
+        if self.requested is not None and not self.deferred:
+            self._raise()
+
+    def on_signal(self, signum: int, frame: FrameType | None) -> None:
+        """The signal handler. Later signals than the first are ignored: the launcher kills at the second one."""
+        if os.getpid() != self._owner:  # a loader worker, forked with this handler: its parent ends it
+            signal.signal(signum, signal.SIG_DFL)
+            os.kill(os.getpid(), signum)
+            return
+        if self.requested is None:
+            self.requested = StopRequested(signum)
+        if self.deferred or self._raised:
+            return
+        waited = time.monotonic() - self._polled
+        if waited < _POLL_SECONDS:
+            self._try_again(_POLL_SECONDS - waited)
+        else:
+            self._raise()
+
+    def on_unraisable(self, unraisable: UnraisableHookArgs) -> bool:
+        """True where it was this stop that Python swallowed (in a __del__ or a fork hook): it is raised again."""
+        if unraisable.exc_value is not self.requested or self.requested is None:
+            return False
+        self._raised = False
+        self._try_again(_SWALLOWED_SECONDS)
+        return True
+
+    def close(self) -> None:
+        with self._lock:
+            self._open = False
+            if self._timer is not None:
+                self._timer.cancel()
+
+    def _raise(self) -> None:
+        if self.requested is not None:
+            self._raised = True
+            raise self.requested
+
+    def _try_again(self, seconds: float) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer = threading.Timer(seconds, self._interrupt)
+        self._timer.daemon = True
+        self._timer.start()
+
+    def _interrupt(self) -> None:
+        """Sends the signal to the main thread once more, which also ends a system call that it waits in."""
+        with self._lock:
+            if self._open and not self._raised:
+                signum = signal.SIGINT if _exit_code(self.requested) == ExitCode.INTERRUPTED else signal.SIGTERM
+                signal.pthread_kill(_main_thread(), signum)
 
 
-_hold = _DeferredSignal()
+def _exit_code(stop: StopRequested | None) -> int:
+    return stop.exit_code if stop is not None else ExitCode.STOPPED
+
+
+def _main_thread() -> int:
+    return threading.main_thread().ident or threading.get_ident()
+
+
+_flags: list[StopFlag] = []
+"""Those of the open `stop_on_signals`, the innermost last."""
+
+
+def check_stop() -> None:
+    """Raises `StopRequested` where this process was asked to stop."""
+    if _flags:
+        _flags[-1].check()
 
 
 @contextmanager
 def defer_signals() -> Iterator[None]:
     """While it is open, a stop waits; it is raised at the end, in place of whatever else was."""
-    _hold.active = True
+    if not _flags:
+        yield
+        return
+    flag = _flags[-1]
+    flag.deferred = True
     try:
         yield
     finally:
-        _hold.active = False
-        if _hold.stop is not None:
-            stop, _hold.stop = _hold.stop, None
-            raise stop
+        flag.deferred = False
+        flag.end_deferral()
 
 
 @contextmanager
-def stop_on_signals() -> Iterator[None]:
-    """While it is open, the first SIGINT or SIGTERM raises `StopRequested` in the main thread, at the end of an open
-    `defer_signals`; further ones are ignored.
+def stop_on_signals() -> Iterator[StopFlag]:
+    """While it is open, the first SIGINT, SIGTERM or SIGHUP requests a stop; further ones are ignored.
 
-    The exception may come up between any two instructions. That is safe here because all that a restart relies on is
-    written to a temporary name and renamed. Lightning's own SIGTERM handler calls the one that it finds, so it doesn't
-    get in the way.
+    `StopRequested` is raised where `check_stop` looks next, or at the end of an open `defer_signals`. Where nothing has
+    looked for `_POLL_SECONDS`, it is raised in the main thread, between any two instructions. That is safe because all
+    that a restart relies on is written to a temporary name and renamed. Python swallows an exception that comes up in a
+    __del__ or a fork hook; it is raised again then. A signal that the caller ignores (nohup) stays ignored.
+    Lightning's own SIGTERM handler calls the one that it finds, so it doesn't get in the way.
     """
-    stopping = False
+    flag = StopFlag()
+    chained = sys.unraisablehook
 
-    def stop(signum: int, frame: FrameType | None) -> None:
-        nonlocal stopping
-        if stopping:
-            return
-        stopping = True
-        if not _hold.active:
-            raise StopRequested(signum)
-        _hold.stop = StopRequested(signum)
+    def unraisable(arguments: UnraisableHookArgs) -> None:
+        if not flag.on_unraisable(arguments):
+            chained(arguments)
 
-    previous = {signum: signal.signal(signum, stop) for signum in (signal.SIGINT, signal.SIGTERM)}
+    heard = [signum for signum in SIGNALS if signum != signal.SIGHUP or signal.getsignal(signum) != signal.SIG_IGN]
+    _flags.append(flag)
+    sys.unraisablehook = unraisable
+    previous = {signum: signal.signal(signum, flag.on_signal) for signum in heard}
     try:
-        yield
+        yield flag
     finally:
+        flag.close()
         for signum, handler in previous.items():
             signal.signal(signum, handler)
+        sys.unraisablehook = chained
+        _flags.remove(flag)

@@ -8,6 +8,7 @@ import logging
 import multiprocessing
 import os
 from collections.abc import Sequence
+from copy import deepcopy
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
@@ -30,6 +31,7 @@ from innereye_runtime.introspection.discovery import load
 from innereye_runtime.job.datasets import datasets_of, mountpoints_of
 from innereye_runtime.job.launch_context import LaunchContext
 from innereye_runtime.parameters.values import plain
+from innereye_runtime.redaction import redacted
 from innereye_runtime.report import write_report
 from innereye_runtime.run.output_manifest import check_expected, start_background_hashing, write_outputs
 from innereye_runtime.run.paths import RunPaths
@@ -38,6 +40,7 @@ from innereye_runtime.training import compiling
 from innereye_runtime.training.checkpoints.checkpoint_files import ResumePoint
 from innereye_runtime.training.checkpoints.checkpointing import LAST, Progress, Recovery
 from innereye_runtime.training.checkpoints.description import describe_best, describe_checkpoints
+from innereye_runtime.training.checkpoints.given_checkpoints import read_given_checkpoints
 from innereye_runtime.training.checkpoints.pretrained import require_weights, starting_weights
 from innereye_runtime.training.checkpoints.resuming import (
     TUNING_CALLBACKS,
@@ -58,6 +61,7 @@ from innereye_runtime.training.lightning.extra_validation import extra_validatio
 from innereye_runtime.training.lightning.metrics import SPLITS
 from innereye_runtime.training.lightning.monitoring import LoadingTime, record_load
 from innereye_runtime.training.lightning.progress import EpochLogger, TerminalBar
+from innereye_runtime.training.lightning.stopping import StopAtBatch
 from innereye_runtime.training.lightning.tracking import azureml_logger
 from innereye_runtime.training.lightning.trainer import gpu_hardware, make_loggers, make_trainer, quieten_lightning
 from innereye_runtime.training.lightning.transforms import SeededTransforms
@@ -104,7 +108,7 @@ def create_container(run: Run) -> LightningContainer:
     if run.ranks.is_first:
         lines = (f"{name} = {plain(each.value)}\n" for name, each in given.items())
         own = (f"{name} = {text}\n" for name, text in public_attributes(container).items())
-        run.paths.args.write_text("".join([*lines, *own]), encoding="utf-8")
+        run.paths.args.write_text(redacted("".join([*lines, *own])), encoding="utf-8")
     return container
 
 
@@ -184,6 +188,8 @@ def train(run: Run, container: LightningContainer, terminal: IO[str] | None) -> 
     whole_state = resumed is not None or container.resume_training
     if start and not whole_state:
         _callbacks_of(trainer).insert(0, GivenWeights(start[0]))
+    elif start and resumed is None:
+        read_given_checkpoints(trainer)
     with record_load(paths.logs / "load.csv", container.monitoring_interval_seconds):
         fit(trainer, model, data, checkpoint=start[0] if start and whole_state else None)
     progress = recovery.progress
@@ -214,6 +220,7 @@ def _callbacks(container: LightningContainer, terminal: IO[str] | None) -> list[
         ValidationRows(),
         SeededTransforms(container.effective_random_seed),
         ReturnedLog(),
+        StopAtBatch(),
     ]
     every = container.pl_progress_bar_refresh_rate
     if terminal is not None and every != 0:
@@ -273,10 +280,14 @@ def finalise(run: Run) -> None:
     if not run.ranks.is_first:
         return
     with run.record_errors():
-        write_report(run.paths)
         if run.exit_code == ExitCode.DONE:
-            write_outputs(run.paths.root, ahead=run.hashed_ahead)
+            completed = deepcopy(run.record)
+            completed.end_attempt("completed", ExitCode.DONE, "")
+            write_report(run.paths, record=completed.to_data())
+            # Until all is there that it promises, the record says that the run is at work.
+            write_outputs(run.paths.root, ahead=run.hashed_ahead, complete=lambda: completed.write(run.paths))
             return
+        write_report(run.paths)
     run.write()
 
 

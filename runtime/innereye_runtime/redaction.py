@@ -1,0 +1,64 @@
+"""Credentials taken out of text that is shown or recorded, and values that look like credentials."""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+from typing import Any, Final
+
+HIDDEN: Final = "***"
+
+_IN_URL: Final = re.compile(
+    r"(?<=://)[^/\s:@'\"<>]*:[^/\s@'\"<>]+@"  # user:password@
+    r"|(?<=http://)[^/\s:@'\"<>]+@|(?<=https://)[^/\s:@'\"<>]+@"  # a token in place of the user
+)
+_PARAMETER: Final = re.compile(
+    r"((?:[?&;])(?:sig|signature|sas|token|access_token|auth|api[_-]?key|key|password|pwd|secret|client_secret"
+    r"|x-amz-(?:signature|credential|security-token)|x-goog-(?:signature|credential))=)[^&;\s'\"<>#]+",
+    re.IGNORECASE,
+)
+_SETTING: Final = re.compile(
+    r"\b((?:AccountKey|SharedAccessKey|SharedAccessSignature)=|Authorization:\s*(?:Bearer|Basic)\s+)[^;\s'\"<>]+",
+    re.IGNORECASE,
+)
+_KNOWN_FORM: Final = re.compile(
+    r"-----BEGIN [A-Z ]*PRIVATE KEY|\bgh[pousr]_[A-Za-z0-9]{30,}|\bgithub_pat_\w{30,}|\bglpat-[\w-]{16,}"
+    r"|\bAKIA[0-9A-Z]{16}\b|\bhf_[A-Za-z0-9]{30,}|\bsk-[\w-]{20,}|\bxox[abprs]-[\w-]{10,}"
+    r"|\beyJ[\w-]{8,}\.[\w-]{8,}\.[\w-]{8,}"
+)
+_SECRET_NAME: Final = re.compile(
+    r"(?:^|_)(?:TOKEN|SECRET|PASSWORD|PASSWD|PWD|API_?KEY|ACCESS_?KEY|ACCOUNT_?KEY|PRIVATE_?KEY|CREDENTIALS?"
+    r"|CONNECTION_STRING|SAS)(?:$|_)",
+    re.IGNORECASE,
+)
+_SHORTEST: Final = 8
+
+
+@lru_cache(maxsize=16)  # a manifest may be one long line, which each of its diagnostics shows
+def redacted(text: str) -> str:
+    """`text` with *** for credentials: user:password in URLs, signatures and keys in their queries, account keys."""
+    if "://" in text:
+        text = _IN_URL.sub(f"{HIDDEN}@", text)
+    if "=" in text:
+        text = _PARAMETER.sub(rf"\g<1>{HIDDEN}", text)
+    return _SETTING.sub(rf"\g<1>{HIDDEN}", text)
+
+
+def redacted_data(value: Any) -> Any:
+    """Plain data with every text in it redacted."""
+    match value:
+        case str():
+            return redacted(value)
+        case dict():
+            return {name: redacted_data(each) for name, each in value.items()}
+        case list() | tuple():
+            return [redacted_data(each) for each in value]
+    return value
+
+
+def looks_like_secret(value: str, name: str = "") -> bool:
+    """True where `value` has the form of a credential, or `name` says that it is one and it is not a path or number."""
+    if _KNOWN_FORM.search(value) or redacted(value) != value:
+        return True
+    harmless = len(value) < _SHORTEST or value.startswith(("/", "./", "~", "$")) or value.replace(".", "").isdecimal()
+    return not harmless and _SECRET_NAME.search(name) is not None

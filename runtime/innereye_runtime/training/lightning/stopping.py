@@ -1,0 +1,31 @@
+"""Lets every batch look whether this process was asked to stop."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pytorch_lightning.callbacks import Callback
+
+from innereye_runtime.training.lifecycle.signals import check_stop
+
+
+class StopAtBatch(Callback):
+    """Ends training, validation, test and prediction between two batches or epochs after a signal."""
+
+    def on_train_epoch_start(self, *arguments: Any) -> None:
+        check_stop()
+
+    def on_train_batch_start(self, *arguments: Any) -> None:
+        check_stop()
+
+    def on_train_batch_end(self, *arguments: Any) -> None:
+        check_stop()
+
+    def on_validation_batch_end(self, *arguments: Any) -> None:
+        check_stop()
+
+    def on_test_batch_end(self, *arguments: Any) -> None:
+        check_stop()
+
+    def on_predict_batch_end(self, *arguments: Any) -> None:
+        check_stop()
