@@ -55,6 +55,7 @@ from innereye_runtime.training.lifecycle.seeding import seed_run
 from innereye_runtime.training.lifecycle.variant import checked_arguments
 from innereye_runtime.training.lightning.epoch_logging import EnsureEpochLogging, ValidationRows
 from innereye_runtime.training.lightning.extra_validation import extra_validation
+from innereye_runtime.training.lightning.loss_watch import LossWatch
 from innereye_runtime.training.lightning.metrics import SPLITS
 from innereye_runtime.training.lightning.monitoring import LoadingTime, record_load
 from innereye_runtime.training.lightning.progress import EpochLogger, TerminalBar
@@ -160,7 +161,7 @@ def train(run: Run, container: LightningContainer, terminal: IO[str] | None) -> 
         smoke=job.smoke,
         manifest_arguments=job.manifest.trainer.arguments,
         epochs_given=record.arguments["num_epochs"]["origin"] in ("manifest", "command line"),
-        callbacks=[recovery, *_callbacks(container, terminal)],
+        callbacks=[recovery, *_callbacks(container, terminal, smoke=job.smoke)],
         loggers=[*_loggers(paths, resumed), *_azureml(run)],
     )
     if resumed is not None:
@@ -204,11 +205,12 @@ def _callbacks_of(trainer: pl.Trainer) -> list[Callback]:
     return callbacks
 
 
-def _callbacks(container: LightningContainer, terminal: IO[str] | None) -> list[Callback]:
+def _callbacks(container: LightningContainer, terminal: IO[str] | None, *, smoke: bool) -> list[Callback]:
     """The callbacks that only look on, or see to it that there is something to look at."""
     watchers: list[Callback] = [
         Threads(),
         RequireTrainingBatches(container),
+        LossWatch(smoke=smoke),
         EnsureEpochLogging(),
         EpochLogger(),
         ValidationRows(),
