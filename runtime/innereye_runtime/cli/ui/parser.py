@@ -36,7 +36,9 @@ MANIFEST_KEYS = ("compute", "dataset", "datasets", "environment", "outputs", "se
 MANIFEST_SUFFIXES = (".yaml", ".yml")
 WIDTH = 80
 SETTING = "--set="
-SET_HELP = "set a key of the manifest, as in --set compute.gpus=all;\nVALUE is YAML, a path counts from the manifest's folder"
+SET_HELP = (
+    "set a key of the manifest, as in --set compute.gpus=all;\nVALUE is YAML, a path counts from the manifest's folder"
+)
 _NO_BREAK = "\N{NO-BREAK SPACE}"
 UNKNOWN_OVERRIDE = "E401"
 _DASHES = "-\N{HYPHEN}\N{NON-BREAKING HYPHEN}\N{FIGURE DASH}\N{EN DASH}\N{EM DASH}\N{HORIZONTAL BAR}\N{MINUS SIGN}"

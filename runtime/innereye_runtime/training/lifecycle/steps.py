@@ -7,10 +7,10 @@ from __future__ import annotations
 import logging
 import multiprocessing
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 import pytorch_lightning as pl
 from pytorch_lightning.callbacks import Callback, DeviceStatsMonitor
@@ -61,9 +61,13 @@ from innereye_runtime.training.lightning.monitoring import LoadingTime, record_l
 from innereye_runtime.training.lightning.progress import EpochLogger, TerminalBar
 from innereye_runtime.training.lightning.tracking import azureml_logger
 from innereye_runtime.training.lightning.trainer import gpu_hardware, make_loggers, make_trainer, quieten_lightning
+from innereye_runtime.training.lightning.training_log import TrainingLog
 from innereye_runtime.training.lightning.transforms import SeededTransforms
 
 log = logging.getLogger("innereye_runtime")
+
+_SHOWN = 12
+"""Test metrics that are printed."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -100,13 +104,22 @@ def create_container(run: Run) -> LightningContainer:
     # Second names of a parameter would only say the same again.
     first_names = (name for name, each in parameters.items() if not each.alias_of and each.merges_with is None)
     given = {name: checked.arguments[name] for name in first_names if name in checked.arguments}
-    run.record.arguments = {name: {"value": plain(each.value), "origin": each.origin} for name, each in given.items()}
+    run.record.arguments = {
+        name: {"value": plain(each.value), "origin": _origin(run.record.arguments.get(name), each)}
+        for name, each in given.items()
+    }
     run.record.hardware["gpus"] = gpu_hardware()
     if run.ranks.is_first:
         lines = (f"{name} = {plain(each.value)}\n" for name, each in given.items())
         own = (f"{name} = {text}\n" for name, text in public_attributes(container).items())
         run.paths.args.write_text("".join([*lines, *own]), encoding="utf-8")
     return container
+
+
+def _origin(before: Mapping[str, Any] | None, argument: Argument) -> str:
+    """Where an argument comes from. The manifest of a resumed run has all that was set: what its first attempt says."""
+    same = before is not None and before["value"] == plain(argument.value)
+    return str(before["origin"]) if before is not None and same else argument.origin
 
 
 def find_datasets(run: Run, container: LightningContainer, places: Sequence[Path]) -> None:
@@ -161,7 +174,7 @@ def train(run: Run, container: LightningContainer, terminal: IO[str] | None) -> 
         smoke=job.smoke,
         manifest_arguments=job.manifest.trainer.arguments,
         epochs_given=record.arguments["num_epochs"]["origin"] in ("manifest", "command line"),
-        callbacks=[recovery, *_callbacks(container, terminal, smoke=job.smoke)],
+        callbacks=[recovery, *_callbacks(container, paths, terminal, smoke=job.smoke)],
         loggers=[*_loggers(paths, resumed), *_azureml(run)],
     )
     if resumed is not None:
@@ -205,14 +218,17 @@ def _callbacks_of(trainer: pl.Trainer) -> list[Callback]:
     return callbacks
 
 
-def _callbacks(container: LightningContainer, terminal: IO[str] | None, *, smoke: bool) -> list[Callback]:
+def _callbacks(
+    container: LightningContainer, paths: RunPaths, terminal: IO[str] | None, *, smoke: bool
+) -> list[Callback]:
     """The callbacks that only look on, or see to it that there is something to look at."""
     watchers: list[Callback] = [
         Threads(),
         RequireTrainingBatches(container),
         LossWatch(smoke=smoke),
+        TrainingLog(paths.training_csv),
         EnsureEpochLogging(),
-        EpochLogger(),
+        EpochLogger(within_epochs=terminal is None),
         ValidationRows(),
         SeededTransforms(container.effective_random_seed),
         ReturnedLog(),
@@ -242,8 +258,10 @@ def evaluate_best(run: Run, container: LightningContainer, trained: TrainingResu
     )
     extra_validation(container, trained.trainer, trained.data, checkpoints)
     run.record.metrics = metrics
-    for name, value in metrics["test"].items():
+    for name, value in list(metrics["test"].items())[:_SHOWN]:
         log.info("%s: %s", name, "not a number" if value is None else f"{value:.4g}")
+    if (more := len(metrics["test"]) - _SHOWN) > 0:
+        log.info("and %d more in metrics.json", more)
     if run.ranks.is_first:
         write_json(run.paths.metrics_json, metrics)
         run.record.checkpoints = describe_checkpoints(run.paths, trained.progress)
@@ -268,6 +286,7 @@ def report(run: Run, container: LightningContainer) -> None:
         run.paths.root,
         csv_tolerance=container.regression_test_csv_tolerance,
     )
+    log.info("report: %s", run.paths.report)  # written when the run's end is known, where no line is logged any more
 
 
 def finalise(run: Run) -> None:
