@@ -53,7 +53,7 @@ clean:
 
 # Each of these files says that the environment holds what it is named after, for these versions.
 $(VENV)/train: pyproject.toml constraints.txt | $(BIN)/python
-	$(PIP) install --quiet -c constraints.txt -e '.[train]'
+	$(PIP) install -c constraints.txt -e '.[train]'
 	@touch $@
 
 $(VENV)/dev: pyproject.toml emulator/pyproject.toml constraints.txt | $(BIN)/python

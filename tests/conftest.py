@@ -129,6 +129,7 @@ NEEDS = {
         remedy="run as root",
         met=lambda: _answers("unshare", "--mount", "mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", "/mnt"),
     ),
+    "chromium": Need(what="Chromium", remedy="apt-get install chromium", met=lambda: _answers("chromium", "--version")),
     "bash": Need(what="bash", remedy="apt-get install bash", met=lambda: _answers("bash", "-c", "exit 0")),
     "zsh": Need(what="zsh", remedy="apt-get install zsh", met=lambda: _answers("zsh", "-c", "exit 0")),
     "fish": Need(what="fish", remedy="apt-get install fish", met=lambda: _answers("fish", "-c", "exit 0")),

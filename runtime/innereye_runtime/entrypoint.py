@@ -10,8 +10,8 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Sequence
-from contextlib import nullcontext, suppress
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from importlib import import_module
@@ -102,10 +102,11 @@ def _steps(
 
     steps = None
     with open_run(job, paths, target=request.target) as run:
-        steps = _finish_imports(imports)
+        with _activity(terminal, "loading PyTorch and Lightning"):
+            steps = _finish_imports(imports)
         with run.step("container"):
             container = steps.create_container(run)
-        with run.step("datasets"):
+        with run.step("datasets"), _activity(terminal, "reading the dataset"):
             steps.find_datasets(run, container, request.datasets)
         with run.step("training"):
             trained = steps.train(run, container, terminal)
@@ -171,6 +172,21 @@ def _show(diagnostics: Sequence[Diagnostic]) -> None:
         from innereye_runtime.diagnostics.rendering import render
 
         print(render(diagnostics, "text"), file=sys.stderr)
+
+
+@contextmanager
+def _activity(terminal: IO[str] | None, what: str) -> Iterator[None]:
+    """While it is open, a line on the terminal says what is being done; no log has it."""
+    if terminal is None:
+        yield
+        return
+    terminal.write(f"{what} ...")
+    terminal.flush()
+    try:
+        yield
+    finally:
+        terminal.write("\r\x1b[K")
+        terminal.flush()
 
 
 def _terminal() -> IO[str] | None:

@@ -41,7 +41,7 @@ def test_a_folder_that_is_not_there_has_nothing() -> None:
 
 
 def test_a_manifest_that_names_no_container_leaves_the_options() -> None:
-    assert [value for value, _ in candidates(["validate", "outputs/a.yaml", "--"])] == ["--help", "--format"]
+    assert [value for value, _ in candidates(["validate", "outputs/a.yaml", "--"])] == ["--help", "--set", "--format"]
 
 
 def test_the_home_folder_stays_as_it_was_typed() -> None:

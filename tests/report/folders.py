@@ -82,6 +82,7 @@ RECORD: dict[str, Any] = {
             "value": 0.25,
             "reason": "lowest val/Loss",
             "weights_sha256": "be57",
+            "metrics": {"train": {"train/Loss": 0.25}, "val": {"val/Loss": 0.25, "val_accuracy": 0.9}, "test": {}},
         },
         "last": {"path": "checkpoints/last.ckpt", "epoch": 3, "weights_sha256": "1a57"},
     },

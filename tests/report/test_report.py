@@ -42,7 +42,7 @@ def written(paths: RunPaths) -> str:
 class _Balance(HTMLParser):
     """Raises where an element is closed that is not the innermost open one."""
 
-    void = frozenset({"meta", "img", "br", "wbr"})
+    void = frozenset({"meta", "img", "br", "wbr", "input"})
 
     def __init__(self) -> None:
         super().__init__()
@@ -194,6 +194,55 @@ def test_a_failed_run_shows_its_reason_and_the_end_of_its_console(root: Path) ->
     assert "line 142\nline 143" in html
     assert "line 141\n" not in html
     assert "line 199\n100%\nthe end</span>" in html
+
+
+def test_a_failed_run_opens_with_the_command_that_resumes_it_and_its_last_metrics(root: Path) -> None:
+    paths = whole_run(root / "outputs" / "run")
+    write_record(paths, {**RECORD, "state": "interrupted", "exit_code": 130, "reason": "Ctrl-C"})
+    html = written(paths)
+    before, _, after = html.partition("innereye-run resume outputs/run")
+    assert "Ctrl-C" in before and "<h2>" not in before
+    assert "Last metrics in epoch 4: train/Loss 0.125 · val/Loss 0.3 · val_accuracy 0.9375" in after
+
+
+def test_train_and_val_of_the_tested_checkpoint_stand_beside_the_test(root: Path) -> None:
+    html = written(whole_run(root / "run"))
+    table = html[html.index('<table class="metrics">') : html.index("</table>")]
+    assert re.findall(r'colspan="(\d)">([^<]+)', table) == [("3", "best checkpoint, epoch 3"), ("2", "last epoch, 4")]
+    loss = table[table.index("Loss") :]
+    assert re.findall(r'title="([\d.]+)"', loss)[:5] == ["0.25", "0.25", "0.28125", "0.125", "0.3"]
+
+
+def test_where_the_last_epoch_is_the_best_it_stands_once(root: Path) -> None:
+    paths = whole_run(root / "run")
+    record = copy.deepcopy(RECORD)
+    record["checkpoints"]["best"]["epoch"] = 3
+    write_record(paths, record)
+    assert "best checkpoint, epoch" not in written(paths)
+
+
+def test_structures_by_metrics_are_one_table_with_their_mean(root: Path) -> None:
+    paths = whole_run(root / "run")
+    values: dict[str, float | None] = {
+        f"test/{s}/{m}": n / 8 for n, s in enumerate(("heart", "lung", "liver")) for m in ("dice", "hd")
+    }
+    paths.metrics_json.write_text(
+        json.dumps({"train": {"loss": 1}, "val": {}, "test": {**values, "test/liver/hd": None}})
+    )
+    html = written(paths)
+    table = html[html.index("<h3>test") : html.index("</table>", html.index("<h3>test"))]
+    assert re.findall(r'scope="row">(\w+)</th>', table) == ["heart", "lung", "liver", "mean"]
+    assert "not finite" in table
+    assert re.findall(r">([\d.]+)</td>", table)[-2:] == ["0.125", "0.0625"]
+
+
+def test_learning_rate_and_speed_have_curves_of_their_own(root: Path) -> None:
+    paths = whole_run(root / "run")
+    paths.training_csv.write_text(
+        "epoch,step,learning_rate,steps_per_second,gpu_memory_gb\n0,4,0.1,50,\n1,8,0.05,60,\n"
+    )
+    section = written(paths).split("<h2>Training</h2>")[1].split("</section>")[0]
+    assert re.findall(r"<figcaption>([^<]+)", section) == ["learning rate", "steps per second"]
 
 
 def test_a_completed_run_does_not_show_its_console(root: Path) -> None:

@@ -12,7 +12,7 @@ import pytest
 
 from innereye_runtime.api.container import LightningContainer
 from innereye_runtime.introspection.discovery import Location, load
-from innereye_runtime.training.lifecycle.tracebacks import format_traceback
+from innereye_runtime.training.lifecycle.tracebacks import format_traceback, format_whole_traceback, worker_error
 
 MODULE = """\
 import json
@@ -52,14 +52,47 @@ def failing(action: Callable[[], Any]) -> BaseException:
     return info.value.with_traceback(traceback)
 
 
-def test_frames_before_the_users_are_left_out_and_those_below_it_stay(users: Any) -> None:
+def test_the_frames_of_the_users_code_alone_are_shown(users: Any) -> None:
     users("mine_direct", MODULE)
     module = importlib.import_module("mine_direct")
     for name, last in (("direct", "upside down"), ("through_a_library", "Expecting property name")):
         text = format_traceback(failing(getattr(module, name)))
         assert "innereye_runtime/" not in text
         assert last in text.splitlines()[-1]
-    assert "json/decoder.py" in text
+        assert "json/decoder.py" not in text
+        assert f"in {name}" in text
+    assert "json/decoder.py" in format_whole_traceback(failing(module.through_a_library))
+
+
+def test_an_installed_package_of_the_users_counts_as_theirs(tmp_path: Path, users: Any) -> None:
+    folder = tmp_path / "site-packages"
+    folder.mkdir()
+    sys.path.insert(0, str(folder))
+    try:
+        (folder / "mine_installed.py").write_text(MODULE)
+        error = failing(importlib.import_module("mine_installed").direct)
+    finally:
+        sys.path.remove(str(folder))
+    assert "File" not in format_traceback(error)
+    assert "in direct" in format_traceback(error, package="mine_installed")
+
+
+def test_an_error_of_a_loaders_worker_is_shown_at_its_line(users: Any) -> None:
+    path = users("mine_worker", "")
+    worker = f'  File "{path}", line 3, in __getitem__\n    return self.labels[index]\n           ^^^^^^^^^^^\n'
+    library = '  File "/x/site-packages/torch/fetch.py", line 54, in fetch\n    data = self.dataset[idx]\n'
+    text = (
+        "Caught KeyError in DataLoader worker process 2.\nOriginal Traceback (most recent call last):\n"
+        f"{library}{worker}KeyError: 'a\\nb'\n"
+    )
+    error = failing(lambda: raising(RuntimeError(text)))
+    assert format_traceback(error) == f"Traceback (most recent call last):\n{worker}KeyError: 'a\\nb'"
+    found = worker_error(error)
+    assert found is not None and (found.number, found.summary) == ("2", "KeyError: 'a\\nb'")
+
+
+def raising(error: Exception) -> None:
+    raise error
 
 
 def test_each_of_a_chain_is_shortened(users: Any) -> None:

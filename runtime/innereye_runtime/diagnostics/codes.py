@@ -67,7 +67,8 @@ _OF_ARGUMENTS: Mapping[str, str] = {
     "09": "A class that can't be trained",
     "10": "A parameter that an option of the command line hides",
     "11": "An import that is not there",
-    "12": "A model that nothing evaluates",
+    "12": "An attribute whose name is nearly a parameter's",
+    "13": "A model that nothing evaluates",
 }
 """Those of containers: 3 and two digits in a manifest, 4 and the same digits on the command line."""
 

@@ -18,11 +18,19 @@ WIDTH, HEIGHT = 360, 216
 _LEFT, _RIGHT, _TOP, _BOTTOM = 48, 350, 28, 178
 _BUCKETS = 200
 
+_MANY = (
+    "#0072b2 #d55e00 #007a5a #7c4d9e #b8007a #8a6d00 #00838f #c62828 #6d4c41 #455a64 #4f7d1f #3949ab",
+    "#56b4e9 #f0a03c #2ec4a0 #c9a0e6 #ff7ac6 #d9c04a #4dd0e1 #ff8a80 #c9a892 #a9bcc6 #aed581 #9fa8ff",
+)
+"""For charts of many lines, on white and on near-black."""
+MANY = 12
+
 STYLE = """
-svg.chart { --ink: #52525b; --grid: #e4e4e7; --train: #0072b2; --val: #d55e00; --test: #007a5a; --other: #7c4d9e;
-  font: 11px system-ui, sans-serif; overflow: visible; }
-@media (prefers-color-scheme: dark) { svg.chart { --ink: #a1a1aa; --grid: #303036; --train: #56b4e9; --val: #f0a03c;
-  --test: #2ec4a0; --other: #c9a0e6; } }
+svg.chart, .legend { --ink: #52525b; --grid: #e4e4e7; --train: #0072b2; --val: #d55e00; --test: #007a5a;
+  --other: #7c4d9e; }
+svg.chart { font: 11px system-ui, sans-serif; overflow: visible; }
+@media (prefers-color-scheme: dark) { svg.chart, .legend { --ink: #a1a1aa; --grid: #303036; --train: #56b4e9;
+  --val: #f0a03c; --test: #2ec4a0; --other: #c9a0e6; } }
 svg.chart text { fill: var(--ink); }
 svg.chart .grid { stroke: var(--grid); fill: none; }
 svg.chart .mark { stroke: var(--ink); stroke-dasharray: 1 3; fill: none; }
@@ -30,8 +38,8 @@ svg.chart .line { fill: none; stroke: var(--hue); stroke-width: 1.8; stroke-line
 svg.chart .thin { stroke-width: 1; opacity: .45; }
 svg.chart .guide { stroke: var(--ink); stroke-width: 1; stroke-dasharray: 4 4; opacity: .7; }
 svg.chart .dot { fill: var(--hue); }
-svg.chart .train { --hue: var(--train); } svg.chart .val { --hue: var(--val); }
-svg.chart .test { --hue: var(--test); } svg.chart .other { --hue: var(--other); }
+svg.chart .train, .legend .train { --hue: var(--train); } svg.chart .val, .legend .val { --hue: var(--val); }
+svg.chart .test, .legend .test { --hue: var(--test); } svg.chart .other, .legend .other { --hue: var(--other); }
 """
 """Colours of Okabe and Ito, shaded so that each has a contrast of 3:1 or more on white and on near-black."""
 
@@ -41,8 +49,15 @@ class Line:
     name: str
     points: Sequence[Point]
     """Finite, by rising x."""
-    hue: Literal["train", "val", "test", "other"] = "other"
+    hue: str = "other"
+    """train, val, test, other, or s0, s1, ...: one of the colours for many lines."""
     kind: Literal["line", "thin", "guide"] = "line"
+
+
+def style_of_many() -> str:
+    """The style of the classes s0, s1, ...: a colour each."""
+    light, dark = ("".join(f".s{n} {{ --hue: {hue}; }} " for n, hue in enumerate(hues.split())) for hues in _MANY)
+    return f"{light}\n@media (prefers-color-scheme: dark) {{ {dark} }}\n"
 
 
 def downsample(points: Sequence[Point], buckets: int = _BUCKETS) -> list[Point]:
@@ -63,9 +78,16 @@ def downsample(points: Sequence[Point], buckets: int = _BUCKETS) -> list[Point]:
 
 
 def line_chart(
-    lines: Sequence[Line], *, title: str, x_label: str, y_label: str = "", marks: Mapping[float, str] | None = None
+    lines: Sequence[Line],
+    *,
+    title: str,
+    x_label: str,
+    y_label: str = "",
+    marks: Mapping[float, str] | None = None,
+    legend: bool = True,
 ) -> str:
     """An `<svg>` of the lines over one pair of axes. `marks` are vertical lines, by x, with the text beside them.
+    `legend`: with the names of several lines above them.
 
     The y axis is logarithmic where all values are positive and span more than three decades; it says so.
     """
@@ -82,10 +104,18 @@ def line_chart(
         *_axes(x_axis, y_axis, x_label, label),
         *_marks(marks or {}, lines, x_axis, y_axis),
         *(_line(line, x_axis, y_axis) for line in lines),
-        *(_legend(named) if len(named) > 1 else ()),
+        *(_legend(named) if legend and len(named) > 1 else ()),
         "</svg>",
     ]
     return "".join(parts)
+
+
+def sparkline(points: Sequence[Point]) -> str:
+    """An `<svg>` of one line without axes, in the colour of the text around it."""
+    xs, ys = [x for x, _ in points], [y for _, y in points]
+    across, up = (max(values) - min(values) or 1.0 for values in (xs, ys))
+    path = "L".join(f"{(x - min(xs)) / across * 120:.0f} {22 - (y - min(ys)) / up * 20:.0f}" for x, y in points)
+    return f'<svg class="spark" viewBox="0 0 120 24" role="img"><path d="M{path}"/></svg>'
 
 
 def curve(data: Mapping[str, Any], *, title: str) -> str:
@@ -162,7 +192,7 @@ def _round_step(about: float, *, whole: bool) -> float:
 def _axes(x_axis: _Axis, y_axis: _Axis, x_label: str, y_label: str) -> list[str]:
     rules = "".join(f"M{_LEFT} {y_axis(tick):.1f}H{_RIGHT}" for tick in y_axis.ticks)
     parts = [f'<path class="grid" d="{rules}"/>']
-    parts += [_text(_LEFT - 7, y_axis(tick) + 4, number(tick), "end") for tick in y_axis.ticks]
+    parts += [_text(_LEFT - 7, y_axis(tick) + 4, number(tick), "end", "y-tick") for tick in y_axis.ticks]
     parts += [_text(x_axis(tick), _BOTTOM + 16, _tick(tick), "middle") for tick in x_axis.ticks]
     if x_label:
         parts.append(_text((_LEFT + _RIGHT) / 2, HEIGHT - 6, x_label, "middle", "x-label"))
@@ -181,14 +211,24 @@ def _tick(value: float) -> str:
 
 
 def _marks(marks: Mapping[float, str], lines: Sequence[Line], x_axis: _Axis, y_axis: _Axis) -> list[str]:
-    """Vertical rules; the text of each at the end that is farther from the first line."""
+    """Vertical rules; the text of each at the end that is farther from the first line, where no other text is."""
     parts = []
+    taken: list[tuple[float, float, float]] = []
     for at, text in marks.items():
         if x_axis.low <= at <= x_axis.high:
             x = x_axis(at)
             left = x > (_LEFT + _RIGHT) / 2
             value = min(lines[0].points, key=lambda point: abs(point[0] - at))[1]
-            y = _TOP + 9 if y_axis(value) > (_TOP + _BOTTOM) / 2 else _BOTTOM - 5
+            width = 6.2 * len(text) + 8
+            start = x - width if left else x
+            ends = [_TOP + 9, _BOTTOM - 5] if y_axis(value) > (_TOP + _BOTTOM) / 2 else [_BOTTOM - 5, _TOP + 9]
+            free = (
+                y
+                for y in ends
+                if all(y != height or start > high or start + width < low for low, high, height in taken)
+            )
+            y = next(free, ends[0] + 13)
+            taken.append((start, start + width, y))
             parts.append(f'<path class="mark" d="M{x:.1f} {_TOP}V{_BOTTOM}"/>')
             parts.append(_text(x - 4 if left else x + 4, y, text, "end" if left else "start"))
     return parts

@@ -14,6 +14,8 @@ from typing import NoReturn
 
 from innereye_runtime.errors import UsageError
 from innereye_runtime.introspection.arguments.option_names import PREFIX
+from innereye_runtime.manifest.settings import PREFIX as SETTING
+from innereye_runtime.manifest.settings import is_setting
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,6 +61,8 @@ This is the running side: what the process target, the Docker image and AzureML 
 
 def _told_apart(override: str) -> str:
     """An override whose parameter is called like an option here, as in `--dataset=lungs`, so that it is none."""
+    if is_setting(override):
+        return override
     name = override.partition("=")[0]
     own = name in parser()._option_string_actions
     return override.replace("--", PREFIX, 1) if own else override
@@ -97,6 +101,9 @@ def parser() -> argparse.ArgumentParser:
         metavar="DIR",
         help="the folder of a dataset; once for each, in order",
     )
+    result.add_argument(
+        "--set", action="append", default=[], metavar="KEY=VALUE", help="a key of the manifest: --set compute.gpus=all"
+    )
     result.add_argument("--target", metavar="NAME", help="the target that started this process, for run.json")
     return result
 
@@ -116,7 +123,7 @@ def parse(argv: Sequence[str]) -> EntrypointArgs:
             )
     return EntrypointArgs(
         manifest=known.manifest,
-        overrides=tuple(rest),
+        overrides=(*rest, *(f"{SETTING}{word}" for word in known.set)),
         target=known.target,
         smoke=known.smoke,
         run_folder=known.run_folder,

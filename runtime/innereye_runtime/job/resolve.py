@@ -10,12 +10,14 @@ from innereye_runtime.diagnostics.diagnostic import Diagnostic, Severity
 from innereye_runtime.errors import ManifestError, UsageError
 from innereye_runtime.introspection.arguments.checker import Argument, check
 from innereye_runtime.introspection.arguments.option_names import OPTIONS, PREFIX
+from innereye_runtime.introspection.arguments.unknown_names import near_parameters
 from innereye_runtime.introspection.discovery import DiscoveryError, Location, code_root, find, search_path
 from innereye_runtime.introspection.static.class_reader import ClassSource, read
 from innereye_runtime.introspection.static.imports import missing_imports
 from innereye_runtime.manifest.builder import expanded
 from innereye_runtime.manifest.loading import Loaded, deduplicate, load, parse
 from innereye_runtime.manifest.model import Manifest, TargetName
+from innereye_runtime.manifest.settings import as_parameter, is_setting, placed
 from innereye_runtime.parameters.overrides import Override
 from innereye_runtime.parameters.parameter import UNKNOWN, Parameter
 from innereye_runtime.parameters.values import plain
@@ -36,7 +38,7 @@ class Job:
     methods: frozenset[str]
     """Of the container, those that the user's own classes define."""
     overrides: tuple[str, ...]
-    """As they stood on the command line: `--num_layers=7`."""
+    """As they stood on the command line: `--num_layers=7`, and `--set=KEY=VALUE` for a key of the manifest."""
     smoke: bool
     cwd: Path
     run_folder: Path | None
@@ -87,10 +89,11 @@ def resolve_job(
         UsageError: the manifest isn't there.
     """
     path = source if isinstance(source, Path) else None
+    settings = [word for word in overrides if is_setting(word)]
     if isinstance(source, Path):
-        loaded = load(source, target=target)
+        loaded = load(source, target=target, settings=settings)
     else:
-        loaded = parse(source.encode(), path=None, source="<manifest>", target=target)
+        loaded = parse(source.encode(), path=None, source="<manifest>", target=target, settings=settings)
     places = search_path(path, cwd)
     if root is not None:
         places = tuple(dict.fromkeys((root, *places)))
@@ -112,11 +115,23 @@ def resolve_job(
                 overrides=parse_overrides(overrides),
                 incomplete=bool(found.unresolved),
                 cwd=cwd,
+                attributes=found.attributes,
             )
             imports = _imports(location, places, loaded)
             unread = [] if any(each.severity == "error" for each in imports) else _unread(found, loaded)
-            diagnostics += [*imports, *unread, *_hidden(found, loaded), *_untested(found, loaded), *checked.diagnostics]
+            near = [_of_class("W312", *each, loaded=loaded, severity="warning") for each in near_parameters(found)]
+            diagnostics += [
+                *imports,
+                *unread,
+                *near,
+                *_hidden(found, loaded),
+                *_untested(found, loaded),
+                *checked.diagnostics,
+            ]
             arguments = dict(checked.arguments)
+            diagnostics = [as_parameter(each, found.parameters) for each in diagnostics]
+    if loaded.document is not None:
+        diagnostics = [placed(each, loaded.document) for each in diagnostics]
     diagnostics = deduplicate(diagnostics)
     diagnostics.sort(key=lambda diagnostic: (diagnostic.code[1:2] == "4", diagnostic.span))
     if location is None or loaded.manifest is None or any(diagnostic.severity == "error" for diagnostic in diagnostics):
@@ -139,13 +154,13 @@ def resolve_job(
 
 
 def parse_overrides(words: Sequence[str]) -> list[Override]:
-    """The overrides that stand on a command line.
+    """The overrides of parameters that stand on a command line.
 
     Raises:
         UsageError: a word is none.
     """
     try:
-        return [Override.parse(word) for word in words]
+        return [Override.parse(word) for word in words if not is_setting(word)]
     except ValueError as error:
         raise UsageError(str(error)) from error
 
@@ -195,7 +210,7 @@ def _untested(found: ClassSource, loaded: Loaded) -> list[Diagnostic]:
         return []
     message = f"{found.untested_model} has neither a test_step nor an inference_step: it is trained, and not evaluated"
     hint = "add a test_step, or derive it from InnerEyeInference and write inference_step"
-    return [_of_class("W312", message, hint, loaded=loaded, severity="warning")]
+    return [_of_class("W313", message, hint, loaded=loaded, severity="warning")]
 
 
 def _of_class(code: str, message: str, hint: str, *, loaded: Loaded, severity: Severity = "error") -> Diagnostic:

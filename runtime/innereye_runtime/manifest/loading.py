@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from innereye_runtime.manifest.builder import build, build_container
 from innereye_runtime.manifest.model import Container, Manifest, TargetName
 from innereye_runtime.manifest.plugins import schema_with
 from innereye_runtime.manifest.schema import departures, manifest_schema
+from innereye_runtime.manifest.settings import placed, with_settings
 from innereye_runtime.manifest.yaml import decode
 from innereye_runtime.manifest.yaml.document import Document
 
@@ -35,13 +37,16 @@ class Loaded:
     """Also where other parts of the manifest are wrong, so that its arguments can be checked in the same pass."""
 
 
-def load(path: Path, *, source: str | None = None, target: TargetName | None = None) -> Loaded:
+def load(
+    path: Path, *, source: str | None = None, target: TargetName | None = None, settings: Sequence[str] = ()
+) -> Loaded:
     """The manifest in the file `path`, shown as `source` in diagnostics (default: `path` as it is given).
 
-    With `target`, that target takes the place of the manifest's own, and the manifest is checked for it.
+    With `target`, that target takes the place of the manifest's own, and the manifest is checked for it. Each of the
+    `settings` (`--set=KEY=VALUE`) takes the place of a key.
 
     Raises:
-        UsageError: there is no such file, it can't be read, or it is a program's source.
+        UsageError: a setting is not one, there is no such file, it can't be read, or it is a program's source.
     """
     if path.suffix in (".py", ".ipynb") and path.is_file():
         raise UsageError(
@@ -60,14 +65,18 @@ def load(path: Path, *, source: str | None = None, target: TargetName | None = N
         raise UsageError(
             f"the manifest '{quote(str(path))}' can't be read: {reason}", hint="check its permissions"
         ) from None
-    return parse(data, path=path, source=str(path) if source is None else source, target=target)
+    return parse(data, path=path, source=str(path) if source is None else source, target=target, settings=settings)
 
 
-def parse(text: bytes, *, path: Path | None, source: str, target: TargetName | None = None) -> Loaded:
+def parse(
+    text: bytes, *, path: Path | None, source: str, target: TargetName | None = None, settings: Sequence[str] = ()
+) -> Loaded:
     """The manifest in `text`; its relative paths start at the folder of `path`, else at the working directory."""
     document, found = decode.read(text, source)
     if document is None:
         return Loaded(manifest=None, document=None, diagnostics=in_order(found))
+    document, of_settings = with_settings(document, settings)
+    found += of_settings
     secrets = document.value.get("secrets")
     if any(map(has_value, secrets if isinstance(secrets, list) else [secrets])):
         document = replace(document, private=document.span(("secrets",)))
@@ -80,7 +89,7 @@ def parse(text: bytes, *, path: Path | None, source: str, target: TargetName | N
 
         found += messages.diagnostics(document, wrong)
     found += rules.check(document, value)
-    diagnostics = in_order(found)
+    diagnostics = tuple(placed(each, document) for each in in_order(found))
     container, manifest = None, None
     if not departures(value.get("container"), manifest_schema()["properties"]["container"]):
         container = build_container(value["container"])

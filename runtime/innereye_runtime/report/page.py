@@ -14,7 +14,8 @@ from typing import Any
 
 from innereye_runtime.figures import chart
 from innereye_runtime.report import provenance_section, sections
-from innereye_runtime.report.curves import curves
+from innereye_runtime.report.curves import curves, training_curves
+from innereye_runtime.report.metrics_section import metrics
 from innereye_runtime.run.folder import RunFolder, read_run_folder
 from innereye_runtime.run.paths import RunPaths
 
@@ -42,8 +43,9 @@ def page(run: RunFolder) -> str:
     """The whole report as HTML, with nothing in it that a browser would have to fetch."""
     parts = (
         ("", sections.failure(run)),
-        ("Metrics", sections.metrics(run)),
+        ("Metrics", metrics(run)),
         ("Curves", curves(run)),
+        ("Training", training_curves(run)),
         ("Pictures", sections.pictures(run)),
         ("Parameters", provenance_section.parameters(run)),
         ("Attempts", provenance_section.attempts(run)),
@@ -65,7 +67,7 @@ def page(run: RunFolder) -> str:
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <meta name="color-scheme" content="light dark">
 <title>{escape(sections.title(run))} · {escape(str(run.record.get("state") or "unknown"))}</title>
-<style>{_resource("report.css")}{chart.STYLE}</style>
+<style>{_resource("report.css")}{chart.STYLE}{chart.style_of_many()}</style>
 </head>
 <body>
 <main>

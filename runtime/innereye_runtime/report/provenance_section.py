@@ -52,7 +52,7 @@ def attempts(run: RunFolder) -> str:
         + f"</td><td>{_resumed(entry)}</td><td>{escape(str(entry.get('host') or ''))}</td></tr>"
         for entry in entries
     )
-    names = ("attempt", "started", "took", "state", "went on from", "host")
+    names = ("attempt", "started", "took", "state", "resumed from", "host")
     head = "".join(f'<th scope="col">{name}</th>' for name in names)
     return f'<div class="wide"><table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table></div>'
 
@@ -72,7 +72,11 @@ def provenance(run: RunFolder) -> str:
         ("Image", _image(mapping(record.get("image")))),
         ("Machine", _hardware(mapping(record.get("hardware")))),
         ("Software", _software(record)),
-        ("Time", _timings(mapping(record.get("timings")))),
+        (
+            "Time" if len(sequence(record.get("attempts"))) < 2 else "Time of the last attempt",
+            _timings(mapping(record.get("timings"))),
+        ),
+        ("Reproduce", _reproduce(run)),
     ]
     rows = "".join(f"<div><dt>{escape(name)}</dt><dd>{text}</dd></div>" for name, text in facts if text)
     folded = "".join(
@@ -103,7 +107,7 @@ def _parameter_table(rows: Iterable[str]) -> str:
 def _resumed(entry: Mapping[str, Any]) -> str:
     if not entry.get("resumed_from"):
         return "the start"
-    return f"epoch {escape(str(entry.get('epoch')))}, {escape(str(entry['resumed_from']))}"
+    return f"the end of epoch {escape(str(entry.get('epoch')))}, {escape(str(entry['resumed_from']))}"
 
 
 def _container(container: Mapping[str, Any]) -> str:
@@ -124,7 +128,7 @@ def _checkpoint(entry: Mapping[str, Any]) -> str:
     if entry.get("monitor") and isinstance(entry.get("value"), int | float):
         chosen = f", {escape(str(entry['monitor']))} {escape(chart.number(entry['value']))}"
     where = f"{escape(str(entry.get('path') or ''))}"
-    epoch = f" · epoch {escape(str(entry['epoch']))}{chosen}" if entry.get("epoch") is not None else chosen
+    epoch = f" · epoch {entry['epoch'] + 1}{chosen}" if isinstance(entry.get("epoch"), int) else chosen
     return _lines(where + epoch, _muted(entry.get("reason")), _digest("weights sha256", entry.get("weights_sha256")))
 
 
@@ -160,6 +164,13 @@ def _hardware(hardware: Mapping[str, Any]) -> str:
         for gpu in gpus
     ]
     return _lines(" · ".join(escape(part) for part in parts if part), *described)
+
+
+def _reproduce(run: RunFolder) -> str:
+    """The commands that make the run again, from the same code and data."""
+    commit = mapping(run.record.get("code")).get("commit")
+    checkout = f"git checkout {commit} && " if commit else ""
+    return _code_text(f"{checkout}innereye-run {run.path}/manifest.yaml") if run.manifest else ""
 
 
 def _software(record: Mapping[str, Any]) -> str:

@@ -11,11 +11,13 @@ from typing import Any
 
 from innereye_runtime.figures import chart
 from innereye_runtime.run.folder import RunFolder, mapping, sequence
-from innereye_runtime.run.metric_names import parse_metric_name, rank
+from innereye_runtime.run.metric_names import rank
 
 _TYPES = {".png": "image/png", ".jpg": "image/jpeg", ".jpeg": "image/jpeg", ".svg": "image/svg+xml"}
 _PICTURES_BYTES = 24 * 1024 * 1024
 """Of pictures that one report holds; a mail or a phone takes no more."""
+_LAST_METRICS = 8
+"""Metrics that a run that ended early opens with."""
 _STATES = {
     "completed": "good",
     "starting": "busy",
@@ -34,7 +36,7 @@ def header(run: RunFolder) -> str:
     facts = [
         '<b class="warn">smoke run: two batches of each split</b>' if record.get("smoke") else "",
         moment(attempts[0].get("started")) if attempts else "",
-        duration(attempts[0].get("started"), attempts[-1].get("ended")) if attempts else "",
+        _ran(attempts),
         f"target {escape(str(record['target']))}" if record.get("target") else "",
         f"seed {escape(str(record['seed']))}" if "seed" in record else "",
         f"{len(attempts)} attempts" if len(attempts) > 1 else "",
@@ -46,54 +48,48 @@ def header(run: RunFolder) -> str:
     )
 
 
+def _ran(attempts: Sequence[Mapping[str, Any]]) -> str:
+    """How long the attempts ran, together; the time between them is not the run's."""
+    spans = [_span(attempt.get("started"), attempt.get("ended")) for attempt in attempts]
+    known = [span for span in spans if span is not None]
+    return seconds(sum(known)) if known else ""
+
+
 def title(run: RunFolder) -> str:
     """The manifest's name for the run, else its model's, else its folder's."""
     return str(mapping(run.record.get("manifest")).get("name") or run.record.get("model") or run.name)
 
 
 def failure(run: RunFolder) -> str:
-    """Why a run ended early, with the end of its console; empty for a run that was completed or still goes on."""
+    """Why a run ended early: the cause, the command that resumes it, its last metrics and the end of its console. Empty
+    for a run that was completed or is still running."""
     if run.record.get("state") in ("completed", "running", "starting"):
         return ""
     exit_code = run.record.get("exit_code")
     code = f'<p class="muted">exit code {escape(str(exit_code))}</p>' if exit_code is not None else ""
     reason = str(run.record.get("reason") or ("" if run.record else "run.json is missing or cannot be read."))
-    said = f'<div class="reason"><p>{escape(reason or "No reason was recorded.")}</p>{code}</div>'
+    resume = f"<p>Resume it with <code>innereye-run resume {escape(run.path)}</code></p>" if run.record else ""
+    said = (
+        f'<div class="reason"><p>{escape(reason or "No reason was recorded.")}</p>{code}</div>'
+        f'<div class="after">{resume}{_last(run)}</div>'
+    )
     if not run.console:
         return said
     console = f'<pre class="console" tabindex="0"><span>{escape(run.console)}</span></pre>'
     return f"{said}<details open><summary>Last lines of the console</summary>{console}</details>"
 
 
-def metrics(run: RunFolder) -> str:
-    """Final metrics: a row for each quantity, a column for each split that has any."""
-    splits = [split for split in ("train", "val", "test") if run.metrics.get(split)]
-    splits += [split for split, values in run.metrics.items() if values and split not in ("train", "val", "test")]
-    rows: dict[str, dict[str, Any]] = {}
-    titles: dict[str, str] = {}
-    for split in splits:
-        for name, value in run.metrics[split].items():
-            quantity = parse_metric_name(name)
-            label = quantity.name + (f" ({quantity.rate})" if quantity.rate == "step" else "")
-            if split in rows.get(label.lower(), {}):
-                label = name
-            titles.setdefault(label.lower(), label)
-            rows.setdefault(label.lower(), {})[split] = value
-    if not rows:
-        return ""
-    best = mapping(mapping(run.record.get("checkpoints")).get("best"))
-    monitored = parse_metric_name(str(best.get("monitor") or "")).key
-    head = "".join(f'<th scope="col" class="{_split_class(split)}">{escape(split)}</th>' for split in splits)
-    body = "".join(
-        f'<tr><th scope="row">{insert_word_breaks(titles[key])}{_monitored(key == monitored)}</th>'
-        + "".join(_value(values.get(split), split in values, _split_class(split)) for split in splits)
-        + "</tr>"
-        for key, values in sorted(rows.items(), key=lambda row: rank(row[0]))
-    )
-    return (
-        f'<div class="wide"><table class="metrics"><thead><tr><th scope="col">metric</th>{head}</tr></thead>'
-        f"<tbody>{body}</tbody></table></div>{_when(splits)}"
-    )
+def _last(run: RunFolder) -> str:
+    """The last value of each of the first metrics, of a run that came to none at its end."""
+    logged = [(name, column) for name, column in run.columns.items() if column.values]
+    shown = sorted(logged, key=lambda each: rank(each[0]))[:_LAST_METRICS]
+    texts = [f"{escape(name)} {escape(chart.number(column.values[-1]))}" for name, column in shown]
+    if not texts:
+        return '<p class="muted">No metric was logged.</p>'
+    epochs = [column.epochs[-1] for _, column in logged if column.epochs[-1] == column.epochs[-1]]
+    when = f" in epoch {int(max(epochs)) + 1}" if epochs else ""
+    more = f" and {len(logged) - len(texts)} more in metrics.csv" if len(logged) > len(texts) else ""
+    return f"<p>Last metrics{when}: {' · '.join(texts)}{more}</p>"
 
 
 def pictures(run: RunFolder) -> str:
@@ -137,8 +133,8 @@ def moment(value: Any) -> str:
 
 def duration(start: Any, end: Any) -> str:
     """The time between two moments, as `1 h 2 min 3 s`; empty where one of them is not known."""
-    begun, ended = _time(str(start or "")), _time(str(end or ""))
-    return seconds((ended - begun).total_seconds()) if begun and ended else ""
+    span = _span(start, end)
+    return seconds(span) if span is not None else ""
 
 
 def seconds(value: float) -> str:
@@ -150,39 +146,18 @@ def seconds(value: float) -> str:
     return (f"{hours} h " if hours else "") + (f"{minutes} min " if hours or minutes else "") + f"{rest} s"
 
 
+def _span(start: Any, end: Any) -> float | None:
+    """Seconds; not below 0, where a clock was set back."""
+    begun, ended = _time(str(start or "")), _time(str(end or ""))
+    return max((ended - begun).total_seconds(), 0.0) if begun and ended else None
+
+
 def _time(text: str) -> datetime | None:
     try:
         moment = datetime.fromisoformat(text)
     except ValueError:
         return None
     return moment if moment.tzinfo else None
-
-
-def _when(splits: Sequence[str]) -> str:
-    """Said because the columns differ in it: the last epoch's weights are seldom the best ones."""
-    during = " and ".join(split for split in splits if split in ("train", "val"))
-    if not during or "test" not in splits:
-        return ""
-    return (
-        f'<p class="note">{during}: in the last epoch; test: after training, with the checkpoint that was chosen.</p>'
-    )
-
-
-def _split_class(split: str) -> str:
-    return split if split in ("train", "val", "test") else "other"
-
-
-def _monitored(is_so: bool) -> str:
-    return ' <span class="tag" title="the best checkpoint was chosen by it">monitored</span>' if is_so else ""
-
-
-def _value(value: Any, known: bool, kind: str) -> str:
-    if not known:
-        return f'<td class="{kind} none">&ndash;</td>'
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        return f'<td class="{kind} none" title="it was NaN or infinite">not finite</td>'
-    shown = f"{int(value)}" if float(value).is_integer() and abs(value) < 1e9 else chart.number(value)
-    return f'<td class="{kind}" title="{escape(repr(value))}">{escape(shown)}</td>'
 
 
 def _curve(entry: Mapping[str, Any]) -> str:

@@ -35,12 +35,16 @@ class Column:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunFolder:
     name: str
+    path: str
+    """With the folder above it: what a person would type there, and no more of the machine than that."""
     record: Mapping[str, Any]
     """run.json."""
     metrics: Mapping[str, Mapping[str, Any]]
     """Final metrics, by split."""
     columns: Mapping[str, Column]
     """metrics.csv, by metric."""
+    training: Mapping[str, Column]
+    """logs/training.csv: learning rate, speed and memory."""
     figures: Sequence[Mapping[str, Any]]
     """figures.json, each with the path of its file under `path`."""
     manifest: str
@@ -54,9 +58,11 @@ def read_run_folder(paths: RunPaths) -> RunFolder:
     metrics = mapping(_json(paths.metrics_json)) or mapping(record.get("metrics"))
     return RunFolder(
         name=paths.root.resolve().name,
+        path="/".join(paths.root.resolve().parts[-2:]).lstrip("/"),
         record=record,
         metrics={str(split): mapping(values) for split, values in metrics.items()},
         columns=_columns(paths.metrics_csv),
+        training=_columns(paths.training_csv),
         figures=[
             {**entry, "path": path}
             for entry in read_index(paths.figures)

@@ -65,6 +65,11 @@ class RunPaths:
         return self.logs / "console.log"
 
     @property
+    def training_csv(self) -> Path:
+        """Learning rate, speed and GPU memory, a row for each epoch."""
+        return self.logs / "training.csv"
+
+    @property
     def tensorboard(self) -> Path:
         return self.logs / "tensorboard"
 

@@ -47,10 +47,9 @@ def run(argv: Sequence[str]) -> int:
     options = parser()
     arguments, overrides = options.read(argv, JobArguments())
     job = resolve_job_options(options, arguments, overrides)
-    from innereye_runtime.manifest.loading import load
 
     show_diagnostics(job.warnings)
-    document = load(arguments.manifest).document
+    document = job.loaded.document
     assert document is not None, "a manifest that was resolved has been read"
     of_file = of_manifest(job, document, target_given=arguments.target is not None)
     manifest = [*of_file, *of_class_datasets(job), *of_target(job)]
@@ -78,7 +77,7 @@ def of_manifest(job: Job, document: Document, *, target_given: bool) -> Iterator
         places = [path, ("dataset", *path[2:])] if path[:2] == ("datasets", 0) else [path]
         line = next((found for place in places if (found := _line(document, place))), None)
         origin = "manifest" if line else "default"
-        if path == ("compute", "target") and target_given:
+        if (path == ("compute", "target") and target_given) or (line and _is_set(document, line)):
             origin, line = "command line", None
         yield Row(name=_dotted(path), value=value, origin=origin, line=line)
 
@@ -125,7 +124,10 @@ def of_container(job: Job, document: Document) -> Iterator[Row]:
         if argument.origin == "manifest":
             line = _line(document, ("container", "args", argument.name))
             line = line or _line(document, ("trainer", "num_epochs"))
-        yield Row(name=argument.name, value=_plain(values[argument.name]), origin=argument.origin, line=line)
+        origin = argument.origin
+        if line and _is_set(document, line):
+            origin, line = "command line", None
+        yield Row(name=argument.name, value=_plain(values[argument.name]), origin=origin, line=line)
 
 
 def _computed(job: Job) -> Mapping[str, Any]:
@@ -187,6 +189,11 @@ def _line(document: Document, path: tuple[str | int, ...]) -> int | None:
     except KeyError:
         return None
     return document.span(path, key=True).line
+
+
+def _is_set(document: Document, line: int) -> bool:
+    """Whether a line of the document is one of `--set`."""
+    return line > len(document.lines) - document.settings
 
 
 def _dotted(path: tuple[str | int, ...]) -> str:

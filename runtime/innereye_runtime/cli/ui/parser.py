@@ -31,12 +31,23 @@ class _Targets(tuple[str, ...]):
 
 
 TARGETS = _Targets(("process", "docker", "azureml"))
+MANIFEST_KEYS = ("compute", "dataset", "datasets", "environment", "outputs", "secrets", "trainer")
+"""Keys at the top of a manifest that have keys below them."""
 MANIFEST_SUFFIXES = (".yaml", ".yml")
 WIDTH = 80
+SETTING = "--set="
+SET_HELP = (
+    "set a key of the manifest, as in --set compute.gpus=all;\nVALUE is YAML, a path counts from the manifest's folder"
+)
 _NO_BREAK = "\N{NO-BREAK SPACE}"
 UNKNOWN_OVERRIDE = "E401"
 _DASHES = "-\N{HYPHEN}\N{NON-BREAKING HYPHEN}\N{FIGURE DASH}\N{EN DASH}\N{EM DASH}\N{HORIZONTAL BAR}\N{MINUS SIGN}"
 """What a person, or a word processor, writes for a hyphen."""
+
+_LAST = {"set": 1, "help": 2}
+"""What stands at the end of a help."""
+_VERBOSE = ("-v", "-vv", "-vvv", "--verbose", "-q", "--quiet")
+"""What other programs have, for more lines or for fewer."""
 
 N = TypeVar("N", bound=argparse.Namespace)
 
@@ -53,6 +64,8 @@ class Parser(argparse.ArgumentParser):
         self.examples = examples
         self.takes_overrides = overrides
         self.add_argument("-h", "--help", action="help", help="show this help and exit")
+        if overrides:
+            self.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help=SET_HELP)
 
     def choices_of(self, option: str) -> list[str] | None:
         """The values of an option that takes one of a few, [] for one that takes any, None for one that takes none."""
@@ -97,7 +110,7 @@ class Parser(argparse.ArgumentParser):
         if extra:
             one_at_a_time = "one manifest at a time" if extra[0].endswith(MANIFEST_SUFFIXES) else ""
             self.error(f"unexpected argument '{extra[0]}'", hint=one_at_a_time)
-        return namespace, overrides
+        return namespace, [*overrides, *(f"{SETTING}{word}" for word in getattr(namespace, "set", ()))]
 
     def near(self, option: str) -> str:
         """A hint that names the option that `option` was most likely meant to be; else ''."""
@@ -128,6 +141,8 @@ class Parser(argparse.ArgumentParser):
                 value = after if word == "=" else word.removeprefix("=")
                 hint = self.near(before) or f"a value is joined to its name: {_name(before)}={value}"
                 self.error(f"unexpected argument '{word}'", hint=hint)
+            if word in _VERBOSE:
+                self.error(f"unknown option '{word}'", hint="all that a run prints is also in its logs/console.log")
             if meant := _suggest(word, after):
                 self.error(f"'{word}' is not an override", hint=f"write {meant}")
 
@@ -151,7 +166,8 @@ class Parser(argparse.ArgumentParser):
 
     def format_help(self) -> str:
         """The help, in at most 80 columns but for the examples, which are to be copied."""
-        rows = [(self._left(action), action.help or "") for action in [*self._actions[1:], self._actions[0]]]
+        in_order = sorted(self._actions, key=lambda action: _LAST.get(action.dest, 0))
+        rows = [(self._left(action), action.help or "") for action in in_order]
         room = WIDTH - 4 - max(len(left) for left, _ in rows)
         wrapped = [(left, _paragraphs(right, room)) for left, right in rows]
         about = _paragraphs(self.description or "", WIDTH)
@@ -237,11 +253,14 @@ def _is_path(word: str) -> bool:
 
 
 def _suggest(word: str, after: str) -> str:
-    """The override that `word` is an attempt at: one hyphen or three, none, a dash, a name with dots; else ''."""
+    """What `word` is an attempt at: an override with one hyphen or three, none, a dash; a key of the manifest, with
+    dots; else ''."""
     if word.startswith(PREFIX) and _parameter(word).isidentifier():
         return ""
     dashed = word[:1] in _DASHES
     name, equals, text = word.lstrip(_DASHES).partition("=")
+    if dashed and "." in name and name.split(".")[0] in MANIFEST_KEYS:
+        return f"--set {name}{equals}{text}" if equals else f"--set {name}={after or 'VALUE'}"
     last = name.rpartition(".")[2]
     if not last.replace("-", "_").isidentifier() or not (dashed or equals) or (not dashed and _is_path(word)):
         return ""

@@ -9,11 +9,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from innereye_runtime.diagnostics.diagnostic import Diagnostic
 from innereye_runtime.errors import UsageError
 from innereye_runtime.introspection.arguments.locations import ArgumentLocation, CommandLine, ManifestText
+from innereye_runtime.introspection.arguments.unknown_names import hint_for_unknown
+from innereye_runtime.introspection.static.class_reader import Attribute
 from innereye_runtime.manifest.builder import expanded
 from innereye_runtime.parameters import constraints
 from innereye_runtime.parameters.overrides import Override, parse
@@ -25,16 +27,6 @@ if TYPE_CHECKING:
     from innereye_runtime.manifest.loading import Loaded
 
 Origin = Literal["default", "class", "manifest", "command line"]
-
-_MANIFEST_KEYS: Final = {
-    **dict.fromkeys(("gpu", "gpus", "use_gpu", "devices", "accelerator"), "compute.gpus"),
-    **{name: f"compute.{name}" for name in ("nodes", "shm_size", "max_duration")},
-    "cluster": "compute.azureml.cluster",
-    "num_nodes": "compute.nodes",
-    "output_folder": "outputs.folder",
-    "outputs": "outputs.folder",
-}
-"""What people look for among the parameters, and where it stands."""
 
 _UNKNOWN_NAME = 1
 _NOT_SETTABLE = 2
@@ -66,14 +58,16 @@ def check(
     overrides: Sequence[Override] = (),
     incomplete: bool = False,
     cwd: Path | None = None,
+    attributes: Mapping[str, Attribute] | None = None,
 ) -> CheckedArguments:
     """The effective arguments of a container with these `parameters`, and every problem of the manifest's and the
     overrides.
 
     `incomplete`: the parameters may not be all that the class has (its source does not tell), so that an unknown name
     is a warning and no error. Relative paths count from the manifest; those of overrides from `cwd`, where it is given.
+    `attributes`: what the class has that is no parameter, for hints.
     """
-    checking = ArgumentChecker(parameters, incomplete)
+    checking = ArgumentChecker(parameters, incomplete, attributes or {})
     if loaded is not None:
         text = ManifestText(loaded)
         path = loaded.manifest.path if loaded.manifest is not None else None
@@ -121,8 +115,11 @@ def apply(container: LightningContainer, checked: CheckedArguments) -> None:
 class ArgumentChecker:
     """Values as they are given, one after another; later ones win over earlier ones of another origin."""
 
-    def __init__(self, parameters: Mapping[str, Parameter], incomplete: bool) -> None:
+    def __init__(
+        self, parameters: Mapping[str, Parameter], incomplete: bool, attributes: Mapping[str, Attribute]
+    ) -> None:
         self.parameters = parameters
+        self.attributes = attributes
         self.incomplete = incomplete
         self.diagnostics: list[Diagnostic] = []
         self.given: dict[str, tuple[Any, Origin]] = {}
@@ -161,23 +158,15 @@ class ArgumentChecker:
         return parameter
 
     def _unknown(self, name: str, place: ArgumentLocation) -> None:
-        hint = self._hint_for_unknown(name)
+        written = place.lines(at_value=False)[0][place.key.end_column - 1 : place.value.end_column - 1]
+        on_command_line = (written or "=VALUE") if place.code_prefix == 4 else ""
+        hint = hint_for_unknown(name, self.parameters, self.attributes, written=on_command_line)
         if self.incomplete:
             message = f"'{name}' was not found in the source of the class; it is checked when the class is imported"
             self._problem(place, _UNKNOWN_NAME, message, hint, warning=True)
         else:
             hint = hint or "innereye-run explain MANIFEST shows all parameters of the class, its own first"
             self._problem(place, _UNKNOWN_NAME, f"the container has no parameter '{name}'", hint)
-
-    def _hint_for_unknown(self, name: str) -> str:
-        from difflib import get_close_matches
-
-        names = [parameter.name for parameter in self.parameters.values() if parameter.settable]
-        if key := _MANIFEST_KEYS.get(name):
-            return f"'{key}' of the manifest says that"
-        near = get_close_matches(name, names, 1) or [known for known in names if name in known.split("_")]
-        near = near or [known for known in names if name == _init_values(known)]
-        return f"did you mean '{near[0]}'?" if near else ""
 
     def _set(self, parameter: Parameter, value: Any, place: ArgumentLocation, origin: Origin) -> None:
         for name, target_value in _targets(parameter, value):
@@ -247,10 +236,6 @@ def _remedy(problem: ValueProblemError, parameter: Parameter) -> str:
     if parameter.default is UNKNOWN or parameter.default is None:
         return "innereye-run explain MANIFEST shows what it is for"
     return f"its default is {shown(parameter.default)}"
-
-
-def _init_values(name: str) -> str:
-    return "".join(word[:1] for word in name.split("_"))
 
 
 def _targets(parameter: Parameter, value: Any) -> list[tuple[str, Any]]:

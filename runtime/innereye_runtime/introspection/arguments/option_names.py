@@ -6,5 +6,5 @@ from typing import Final
 
 PREFIX: Final = "--container."
 """Before the name of a parameter that is called like an option: `--container.target=kidney`."""
-OPTIONS: Final = frozenset(("help", "json", "smoke", "target"))
+OPTIONS: Final = frozenset(("help", "json", "set", "smoke", "target"))
 """The options of a command that starts a run, which come before parameters of their names."""

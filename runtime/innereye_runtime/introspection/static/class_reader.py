@@ -6,8 +6,8 @@ What the source does not tell is `UNKNOWN`, or said in `unresolved`; it is never
 from __future__ import annotations
 
 import ast
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +29,18 @@ from innereye_runtime.parameters.parameter import UNKNOWN, Parameter, resolved
 from innereye_runtime.parameters.values import ValueProblemError, accept
 
 
+@dataclass(frozen=True, slots=True)
+class Attribute:
+    """A plain value of a class, set in its body or by its `__init__`."""
+
+    value: str
+    """As it is written."""
+    place: str
+    """File and line."""
+    is_read: bool
+    """Somewhere in the user's classes."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClassSource:
     name: str
@@ -40,6 +52,8 @@ class ClassSource:
     """Those that the user's own classes define."""
     untested_model: str = ""
     """The class of the container's model, where it is seen to have nothing that evaluation could call."""
+    attributes: Mapping[str, Attribute] = field(default_factory=dict)
+    """Of the user's own classes, those that are no parameters."""
     refusal: tuple[str, str] | None = None
     """Why the class can't be trained, and what to do about it; None where nothing is known against it."""
 
@@ -70,6 +84,7 @@ class _Reader:
             )
         parameters: dict[str, Parameter] = {}
         methods: frozenset[str] = frozenset()
+        attributes: dict[str, Attribute] = {}
         refusal = None
         untested = None
         if isinstance(cls, SourceClass):
@@ -82,6 +97,7 @@ class _Reader:
                     self._body(base, parameters)
             methods = _own_methods(mro)
             untested = model_without_evaluation(mro, self.modules, self._known_bases)
+            attributes = _plain_attributes(_users(mro))
             parameters = _mro_order(self._after_init(mro, parameters), mro)
         return ClassSource(
             name=location.class_name,
@@ -89,6 +105,7 @@ class _Reader:
             unresolved=tuple(self.unresolved),
             methods=methods,
             untested_model=untested.name if untested is not None else "",
+            attributes={name: each for name, each in attributes.items() if name not in parameters},
             refusal=refusal,
         )
 
@@ -174,16 +191,49 @@ class _Reader:
 
 
 def _own_methods(mro: Sequence[SourceClass | ExternalSymbol]) -> frozenset[str]:
-    users = [cls for cls in mro if isinstance(cls, SourceClass) and not cls.module.place.name.startswith(OWN_PACKAGES)]
-    return frozenset(node.name for cls in users for node in cls.node.body if isinstance(node, ast.FunctionDef))
+    return frozenset(node.name for cls in _users(mro) for node in cls.node.body if isinstance(node, ast.FunctionDef))
+
+
+def _users(mro: Sequence[SourceClass | ExternalSymbol]) -> list[SourceClass]:
+    return [cls for cls in mro if isinstance(cls, SourceClass) and not cls.module.place.name.startswith(OWN_PACKAGES)]
+
+
+def _plain_attributes(users: Sequence[SourceClass]) -> dict[str, Attribute]:
+    """What the bodies and the `__init__` of the classes set, without regard to what is declared."""
+    found: dict[str, Attribute] = {}
+    nodes = [node for cls in users for node in ast.walk(cls.node)]
+    read = {node.attr for node in nodes if isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Load)}
+    for cls in users:
+        inits = [node for node in cls.node.body if isinstance(node, ast.FunctionDef) and node.name == "__init__"]
+        of_inits = [each for init in inits for each in ast.walk(init) if isinstance(each, ast.stmt)]
+        for statement in [*cls.node.body, *of_inits]:
+            for name, value in _assigned(statement, in_body=statement in cls.node.body):
+                place = f"{cls.module.place.file}:{statement.lineno}"
+                found.setdefault(name, Attribute(ast.unparse(value), place, name in read))
+    return found
+
+
+def _assigned(statement: ast.stmt, *, in_body: bool) -> Iterator[tuple[str, ast.expr]]:
+    """Names and values of a statement that sets attributes: plain names in a class body, those of self elsewhere."""
+    targets: list[ast.expr] = []
+    match statement:
+        case ast.Assign():
+            targets, value = statement.targets, statement.value
+        case ast.AnnAssign(value=ast.expr() as value):
+            targets = [statement.target]
+    for target in targets:
+        match target:
+            case ast.Name(id=name) if in_body:
+                yield name, value
+            case ast.Attribute(value=ast.Name(id="self"), attr=name) if not in_body:
+                yield name, value
 
 
 def _mro_order(
     parameters: Mapping[str, Parameter], mro: Sequence[SourceClass | ExternalSymbol]
 ) -> dict[str, Parameter]:
     """`parameters`, with those that the user's classes declare before those of every container; else as declared."""
-    users = [cls for cls in mro if isinstance(cls, SourceClass) and not cls.module.place.name.startswith(OWN_PACKAGES)]
-    ranks = {cls.name: rank for rank, cls in enumerate(users)}
+    ranks = {cls.name: rank for rank, cls in enumerate(_users(mro))}
     return dict(sorted(parameters.items(), key=lambda item: ranks.get(item[1].owner, len(ranks))))
 
 

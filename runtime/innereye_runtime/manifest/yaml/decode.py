@@ -20,7 +20,7 @@ _LINE_END = re.compile(r"\r\n|\n|\r")
 _CONFLICT = re.compile(r"(<{7}|>{7})(?: .*)?")
 UNPRINTABLE = re.compile("[^\t\n\r\x20-\x7e\xa0-\u2027\u202a-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010ffff]")
 
-_TEMPLATE = "start with 'schema: 1' and a 'container:' with its 'class:'; `innereye-run --help` shows an example"
+_TEMPLATE = "two lines make a manifest, as in 'schema: 1' and 'container: {class: my_project.lungs:Lungs}'"
 
 
 def read(data: bytes, source: str) -> tuple[Document | None, list[Diagnostic]]:

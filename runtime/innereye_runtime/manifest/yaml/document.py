@@ -46,6 +46,13 @@ class Document:
     private: Span | None = None
     """The lines of it are never shown: secrets stand there with their values, and many read the log of a CI."""
 
+    settings: int = 0
+    """How many of the last lines are settings of the command line, and no text of the manifest."""
+
+    def is_setting(self, span: Span) -> bool:
+        """Whether a place is one of the command line."""
+        return span.line > len(self.lines) - self.settings
+
     @property
     def value(self) -> Any:
         """Plain data: dict, list, str, int, float, bool, None. Uses of one alias share it: not to be changed."""

@@ -19,6 +19,7 @@ def describe_checkpoints(paths: RunPaths, progress: Progress) -> dict[str, dict[
                 "path": str(path.relative_to(paths.root)),
                 "epoch": state["epochs"] - (not state.get("inside")),
                 "weights_sha256": weights_sha256(content["state_dict"]),
+                "metrics": state["metrics"],
             }
     if "best" in found:
         found["best"] |= {

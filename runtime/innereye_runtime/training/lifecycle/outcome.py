@@ -9,7 +9,9 @@ from dataclasses import dataclass
 from innereye_runtime.compat.error_hints import hint_for
 from innereye_runtime.errors import ExitCode, InnerEyeError
 from innereye_runtime.training.imports import import_remedy
+from innereye_runtime.training.lifecycle.remedies import remedy
 from innereye_runtime.training.lifecycle.signals import StopRequested
+from innereye_runtime.training.lifecycle.tracebacks import worker_error
 
 OUT_OF_MEMORY = 137
 SHARED_MEMORY = 135
@@ -72,7 +74,9 @@ def outcome_of(error: BaseException) -> Outcome:
         )
     summary = str(error).strip().split("\n")[0]
     reason = f"{type(error).__name__}: {summary}" if summary else type(error).__name__
-    hint = hint_for(error) or (import_remedy(error) if isinstance(error, ImportError) else "")
+    if (in_worker := worker_error(error)) is not None:
+        reason = f"{in_worker.summary} (in data loader worker {in_worker.number})".replace("\n", " ")
+    hint = hint_for(error) or (import_remedy(error) if isinstance(error, ImportError) else remedy(error))
     return Outcome(exit_code=ExitCode.USER_CODE, reason=reason, hint=hint, show_traceback=True)
 
 

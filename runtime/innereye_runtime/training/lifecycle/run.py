@@ -10,7 +10,7 @@ import socket
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, chdir, contextmanager
+from contextlib import ExitStack, chdir, contextmanager, suppress
 from dataclasses import asdict, dataclass
 
 from innereye_runtime import __version__
@@ -29,7 +29,7 @@ from innereye_runtime.training.lifecycle.console import tee_output
 from innereye_runtime.training.lifecycle.outcome import outcome_of
 from innereye_runtime.training.lifecycle.root_cause import find_root_cause, record_failure
 from innereye_runtime.training.lifecycle.signals import StopFlag, check_stop, stop_on_signals
-from innereye_runtime.training.lifecycle.tracebacks import format_traceback
+from innereye_runtime.training.lifecycle.tracebacks import format_traceback, format_whole_traceback
 
 log = logging.getLogger("innereye_runtime")
 
@@ -60,6 +60,21 @@ class Run:
         finally:
             self.record.timings[name] = round(time.monotonic() - started, 3)
 
+    def _log_traceback(self, error: BaseException, reason: str) -> None:
+        """Shows the user's own frames; all of them go to a file in logs/."""
+        rank = "" if self.ranks.is_first else f".rank{self.ranks.global_rank}"
+        file = self.paths.logs / f"traceback{rank}.log"
+        whole = format_whole_traceback(error)
+        shown = format_traceback(error, package=self.job.location.module.partition(".")[0])
+        with suppress(OSError):
+            file.write_text(whole + "\n", encoding="utf-8", errors="replace")
+        if shown != whole:
+            frames, _, last = shown.rpartition("\n")
+            frames = (frames if reason.startswith(last) else shown) if "  File " in shown else ""
+            shown = f"{frames}\n  ... the whole traceback is in {file.relative_to(self.paths.root)}".lstrip("\n")
+        # On the stream of the lines below it: two streams keep no order between them where they meet again.
+        log.error("%s", shown)
+
     def write(self) -> None:
         if self.ranks.is_first:
             self.record.write(self.paths)
@@ -82,8 +97,7 @@ class Run:
             elif self.record.state == "running":
                 outcome = find_root_cause(self.paths, self.record.attempt.number, error, outcome)
             if outcome.show_traceback:
-                # On the stream of the lines below it: two streams keep no order between them where they meet again.
-                log.error("%s", format_traceback(error))
+                self._log_traceback(error, outcome.reason)
             if isinstance(error, ManifestError):
                 log.error("%s", render(error.diagnostics, "text"))
             log.error("error: %s", outcome.reason)

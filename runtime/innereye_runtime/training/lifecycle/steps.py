@@ -7,19 +7,19 @@ from __future__ import annotations
 import logging
 import multiprocessing
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 import pytorch_lightning as pl
-from pytorch_lightning.callbacks import Callback, DeviceStatsMonitor
+from pytorch_lightning.callbacks import Callback
 from pytorch_lightning.loggers.logger import Logger
 
 from innereye_runtime.api.container import LightningContainer
 from innereye_runtime.api.described import public_attributes
-from innereye_runtime.compat.lightning1_hooks import ReturnedLog, adapt_module
+from innereye_runtime.compat.lightning1_hooks import adapt_module
 from innereye_runtime.compat.uncalled_hooks import warn_uncalled_hooks
 from innereye_runtime.data.datasets import check_unchanged
 from innereye_runtime.data.datasets import resolve as resolve_datasets
@@ -50,23 +50,22 @@ from innereye_runtime.training.checkpoints.resuming import (
     restore_finished_run,
 )
 from innereye_runtime.training.evaluation.evaluate import evaluate
-from innereye_runtime.training.evaluation.one_process import Threads
-from innereye_runtime.training.lifecycle.contract import RequireTrainingBatches, container_class, data_of, require_model
+from innereye_runtime.training.lifecycle.contract import container_class, data_of, require_model
 from innereye_runtime.training.lifecycle.regression import check_regression
 from innereye_runtime.training.lifecycle.run import Run
 from innereye_runtime.training.lifecycle.seeding import seed_run
 from innereye_runtime.training.lifecycle.variant import checked_arguments
-from innereye_runtime.training.lightning.epoch_logging import EnsureEpochLogging, ValidationRows
+from innereye_runtime.training.lifecycle.watching import watching_callbacks
 from innereye_runtime.training.lightning.extra_validation import extra_validation
 from innereye_runtime.training.lightning.metrics import SPLITS
-from innereye_runtime.training.lightning.monitoring import LoadingTime, record_load
-from innereye_runtime.training.lightning.progress import EpochLogger, TerminalBar
-from innereye_runtime.training.lightning.stopping import StopAtBatch
+from innereye_runtime.training.lightning.monitoring import record_load
 from innereye_runtime.training.lightning.tracking import azureml_logger
 from innereye_runtime.training.lightning.trainer import gpu_hardware, make_loggers, make_trainer, quieten_lightning
-from innereye_runtime.training.lightning.transforms import SeededTransforms
 
 log = logging.getLogger("innereye_runtime")
+
+_SHOWN = 12
+"""Test metrics that are printed."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -103,13 +102,22 @@ def create_container(run: Run) -> LightningContainer:
     # Second names of a parameter would only say the same again.
     first_names = (name for name, each in parameters.items() if not each.alias_of and each.merges_with is None)
     given = {name: checked.arguments[name] for name in first_names if name in checked.arguments}
-    run.record.arguments = {name: {"value": plain(each.value), "origin": each.origin} for name, each in given.items()}
+    run.record.arguments = {
+        name: {"value": plain(each.value), "origin": _origin(run.record.arguments.get(name), each)}
+        for name, each in given.items()
+    }
     run.record.hardware["gpus"] = gpu_hardware()
     if run.ranks.is_first:
         lines = (f"{name} = {plain(each.value)}\n" for name, each in given.items())
         own = (f"{name} = {text}\n" for name, text in public_attributes(container).items())
         run.paths.args.write_text(redacted("".join([*lines, *own])), encoding="utf-8")
     return container
+
+
+def _origin(before: Mapping[str, Any] | None, argument: Argument) -> str:
+    """Where an argument comes from. The manifest of a resumed run has all that was set: what its first attempt says."""
+    same = before is not None and before["value"] == plain(argument.value)
+    return str(before["origin"]) if before is not None and same else argument.origin
 
 
 def find_datasets(run: Run, container: LightningContainer, places: Sequence[Path]) -> None:
@@ -164,7 +172,7 @@ def train(run: Run, container: LightningContainer, terminal: IO[str] | None) -> 
         smoke=job.smoke,
         manifest_arguments=job.manifest.trainer.arguments,
         epochs_given=record.arguments["num_epochs"]["origin"] in ("manifest", "command line"),
-        callbacks=[recovery, *_callbacks(container, terminal)],
+        callbacks=[recovery, *watching_callbacks(container, paths, terminal, smoke=job.smoke)],
         loggers=[*_loggers(paths, resumed), *_azureml(run)],
     )
     if resumed is not None:
@@ -210,28 +218,6 @@ def _callbacks_of(trainer: pl.Trainer) -> list[Callback]:
     return callbacks
 
 
-def _callbacks(container: LightningContainer, terminal: IO[str] | None) -> list[Callback]:
-    """The callbacks that only look on, or see to it that there is something to look at."""
-    watchers: list[Callback] = [
-        Threads(),
-        RequireTrainingBatches(container),
-        EnsureEpochLogging(),
-        EpochLogger(),
-        ValidationRows(),
-        SeededTransforms(container.effective_random_seed),
-        ReturnedLog(),
-        StopAtBatch(),
-    ]
-    every = container.pl_progress_bar_refresh_rate
-    if terminal is not None and every != 0:
-        watchers.append(TerminalBar(terminal, every_n_batches=every))
-    if container.monitor_loading or container.monitor_training:
-        watchers.append(LoadingTime())
-    if container.monitor_gpu:
-        watchers.append(DeviceStatsMonitor())
-    return watchers
-
-
 def evaluate_best(run: Run, container: LightningContainer, trained: TrainingResult) -> None:
     """Evaluates the best checkpoint, and writes metrics.json: the last epoch's metrics of train and val, those of
     test.
@@ -247,8 +233,10 @@ def evaluate_best(run: Run, container: LightningContainer, trained: TrainingResu
     )
     extra_validation(container, trained.trainer, trained.data, checkpoints)
     run.record.metrics = metrics
-    for name, value in metrics["test"].items():
+    for name, value in list(metrics["test"].items())[:_SHOWN]:
         log.info("%s: %s", name, "not a number" if value is None else f"{value:.4g}")
+    if (more := len(metrics["test"]) - _SHOWN) > 0:
+        log.info("and %d more in metrics.json", more)
     if run.ranks.is_first:
         write_json(run.paths.metrics_json, metrics)
         run.record.checkpoints = describe_checkpoints(run.paths, trained.progress)
@@ -273,6 +261,7 @@ def report(run: Run, container: LightningContainer) -> None:
         run.paths.root,
         csv_tolerance=container.regression_test_csv_tolerance,
     )
+    log.info("report: %s", run.paths.report)  # written when the run's end is known, where no line is logged any more
 
 
 def finalise(run: Run) -> None:

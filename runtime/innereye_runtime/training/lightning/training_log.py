@@ -1,0 +1,61 @@
+"""logs/training.csv: learning rate, speed and GPU memory of each epoch. They are no metrics of the model, and not among
+its own."""
+
+from __future__ import annotations
+
+import csv
+import time
+from pathlib import Path
+from typing import Any
+
+import pytorch_lightning as pl
+import torch
+from pytorch_lightning.callbacks import Callback
+
+COLUMNS = ("epoch", "step", "learning_rate", "steps_per_second", "gpu_memory_gb")
+
+
+class TrainingLog(Callback):
+    """Writes the file on the first rank; a restarted run continues it. Steps a second are those of training alone."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._started: float | None = None
+        self._batches = 0
+        self._row: list[float | str] | None = None
+
+    def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        self._started, self._batches, self._row = None, 0, None
+
+    def on_train_batch_end(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        if self._started is None:  # the first batch waits for workers to start
+            self._started = time.monotonic()
+            return
+        self._batches += 1
+        if trainer.is_last_batch:  # a validation may come between this and the end of the epoch
+            self._row = self._measured(trainer)
+
+    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        if not trainer.is_global_zero:
+            return
+        rate: float | str = ""
+        for optimizer in trainer.optimizers:
+            rate = float(optimizer.param_groups[0]["lr"])
+            break
+        speed, memory = self._row or ["", ""]
+        is_new = not self._path.exists()
+        with self._path.open("a", encoding="utf-8", newline="") as file:
+            writer = csv.writer(file, lineterminator="\n")
+            if is_new:
+                writer.writerow(COLUMNS)
+            writer.writerow([trainer.current_epoch, trainer.global_step, rate, speed, memory])
+
+    def _measured(self, trainer: pl.Trainer) -> list[float | str]:
+        assert self._started is not None
+        speed = self._batches / max(time.monotonic() - self._started, 1e-9)
+        memory: float | str = ""
+        if trainer.strategy.root_device.type == "cuda":
+            memory = round(torch.cuda.max_memory_reserved(trainer.strategy.root_device) / 1e9, 3)
+        return [round(speed, 3), memory]

@@ -1,0 +1,72 @@
+"""What a newcomer reads for each mistake of a first hour, as files in golden/; all run in forks of one process."""
+
+from __future__ import annotations
+
+import inspect
+import json
+import os
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import pytorch_lightning as pl
+
+from innereye_runtime.introspection.arguments.unknown_names import TRAINER_ARGUMENTS
+from innereye_runtime.manifest.rules import RUNTIME_MANAGED_ARGS
+from tests.first_hour.mistakes import MISTAKES, Mistake
+
+HERE = Path(__file__).parent
+GOLDEN = HERE / "golden"
+
+
+@pytest.fixture(scope="module")
+def outputs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """What each command prints, by the name of the mistake."""
+    root = tmp_path_factory.mktemp("first_hour")
+    jobs = [(str(project(root, each)), shlex.split(each.command)[1:]) for each in MISTAKES]
+    (root / "jobs.json").write_text(json.dumps(jobs))
+    environment = {**os.environ, "COLUMNS": "80", "NO_COLOR": "1", "OMP_NUM_THREADS": "1"}
+    subprocess.run(
+        [sys.executable, str(HERE / "forked.py"), str(root / "jobs.json")], env=environment, check=True, timeout=600
+    )
+    return {each.name: plain((root / f"{each.name}.out").read_text(), root / each.name) for each in MISTAKES}
+
+
+def project(root: Path, mistake: Mistake) -> Path:
+    folder = root / mistake.name
+    folder.mkdir()
+    files = {"pyproject.toml": "", "lungs.py": mistake.source, "lungs.yaml": mistake.manifest, **mistake.files}
+    for name, text in files.items():
+        (folder / name).write_text(text)
+    return folder
+
+
+def plain(text: str, folder: Path) -> str:
+    """`text` without what differs from run to run and from machine to machine."""
+    text = text.replace(str(folder), "PROJECT").replace(sys.prefix, "PREFIX")
+    text = re.sub(r"\d{4}-\d\d-\d\dT\d{6}Z_", "START_", text)
+    text = re.sub(r"/\S+/site-packages/", "SITE/", text)
+    text = re.sub(r"\d+\.\d s\b", "N s", text)
+    return re.sub(r"(?m)[ \t]+$", "", text)
+
+
+@pytest.mark.parametrize("mistake", MISTAKES, ids=lambda mistake: mistake.name)
+def test_a_mistake_has_its_remedy_at_the_place(mistake: Mistake, outputs: dict[str, str]) -> None:
+    shown = f"$ {mistake.command}\n{outputs[mistake.name]}"
+    file = GOLDEN / f"{mistake.name}.txt"
+    if os.environ.get("GOLDEN") == "write":
+        GOLDEN.mkdir(exist_ok=True)
+        file.write_text(shown)
+    assert shown == file.read_text()
+
+
+def test_no_golden_file_is_left_over() -> None:
+    assert {file.stem for file in GOLDEN.glob("*.txt")} == {mistake.name for mistake in MISTAKES}
+
+
+def test_trainer_arguments_that_hints_name_are_those_of_the_trainer() -> None:
+    known = set(inspect.signature(pl.Trainer.__init__).parameters) - {"self"}
+    assert known - set(RUNTIME_MANAGED_ARGS) == TRAINER_ARGUMENTS
