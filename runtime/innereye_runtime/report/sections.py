@@ -136,9 +136,9 @@ def moment(value: Any) -> str:
 
 
 def duration(start: Any, end: Any) -> str:
-    """The time between two moments, as `1 h 2 min 3 s`; empty where one of them is not known."""
+    """The time between two moments, as `1 h 2 min 3 s`; empty where it is not known, as when the clock was set back."""
     begun, ended = _time(str(start or "")), _time(str(end or ""))
-    return seconds((ended - begun).total_seconds()) if begun and ended else ""
+    return seconds((ended - begun).total_seconds()) if begun and ended and begun <= ended else ""
 
 
 def seconds(value: float) -> str:
