@@ -105,3 +105,16 @@ def test_metrics_of_one_name_after_splitting_stay_apart(tmp_path: Path) -> None:
 def test_the_best_epoch_is_marked(tmp_path: Path) -> None:
     (tmp_path / "run.json").write_text('{"checkpoints": {"best": {"epoch": 1}}}')
     assert ">best</text>" in drawn(tmp_path, "epoch,step,loss\n0,1,1\n1,2,2\n2,3,3\n")
+
+
+def test_a_report_of_two_thousand_metrics_over_500_epochs_is_under_3_megabytes(tmp_path: Path) -> None:
+    names = [f"train/m{number}" for number in range(1_999)] + ["val/loss"]
+    rows = [
+        f"{epoch},{epoch},{','.join(f'{(epoch * 37 + at) % 101 / 7:.5f}' for at in range(2_000))}"
+        for epoch in range(500)
+    ]
+    html = drawn(tmp_path, "\n".join([f"epoch,step,{','.join(names)}", *rows, ""]))
+    assert len(html.encode()) < 3_000_000
+    figures = re.findall(r"<figcaption>([^<]+)", html)
+    assert (len(figures), figures[0]) == (120, "loss")
+    assert "1,880 more metrics are in metrics.csv, with all values: m" in html

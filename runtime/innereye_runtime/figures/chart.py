@@ -16,7 +16,7 @@ Point = tuple[float, float]
 
 WIDTH, HEIGHT = 360, 216
 _LEFT, _RIGHT, _TOP, _BOTTOM = 48, 350, 28, 178
-_BUCKETS = 200
+BUCKETS = 200
 
 STYLE = """
 svg.chart { --ink: #52525b; --grid: #e4e4e7; --train: #0072b2; --val: #d55e00; --test: #007a5a; --other: #7c4d9e;
@@ -45,7 +45,7 @@ class Line:
     kind: Literal["line", "thin", "guide"] = "line"
 
 
-def downsample(points: Sequence[Point], buckets: int = _BUCKETS) -> list[Point]:
+def downsample(points: Sequence[Point], buckets: int = BUCKETS) -> list[Point]:
     """At most 4 points for each of the `buckets` of equal count: its first, lowest, highest and last, in their order.
 
     So each extreme that the eye could find in the whole line is still in it.

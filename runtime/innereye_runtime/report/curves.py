@@ -8,12 +8,17 @@ from dataclasses import dataclass, field
 from html import escape
 from typing import Any, Literal
 
-from innereye_runtime.figures.chart import Line, downsample, line_chart, number
+from innereye_runtime.figures.chart import BUCKETS, Line, downsample, line_chart, number
 from innereye_runtime.run.folder import Column, RunFolder, mapping
 from innereye_runtime.run.metric_names import MetricName, Split, parse_metric_name, rank
 
 _SHOWN = 9
 """Charts beyond these are folded away."""
+_DRAWN = 120
+"""Charts beyond these are named alone: a report is mailed, and opened on phones."""
+_NAMED = 50
+_POINTS = 60_000
+"""Of all lines together; where they have more, each is drawn with fewer."""
 _NAMES: dict[Split, str] = {"train": "train", "val": "val", "test": "test", "": "logged"}
 _HUES: dict[Split, Literal["train", "val", "test", "other"]] = {
     "train": "train",
@@ -35,12 +40,17 @@ def curves(run: RunFolder) -> str:
     if not charts:
         return ""
     best = mapping(mapping(run.record.get("checkpoints")).get("best"))
-    drawn = [_figure(chart, best) for chart in sorted(charts, key=lambda chart: rank(chart.title))]
+    charts.sort(key=lambda chart: rank(chart.title))
+    lines = sum(len(chart.members) for chart in charts[:_DRAWN])
+    drawn = [_figure(chart, best, buckets=max(20, _POINTS // 4 // lines)) for chart in charts[:_DRAWN]]
     html = f'<div class="charts">{"".join(drawn[:_SHOWN])}</div>'
     if more := drawn[_SHOWN:]:
         html += (
             f'<details><summary>{len(more)} more curves</summary><div class="charts">{"".join(more)}</div></details>'
         )
+    if left_out := charts[_DRAWN:]:
+        names = escape(", ".join(chart.title for chart in left_out[:_NAMED])) + (", ..." if left_out[_NAMED:] else "")
+        html += f'<p class="muted">{len(left_out):,} more metrics are in metrics.csv, with all values: {names}</p>'
     return html
 
 
@@ -55,9 +65,9 @@ def _charts(columns: Mapping[str, Column]) -> list[_Chart]:
     return list(charts.values())
 
 
-def _figure(chart: _Chart, best: Mapping[str, Any]) -> str:
+def _figure(chart: _Chart, best: Mapping[str, Any], *, buckets: int) -> str:
     by_step = any(_has_several_in_an_epoch(column) for _, column in chart.members)
-    lines = list(_lines(chart, by_step))
+    lines = list(_lines(chart, by_step, buckets))
     marks = {}
     if isinstance(best.get("epoch"), int) and not by_step:
         marks = {float(best["epoch"]): "best"}
@@ -74,7 +84,7 @@ def _figure(chart: _Chart, best: Mapping[str, Any]) -> str:
     )
 
 
-def _lines(chart: _Chart, by_step: bool) -> Iterator[Line]:
+def _lines(chart: _Chart, by_step: bool, buckets: int) -> Iterator[Line]:
     several: defaultdict[tuple[Split, str], int] = defaultdict(int)
     for quantity, column in sorted(chart.members, key=lambda member: list(_NAMES).index(member[0].split)):
         if not column.values:
@@ -86,7 +96,7 @@ def _lines(chart: _Chart, by_step: bool) -> Iterator[Line]:
         xs = column.steps if by_step else column.epochs
         yield Line(
             name=name,
-            points=downsample(list(zip(xs, column.values, strict=True))),
+            points=downsample(list(zip(xs, column.values, strict=True)), min(buckets, BUCKETS)),
             hue=_HUES[quantity.split],
             kind="thin" if quantity.rate == "step" else "line",
         )
