@@ -21,7 +21,7 @@ from types import ModuleType
 from typing import IO, TYPE_CHECKING
 
 from innereye_runtime.compat import lightning_alias
-from innereye_runtime.errors import InnerEyeError, ManifestError, PreflightError, UsageError
+from innereye_runtime.errors import InnerEyeError, ManifestError, PreflightError, UsageError, file_system_error
 from innereye_runtime.job.bundled import find_manifest
 from innereye_runtime.job.entrypoint_args import EntrypointArgs, parse
 from innereye_runtime.job.ranks import Ranks
@@ -51,6 +51,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     except InnerEyeError as error:
         print(f"error: {error}", *([f"hint: {error.hint}"] if error.hint else []), sep="\n", file=sys.stderr)
         return error.exit_code
+    except OSError as error:  # of the run folder itself: what the user's code raises is recorded there
+        reported = file_system_error(error)
+        if reported is None:
+            raise
+        print(f"error: {reported}", f"hint: {reported.hint}", sep="\n", file=sys.stderr)
+        return reported.exit_code
     finally:
         signal.signal(signal.SIGINT, interrupted)
 

@@ -13,9 +13,10 @@ An error has a message (what is wrong, with the place) and a hint (what to do ab
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Sequence
 from enum import IntEnum
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, Final
 
 from innereye_runtime.redaction import redacted
 
@@ -77,3 +78,23 @@ class DataError(InnerEyeError):
 
 class OutputError(InnerEyeError):
     exit_code = ExitCode.OUTPUTS
+
+
+_FILE_SYSTEM: Final = (
+    *(errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOENT, errno.ENOTDIR, errno.EISDIR),
+    *(errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.ESTALE, errno.ENAMETOOLONG),
+)
+
+
+def file_system_error(error: OSError) -> PreflightError | None:
+    """What to report of a file or folder that was deleted, can't be written or has no room; None for another error,
+    which is a defect and has a traceback.
+    """
+    if error.errno not in _FILE_SYSTEM or error.filename is None:
+        return None
+    name = error.filename.decode(errors="replace") if isinstance(error.filename, bytes) else str(error.filename)
+    place = name.encode("unicode_escape").decode() if not name.isprintable() else name
+    return PreflightError(
+        f"{place} can't be read or written: {error.strerror}",
+        hint="look whether it is still there, its owner and permissions, and the room on its disk",
+    )

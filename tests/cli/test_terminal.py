@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import os
 import pty
@@ -11,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from innereye_runtime import entrypoint
 from innereye_runtime.cli.main import main
 from innereye_runtime.cli.ui import terminal
 from innereye_runtime.errors import DataError, ExitCode, OutputError, PreflightError
@@ -116,3 +118,22 @@ def test_a_reader_that_goes_away_is_no_error() -> None:
 
 def test_output_errors_exit_with_6(capsys: pytest.CaptureFixture[str]) -> None:
     assert terminal.show_error(OutputError("x")) == 6
+
+
+def test_a_folder_that_is_gone_or_read_only_is_an_error_of_one_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def deleted() -> int:
+        return len((tmp_path / "gone" / "run.json").read_text())
+
+    def read_only() -> int:
+        raise OSError(errno.EROFS, os.strerror(errno.EROFS), "/outputs/.lock")
+
+    for fail, said in ((deleted, "gone/run.json can't be read or written: No such"), (read_only, "Read-only file")):
+        assert terminal.run_with_error_handling(fail) == ExitCode.PREFLIGHT
+        monkeypatch.setattr(entrypoint, "run", lambda request, fail=fail: fail())
+        assert entrypoint.main(["m.yaml"]) == ExitCode.PREFLIGHT
+        shown = capsys.readouterr().err
+        assert shown.count(said) == 2 and shown.count("hint: ") == 2
+    with pytest.raises(OSError, match="no file"):
+        terminal.run_with_error_handling(lambda: (_ for _ in ()).throw(OSError("no file")))

@@ -83,6 +83,10 @@ def test_a_terminal_is_not_driven_by_a_manifest() -> None:
     )
     assert "\x1b" not in render([shown], "text")
     assert "\x07" not in render([shown], "text")
+    assert (
+        render([shown], "github")
+        == "::error file=\\x07,line=1,endLine=1,col=1,endColumn=2,title=E1::\\x1b[2J%0Ahint: %0A\n"
+    )
 
 
 def test_a_github_command_can_not_be_broken_out_of() -> None:

@@ -54,6 +54,22 @@ def test_any_text_is_a_value_or_a_sentence_that_names_the_parameter(text: str, c
         assert "p " in str(error)
 
 
+@pytest.mark.parametrize("text", ["1" + "0" * 400, "-1" + "0" * 400, "1e400", "9" * 5000])
+def test_a_number_beyond_any_float_is_none_and_no_infinity(text: str) -> None:
+    with pytest.raises(ValueProblemError, match=r"p must be a number, not '?-?[19]"):
+        parse(Parameter(name="p", kind="number"), text)
+    assert parse(Parameter(name="p", kind="number"), "-inf") == float("-inf")
+
+
+@pytest.mark.parametrize(
+    "text", ["[" * 3000, "[" * 3000 + "]" * 3000, "[" * 500 + "]" * 500, '{"a":' * 65 + "1" + "}" * 65]
+)
+def test_a_value_nested_without_end_is_refused(text: str) -> None:
+    with pytest.raises(ValueProblemError, match="p must be"):
+        parse(Parameter(name="p", kind="dict"), text)
+    assert parse(Parameter(name="p", kind="any"), text) == text
+
+
 @pytest.mark.parametrize("word", ["on", "t", "true", "y", "yes", "1", "ON", "True", "YES", "T"])
 def test_words_for_true(word: str) -> None:
     assert parse(Parameter(name="p", kind="boolean"), word) is True

@@ -18,6 +18,8 @@ from innereye_runtime.errors import ExitCode, OutputError, PreflightError
 from innereye_runtime.run import background_hash
 from innereye_runtime.run import output_manifest as module
 from innereye_runtime.run.output_manifest import check_expected, start_background_hashing, verify, write_outputs
+from innereye_runtime.run.paths import RunPaths
+from innereye_runtime.run.temporaries import remove_temporaries
 
 
 @pytest.fixture
@@ -258,3 +260,21 @@ def test_on_a_full_disk_nothing_half_is_published(run: Path, small_disk: Callabl
     (root / "fills.bin").unlink()
     write_outputs(root)
     assert verify(root) == ()
+
+
+def test_what_a_killed_writer_left_is_no_output_and_is_removed_at_the_next_start(run: Path) -> None:
+    left = (
+        ".run.json.17.tmp", ".run.json.room", ".report.html.17.tmp", ".metrics.csv.3.tmp", ".outputs.json.17",
+        "checkpoints/.last.ckpt.tmp", "mine/.epoch=3.ckpt.tmp", "figures/.a.png.tmp", "pretrained_models/.w.ckpt.part",
+    )  # fmt: skip
+    own = (".hidden", "mine/.cache.tmp", "checkpoints/epoch.ckpt", "notes.tmp")
+    for name in (*left, *own, ".lock"):
+        (run / name).parent.mkdir(exist_ok=True)
+        (run / name).write_text("x")
+    write_outputs(run)
+    names = {entry["path"] for entry in listed(run)["files"]}
+    assert names.isdisjoint({*left, ".lock"}) and names >= set(own)
+    assert verify(run) == ()
+    remove_temporaries(RunPaths(run))
+    assert not any((run / name).exists() for name in left)
+    assert all((run / name).exists() for name in (*own, ".lock"))

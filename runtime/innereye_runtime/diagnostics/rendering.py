@@ -135,6 +135,8 @@ def _github(diagnostic: Diagnostic) -> str:
 
 
 def _escape(text: str, others: Iterable[str] = ()) -> str:
+    # Line breaks have a form of their own there; what else a terminal would act on is shown as an escape.
+    text = "".join(c if c in "\r\n" else visible(c) for c in text) if not text.isprintable() else text
     for character in ("%", "\r", "\n", *others):
         text = text.replace(character, f"%{ord(character):02X}")
     return text

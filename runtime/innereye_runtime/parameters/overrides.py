@@ -10,6 +10,7 @@ path, string     the text itself
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -22,6 +23,8 @@ from innereye_runtime.parameters.values import TYPE, ValueProblemError, accept
 
 TRUE: Final = frozenset(("on", "t", "true", "y", "yes", "1"))
 FALSE: Final = frozenset(("off", "f", "false", "n", "no", "0"))
+_DEEPEST: Final = 64
+"""Levels of lists and mappings in one value; what records and reports it goes down them by recursion."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,9 +148,11 @@ def _value(kind: Kind, text: str) -> Any:
 
 def _converted(convert: type[int] | type[float], word: str, text: str) -> Any:
     try:
-        return convert(word)
+        number = convert(word)
     except ValueError:
         return text
+    overflows = math.isinf(number) if isinstance(number, float) else False
+    return text if overflows and "inf" not in word.lower() else number
 
 
 def _from_json(text: str) -> Any:
@@ -156,6 +161,17 @@ def _from_json(text: str) -> Any:
     import json
 
     try:
-        return json.loads(text)
-    except ValueError:
+        value = json.loads(text)
+        return value if _depth(value) <= _DEEPEST else text
+    except (ValueError, RecursionError):
         return text
+
+
+def _depth(value: Any) -> int:
+    """The levels of lists and mappings in `value`.
+
+    Raises:
+        RecursionError: it has more than Python goes down.
+    """
+    inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else None
+    return 0 if inner is None else 1 + max(map(_depth, inner), default=0)

@@ -4,6 +4,7 @@ line."""
 from __future__ import annotations
 
 import math
+import sys
 from datetime import date, datetime
 from pathlib import Path
 from typing import Any, Final
@@ -14,6 +15,7 @@ TYPE: Final = 3
 BOUNDS: Final = 4
 CHOICE: Final = 5
 LENGTH: Final = 6
+_LARGEST: Final = sys.float_info.max
 
 _NOUNS: Final[dict[Kind, str]] = {
     "boolean": "true or false",
@@ -132,8 +134,9 @@ def _integer(_: Parameter, value: Any) -> int | None:
 
 
 def _number(_: Parameter, value: Any) -> float | None:
-    is_number = isinstance(value, int | float) and not isinstance(value, bool) and not math.isnan(value)
-    return value if is_number else None
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    # NaN compares to nothing, and a whole number beyond the largest float can't be one.
+    return value if is_number and (-_LARGEST <= value <= _LARGEST or value in (math.inf, -math.inf)) else None
 
 
 def _string(_: Parameter, value: Any) -> str | None:

@@ -132,7 +132,7 @@ def moment(value: Any) -> str:
 
 
 def duration(start: Any, end: Any) -> str:
-    """The time between two moments, as `1 h 2 min 3 s`; empty where one of them is not known."""
+    """The time between two moments, as `1 h 2 min 3 s`; empty where it is not known, as when the clock was set back."""
     span = _span(start, end)
     return seconds(span) if span is not None else ""
 
@@ -147,9 +147,9 @@ def seconds(value: float) -> str:
 
 
 def _span(start: Any, end: Any) -> float | None:
-    """Seconds; not below 0, where a clock was set back."""
+    """Seconds; None where it is not known, as when the clock was set back."""
     begun, ended = _time(str(start or "")), _time(str(end or ""))
-    return max((ended - begun).total_seconds(), 0.0) if begun and ended else None
+    return (ended - begun).total_seconds() if begun and ended and begun <= ended else None
 
 
 def _time(text: str) -> datetime | None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import json
 import math
 import re
 from array import array
@@ -15,6 +14,7 @@ from typing import Any
 from innereye_runtime.figures.figure_files import read_index
 from innereye_runtime.redaction import redacted
 from innereye_runtime.run.paths import RunPaths
+from innereye_runtime.run.plain_types import parse_json
 
 _TAIL_BYTES = 65536
 _TAIL_LINES = 60
@@ -93,7 +93,7 @@ def _text(path: Path) -> str:
 
 def _json(path: Path) -> Any:
     try:
-        return json.loads(_text(path))
+        return parse_json(_text(path))
     except ValueError:
         return None
 

@@ -20,12 +20,10 @@ from innereye_runtime.data.fingerprint.hashing import file_sha256, parallel
 from innereye_runtime.data.fingerprint.tree import display_path
 from innereye_runtime.errors import OutputError, PreflightError
 from innereye_runtime.run.background_hash import BackgroundHasher
-from innereye_runtime.run.paths import LOCK_NAME
+from innereye_runtime.run.temporaries import files_below, is_temporary
 
 NAME = "outputs.json"
 _RECORD = "run.json"
-_TEMPORARY = f".{NAME}."
-"""How the name of a file begins that is still being written."""
 
 
 def check_expected(root: Path, expect: Sequence[str]) -> None:
@@ -79,7 +77,7 @@ def write_outputs(
         PreflightError: the disk is full.
     """
     listed = root / NAME
-    temporary = root / f"{_TEMPORARY}{os.getpid()}"
+    temporary = root / f".{NAME}.{os.getpid()}"
     try:
         listed.unlink(missing_ok=True)
         check_expected(root, expect)
@@ -156,21 +154,8 @@ def _listed(root: Path) -> dict[str, dict[str, Any]]:
 
 
 def _walk(root: Path) -> Iterator[str]:
-    """The names of all files and links, with `/` between their parts, outputs.json itself left out."""
-    pending = [""]
-    while pending:
-        prefix = pending.pop()
-        with os.scandir(root / prefix) as entries:
-            for entry in entries:
-                name = prefix + entry.name
-                if entry.is_dir(follow_symlinks=False):
-                    pending.append(name + "/")
-                elif (
-                    name not in (NAME, LOCK_NAME)
-                    and not name.startswith(_TEMPORARY)
-                    and (entry.is_symlink() or entry.is_file())
-                ):
-                    yield name
+    """The names of all files and links, with `/` between their parts: without outputs.json and what is no output."""
+    return (name for name in files_below(root) if name != NAME and not is_temporary(name))
 
 
 def _hashed(

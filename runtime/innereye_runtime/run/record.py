@@ -14,6 +14,7 @@ from typing import Any, Literal, Self
 from innereye_runtime.errors import ExitCode, UsageError
 from innereye_runtime.redaction import redacted_data
 from innereye_runtime.run.paths import RunPaths
+from innereye_runtime.run.plain_types import parse_json, problem_of
 
 _ROOM = 256 << 10
 
@@ -79,17 +80,22 @@ class RunRecord:
             UsageError: there is none, or it is not one that this version can read.
         """
         try:
-            values = json.loads(paths.run_json.read_text(encoding="utf-8"))
-            if values.pop("schema") != 1:
+            values = parse_json(paths.run_json.read_text(encoding="utf-8"))
+            if not isinstance(values, dict) or values.pop("schema", None) != 1:
                 raise ValueError("its schema is not 1")
             values["attempts"] = [Attempt(**attempt) for attempt in values["attempts"]]
-            return cls(**values)
-        except FileNotFoundError:
+            record = cls(**values)
+        except (FileNotFoundError, NotADirectoryError):
             raise UsageError(
                 f"{paths.root} is not a run folder: it has no run.json", hint="name a folder that innereye-run printed"
             ) from None
+        except OSError as error:
+            raise UsageError(f"{paths.run_json} can't be read: {error.strerror}") from error
         except (ValueError, TypeError, KeyError) as error:
             raise UsageError(f"{paths.run_json} can't be read: {error}") from error
+        if problem := problem_of(record):
+            raise UsageError(f"{paths.run_json} can't be read: {problem}")
+        return record
 
     @property
     def attempt(self) -> Attempt:

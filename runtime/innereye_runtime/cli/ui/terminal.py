@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, TextIO
 
-from innereye_runtime.errors import ExitCode, InnerEyeError, ManifestError, PreflightError
+from innereye_runtime.errors import ExitCode, InnerEyeError, ManifestError, PreflightError, file_system_error
 
 if TYPE_CHECKING:
     from innereye_runtime.diagnostics.diagnostic import Diagnostic
@@ -31,6 +31,11 @@ def run_with_error_handling(action: Callable[[], int]) -> int:
     except BrokenPipeError:
         _discard(sys.stdout)
         return ExitCode.DONE
+    except OSError as error:
+        reported = file_system_error(error)
+        if reported is None:
+            raise
+        code = show_error(reported)
     try:
         sys.stdout.flush()
     except BrokenPipeError:

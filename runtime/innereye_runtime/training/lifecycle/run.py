@@ -25,6 +25,7 @@ from innereye_runtime.redaction import redacted
 from innereye_runtime.run.background_hash import BackgroundHasher
 from innereye_runtime.run.paths import RunPaths
 from innereye_runtime.run.record import RunRecord, release_disk_space, reserve_disk_space, state_of
+from innereye_runtime.run.temporaries import remove_temporaries
 from innereye_runtime.training.lifecycle.console import tee_output
 from innereye_runtime.training.lifecycle.outcome import outcome_of
 from innereye_runtime.training.lifecycle.root_cause import find_root_cause, record_failure
@@ -124,6 +125,7 @@ def open_run(job: Job, paths: RunPaths, *, target: str | None) -> Iterator[Run]:
             folder.mkdir(parents=True, exist_ok=True)
         if ranks.is_first:
             paths.outputs_json.unlink(missing_ok=True)  # not complete any more
+            remove_temporaries(paths)
             run.write()
             reserve_disk_space(paths.run_json)
             paths.manifest.write_text(dump(job.manifest), encoding="utf-8")
