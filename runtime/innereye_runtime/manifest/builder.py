@@ -88,6 +88,7 @@ def _compute(value: Mapping[str, Any]) -> Compute:
     return Compute(
         target=target,
         gpus=tuple(gpus) if isinstance(gpus, list) else gpus,
+        processes=value.get("processes"),
         nodes=value.get("nodes", 1),
         shm_size=Memory.parse(value["shm_size"]) if "shm_size" in value else None,
         max_duration=Duration.parse(value["max_duration"]) if "max_duration" in value else None,

@@ -80,6 +80,8 @@ class AzureMLSettings:
 class Compute:
     target: TargetName = "process"
     gpus: Gpus = "none"
+    processes: int | None = None
+    """On each node. None: one for each GPU, and one where there is none."""
     nodes: int = 1
     shm_size: Memory | None = None
     max_duration: Duration | None = None

@@ -119,11 +119,7 @@ def _units(document: Document, value: Mapping[str, Any]) -> Iterator[Diagnostic]
 
 
 def _compute(document: Document, compute: Mapping[str, Any], target: Any) -> Iterator[Diagnostic]:
-    nodes = compute.get("nodes")
-    if target in ("process", "docker") and isinstance(nodes, int) and nodes > 1:
-        message = f"target {target} runs on this machine alone, and 'nodes' is {nodes}"
-        span = document.span(("compute", "nodes"))
-        yield document.diagnostic("E205", span, message, hint="write 'nodes: 1', or 'target: azureml'")
+    yield from _ranks(document, compute, target)
     gpus = compute.get("gpus")
     if target == "azureml" and isinstance(gpus, list) and gpus:
         message = "GPU ids name the GPUs of this machine; target azureml takes a number"
@@ -139,6 +135,19 @@ def _compute(document: Document, compute: Mapping[str, Any], target: Any) -> Ite
         message = f"'shm_size' is {shared}, more than the {memory} of memory that it is a part of"
         span = document.span(("compute", "shm_size"))
         yield document.diagnostic("E207", span, message, hint="raise 'docker.memory', or lower 'shm_size'")
+
+
+def _ranks(document: Document, compute: Mapping[str, Any], target: Any) -> Iterator[Diagnostic]:
+    nodes, processes, gpus = compute.get("nodes"), compute.get("processes"), compute.get("gpus", "none")
+    if target in ("process", "docker") and isinstance(nodes, int) and nodes > 1 and gpus != "none":
+        message = f"the nodes of target {target} would share this machine's GPUs, and 'nodes' is {nodes}"
+        span = document.span(("compute", "nodes"))
+        yield document.diagnostic("E205", span, message, hint="write 'nodes: 1': each GPU has a process of its own")
+    count = len(gpus) if isinstance(gpus, list) else gpus
+    if type(processes) is int and type(count) is int and processes != count:
+        message = f"'processes' is {processes}, and 'gpus' {count}: each process trains on one GPU"
+        span = document.span(("compute", "processes"))
+        yield document.diagnostic("E216", span, message, hint=f"write 'processes: {count}', or delete the key")
 
 
 def _epochs(document: Document, value: Mapping[str, Any]) -> Iterator[Diagnostic]:

@@ -57,6 +57,10 @@ class RunPaths:
     def console_log(self) -> Path:
         return self.logs / "console.log"
 
+    def rank_log(self, rank: int) -> Path:
+        """What one of several ranks printed."""
+        return self.logs / f"rank-{rank}.log"
+
     @property
     def tensorboard(self) -> Path:
         return self.logs / "tensorboard"

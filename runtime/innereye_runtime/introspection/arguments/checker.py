@@ -28,7 +28,7 @@ Origin = Literal["default", "class", "manifest", "command line"]
 
 _MANIFEST_KEYS: Final = {
     **dict.fromkeys(("gpu", "gpus", "use_gpu", "devices", "accelerator"), "compute.gpus"),
-    **{name: f"compute.{name}" for name in ("nodes", "shm_size", "max_duration")},
+    **{name: f"compute.{name}" for name in ("processes", "nodes", "shm_size", "max_duration")},
     "cluster": "compute.azureml.cluster",
     "num_nodes": "compute.nodes",
     "output_folder": "outputs.folder",
