@@ -55,6 +55,9 @@ class Line(pl.LightningModule):
     def on_train_epoch_start(self):
         if self.current_epoch == 1 and self.way:
             rank, _, way = self.way.partition(" ")
+            if way == "wait_once" and Path(f"waited{self.global_rank}").exists():
+                return
+            Path(f"waited{self.global_rank}").touch()
             if rank == str(self.global_rank):
                 getattr(self, way)()
             time.sleep(60)  # in no collective call: it would not notice
@@ -68,7 +71,7 @@ class Line(pl.LightningModule):
     def be_killed(self):
         os.kill(os.getpid(), signal.SIGKILL)
 
-    def wait(self):
+    def wait_once(self):
         time.sleep(60)
 
 
@@ -195,13 +198,14 @@ def test_a_rank_that_dies_ends_the_job_with_its_own_cause(
 
 def test_a_stop_reaches_every_rank_and_a_killed_launcher_leaves_none(tmp_path: Path) -> None:
     project = several_project(tmp_path, "processes: 2")
-    launcher = project.start("several.yaml", "--way=0 wait")
+    launcher = project.start("several.yaml", "--way=0 wait_once")
     run = run_of(project, launcher)
     wait_until(lambda: (run / "pid1.txt").exists() and (run / "checkpoints" / "last.ckpt").exists(), 60)
     launcher.send_signal(signal.SIGTERM)
     output = launcher.communicate(timeout=40)
     record = json.loads((run / "run.json").read_text())
     assert (launcher.returncode, record["state"]) == (143, "stopped"), output
+    (run / "waited0").unlink()
     resumed = project.start("resume", str(run))
     wait_until(lambda: len(json.loads((run / "run.json").read_text())["attempts"]) == 2, 60)
     wait_until(lambda: alive(run / "pid0.txt") and alive(run / "pid1.txt"), 60)

@@ -82,7 +82,7 @@ def _datasets(document: Document, value: Mapping[str, Any], target: Any) -> Iter
         elif target == "azureml" and not dataset.get("id"):
             hint = "add 'id: NAME', a data asset or a folder of the datastore"
             yield document.diagnostic("E203", span, "this dataset has no 'id', which target azureml needs", hint=hint)
-        elif target in ("process", "docker") and not dataset.get("local") and not _is_read_here(dataset["id"]):
+        elif target in ("process", "docker", "slurm") and not dataset.get("local") and not _is_read_here(dataset["id"]):
             hint = "add 'local: FOLDER', its folder on this machine, or set INNEREYE_DATASTORE to where ids are found"
             if str(dataset["id"]).startswith("azureml://"):
                 hint = "add 'local: FOLDER', its folder on this machine: only Azure Machine Learning reads azureml://"
@@ -105,9 +105,13 @@ def _units(document: Document, value: Mapping[str, Any]) -> Iterator[Diagnostic]
         (("compute", "shm_size"), Memory),
         (("compute", "max_duration"), Duration),
         (("compute", "docker", "memory"), Memory),
+        (("compute", "slurm", "time"), Duration),
+        (("compute", "slurm", "mem_per_cpu"), Memory),
     )
     for path, unit in units:
-        text = _mapping(value, "compute") if len(path) == 2 else _mapping(_mapping(value, "compute"), "docker")
+        text = _mapping(value, "compute")
+        if len(path) == 3:
+            text = _mapping(text, str(path[1]))
         written = text.get(str(path[-1]))
         if not isinstance(written, str) or not written or not re.search(schema_at(path)["pattern"], written):
             continue
@@ -121,10 +125,15 @@ def _units(document: Document, value: Mapping[str, Any]) -> Iterator[Diagnostic]
 def _compute(document: Document, compute: Mapping[str, Any], target: Any) -> Iterator[Diagnostic]:
     yield from _ranks(document, compute, target)
     gpus = compute.get("gpus")
-    if target == "azureml" and isinstance(gpus, list) and gpus:
-        message = "GPU ids name the GPUs of this machine; target azureml takes a number"
+    if target in ("azureml", "slurm") and isinstance(gpus, list) and gpus:
+        message = f"GPU ids name the GPUs of this machine; target {target} takes a number"
         span = document.span(("compute", "gpus"))
-        yield document.diagnostic("E206", span, message, hint=f"write 'gpus: {len(gpus)}', or all")
+        hint = f"write 'gpus: {len(gpus)}', or all" if target == "azureml" else f"write 'gpus: {len(gpus)}'"
+        yield document.diagnostic("E206", span, message, hint=hint)
+    elif target == "slurm" and gpus == "all":
+        span = document.span(("compute", "gpus"))
+        hint = "write the number of GPUs that each node has"
+        yield document.diagnostic("E206", span, "target slurm takes a number of GPUs, not all", hint=hint)
     docker = _mapping(compute, "docker")
     memory, shared = _size(docker.get("memory")), _size(compute.get("shm_size"))
     if memory is not None and memory.bytes < _SMALLEST_MEMORY:

@@ -30,7 +30,7 @@ class _Targets(tuple[str, ...]):
         return super().__contains__(name) or name in external_targets()
 
 
-TARGETS = _Targets(("process", "docker", "azureml"))
+TARGETS = _Targets(("process", "docker", "slurm", "azureml"))
 MANIFEST_SUFFIXES = (".yaml", ".yml")
 WIDTH = 80
 _NO_BREAK = "\N{NO-BREAK SPACE}"

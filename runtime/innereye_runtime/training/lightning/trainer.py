@@ -165,14 +165,17 @@ def make_trainer(
 def _check_ranks(trainer: pl.Trainer, ranks: Ranks) -> None:
     """Raises UsageError where the launcher started more or fewer processes than the trainer is one of: they would wait
     for each other for ever, or each train alone and write one run folder."""
-    alone = trainer.world_size == 1
+    world_size = trainer.num_devices * trainer.num_nodes  # Lightning's own number is what Slurm started
+    alone = world_size == 1
     if ranks.launcher is None:
         return
+    if alone and ranks.launcher.name == "Slurm" and ranks.is_first and "SLURM_STEP_ID" not in os.environ:
+        return  # a batch script, which is one process however many tasks it may start by srun
     if ranks.processes == 1:  # it does not say how many it started
         agrees = not alone or ranks.is_first
     else:
         one_a_node = ranks.local_processes == 1 and trainer.num_nodes == ranks.processes
-        agrees = one_a_node or trainer.world_size == ranks.processes
+        agrees = one_a_node or world_size == ranks.processes
     if agrees:
         return
     if OWN_LAUNCHER in ranks.launcher.marks:
@@ -184,7 +187,7 @@ def _check_ranks(trainer: pl.Trainer, ranks: Ranks) -> None:
         )
     raise UsageError(
         f"{ranks.launcher.name} started this process as rank {ranks.global_rank}, one of "
-        f"{ranks.processes if ranks.processes > 1 else 'several'}, and the trainer has {trainer.world_size}",
+        f"{ranks.processes if ranks.processes > 1 else 'several'}, and the trainer has {world_size}",
         hint=hint,
     )
 
@@ -254,5 +257,6 @@ def quieten_lightning() -> None:
         "smaller than the logging interval",
         r"isinstance\(treespec, LeafSpec\)",
         "Found .* module\\(s\\) in eval mode",
+        "The `srun` command is available",  # a cluster's login node, or a rank that was started by it indirectly
     ):
         warnings.filterwarnings("ignore", f".*{remark}")
