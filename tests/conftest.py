@@ -108,6 +108,11 @@ NEEDS = {
         remedy="apt-get install openssh-server openssh-client",
         met=lambda: Path("/usr/sbin/sshd").exists() and _answers("ssh", "-V"),
     ),
+    "slurm": Need(
+        what="a Slurm cluster",
+        remedy="run tests/slurm/start FOLDER as root on Debian, and name the folder in INNEREYE_SLURM",
+        met=lambda: _answers(str(ROOT / "tests/slurm/enter"), os.environ.get("INNEREYE_SLURM", ""), "scontrol", "ping"),
+    ),
     "gpu": Need(
         what="an NVIDIA GPU", remedy="run on a machine with one", met=lambda: _answers("nvidia-smi", "-L"), in_ci=False
     ),

@@ -24,9 +24,13 @@ from innereye_runtime.compat import lightning_alias
 from innereye_runtime.errors import InnerEyeError, ManifestError, PreflightError, UsageError, file_system_error
 from innereye_runtime.job.bundled import find_manifest
 from innereye_runtime.job.entrypoint_args import EntrypointArgs, parse
+from innereye_runtime.job.rank_end import VARIABLE as OWN_LAUNCHER
+from innereye_runtime.job.rank_end import RankEnd
 from innereye_runtime.job.ranks import Ranks
 from innereye_runtime.job.resolve import Job, resolve_job
 from innereye_runtime.job.starting import write_start
+from innereye_runtime.launch.rank_group import group_to_start
+from innereye_runtime.launch.rank_launcher import launch
 from innereye_runtime.run.folder_lock import LAUNCHER, held
 from innereye_runtime.run.paths import RunPaths, create_run_folder
 
@@ -44,21 +48,25 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     interrupted = signal.signal(signal.SIGINT, signal.SIG_DFL)
     try:
-        return run(parse(sys.argv[1:] if argv is None else argv))
+        exit_code = run(parse(sys.argv[1:] if argv is None else argv))
     except ManifestError as error:
         _show(error.diagnostics)
-        return error.exit_code
+        end = RankEnd(kind="failed", exit_code=error.exit_code, reason=str(error))
     except InnerEyeError as error:
         print(f"error: {error}", *([f"hint: {error.hint}"] if error.hint else []), sep="\n", file=sys.stderr)
-        return error.exit_code
+        end = RankEnd(kind="failed", exit_code=error.exit_code, reason=str(error))
     except OSError as error:  # of the run folder itself: what the user's code raises is recorded there
         reported = file_system_error(error)
         if reported is None:
             raise
         print(f"error: {reported}", f"hint: {reported.hint}", sep="\n", file=sys.stderr)
-        return reported.exit_code
+        end = RankEnd(kind="failed", exit_code=reported.exit_code, reason=str(reported))
+    else:
+        end = RankEnd(kind="failed" if exit_code else "done", exit_code=exit_code)
     finally:
         signal.signal(signal.SIGINT, interrupted)
+    end.write()
+    return end.exit_code
 
 
 def run(request: EntrypointArgs) -> int:
@@ -66,9 +74,9 @@ def run(request: EntrypointArgs) -> int:
     if request.run_folder is None and not ranks.is_first:
         raise UsageError("several ranks write one run folder", hint="give all of them the same --run-folder")
     os.environ.update(ranks.variables(os.environ))
-    imports = _begin_imports()
     cwd = Path.cwd()
     manifest = find_manifest(request.manifest, cwd=cwd, environment=os.environ)
+    imports = None if _may_have_several(ranks, manifest.path) else _begin_imports()
     job = resolve_job(manifest.path, cwd=cwd, overrides=request.overrides, smoke=request.smoke, root=request.code_root)
     if request.target is None:
         _show(job.warnings)
@@ -79,11 +87,7 @@ def run(request: EntrypointArgs) -> int:
         paths = create_run_folder(outputs, job.model_name, datetime.now(UTC))
     if ranks.is_first:
         write_start(paths, job.manifest, replace(request, code_root=job.code_root), model=job.model_name)
-    terminal = _terminal()
-
-    from innereye_runtime.training.lifecycle.children import end_children_with_parent
-
-    # Lightning starts the further ranks of this machine with the same words; they must find this folder.
+    # Further ranks, also those that Lightning starts, have the same words; they must find this folder.
     sys.argv[1:] = EntrypointArgs(
         manifest=manifest.path,
         overrides=request.overrides,
@@ -93,6 +97,13 @@ def run(request: EntrypointArgs) -> int:
         code_root=job.code_root,
         datasets=tuple(cwd / dataset for dataset in request.datasets),
     ).argv()
+    if group := group_to_start(ranks, job, os.environ):
+        return launch(group, ["-P", "-m", "innereye_runtime.entrypoint", *sys.argv[1:]], paths)
+    imports = imports or _begin_imports()
+    terminal = _terminal()
+
+    from innereye_runtime.training.lifecycle.children import end_children_with_parent
+
     end_children_with_parent()
     with held(paths, launcher=os.environ.get(LAUNCHER)) if ranks.is_first else nullcontext():
         exit_code = _steps(job, paths, request, imports, terminal)
@@ -123,6 +134,13 @@ def _steps(
     if steps is not None:
         steps.finalise(run)
     return run.exit_code
+
+
+def _may_have_several(ranks: Ranks, manifest: Path) -> bool:
+    """Whether this process may only start others, by words of the manifest alone: PyTorch is imported later then."""
+    words = (b"processes", b"nodes", b"gpus")
+    started = ranks.launcher is not None and OWN_LAUNCHER in os.environ
+    return not started and any(word in manifest.read_bytes() for word in words)
 
 
 def _begin_imports() -> threading.Thread:

@@ -77,7 +77,10 @@ def test_what_is_missing_is_told_in_options_of_this_command_line(project: Projec
         (["--model=Tiney", WORDS[1]], ["there is no class 'Tiney'", "did you mean 'Tiny'?", "--model=Tiney"]),
         (["--model=Tiny", "--model_configs_namespace=tin"], ["no module tin", "--model_configs_namespace=tin"]),
         (["--model=Tiny"], ["it is in", "add --model_configs_namespace=tiny"]),
-        ([*WORDS, "--num_nodes=2"], ["runs on this machine alone", "add --azureml, or leave --num_nodes out"]),
+        (
+            [*WORDS, "--num_nodes=2", "--use_gpu=True"],
+            ["would share this machine's GPUs", "add --azureml, or leave --num_nodes out"],
+        ),
         ([*WORDS, "--max_run_duration=soon"], ["not a time with a unit", "--max_run_duration=soon"]),
         ([*WORDS, "--width=x"], ["--width=x"]),
         ([*WORDS, "--azure_dataset_id=lungs"], ["'lungs' has an id but no local copy", "set --local_dataset"]),

@@ -65,7 +65,7 @@ def test_its_first_lines_tell_how_to_use_it(path: Path) -> None:
     assert all(line.startswith("#") for line in head.splitlines())
 
 
-RUN_ELSEWHERE = {"hello", "brain_segmentation", "sweep", "multi_node"}
+RUN_ELSEWHERE = {"hello", "brain_segmentation", "sweep"}
 """Whole, by tests of their own."""
 
 
@@ -77,14 +77,6 @@ def test_a_manifest_runs_here(path: Path, project: Path, needs: Callable[..., No
     result = json.loads(done.stdout)
     assert result["state"] == "completed"
     assert innereye_run("verify", result["run"]).returncode == 0
-
-
-@pytest.mark.parametrize("target", ["process", "docker"])
-def test_several_nodes_are_refused_on_one_machine(target: str) -> None:
-    refused = innereye_run("--target", target, "manifests/multi_node.yaml")
-    assert refused.returncode == 2
-    assert f"error[E205]: target {target} runs on this machine alone, and 'nodes' is 2" in refused.stderr
-    assert "hint: write 'nodes: 1', or 'target: azureml'" in refused.stderr
 
 
 def test_the_loops_of_the_sweep_do_what_they_say(project: Path, needs: Callable[..., None]) -> None:

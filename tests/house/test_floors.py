@@ -29,6 +29,7 @@ FLOORS = {
     "run": 2,
     "job": 3,
     "report": 3,
+    "launch": 4,
     "targets": 4,
     "training": 4,
     "cli": 5,
@@ -36,7 +37,7 @@ FLOORS = {
     "examples": 5,  # what a user could have written
 }
 LOOKS_UP = {("__init__.py", "api"), ("__init__.py", "figures")}  # the public names, inside `__getattr__`
-APART = [{"targets", "training"}, {"cli", "entrypoint"}, {"targets", "entrypoint"}]
+APART = [{"targets", "training"}, {"cli", "entrypoint"}, {"targets", "entrypoint"}, {"launch", "targets"}]
 HEAVY = {"torch", "pytorch_lightning", "torchmetrics", "numpy", "docker", "azure", "tensorboard", "PIL", "nilearn"}
 LIGHT_ROOMS = ("errors", "diagnostics", "manifest", "data", "parameters", "run", "job", "report", "targets", "cli")
 """Where no heavy package is imported at module level, so that a command starts at once."""

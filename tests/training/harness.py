@@ -37,7 +37,8 @@ def train(
     paths = RunPaths(folder)
     for each in (paths.root, paths.checkpoints, paths.logs):
         each.mkdir(parents=True, exist_ok=True)
-    manifest = SimpleNamespace(compute=SimpleNamespace(gpus="none", nodes=1), trainer=SimpleNamespace(arguments={}))
+    compute = SimpleNamespace(gpus="none", nodes=1, processes=None)
+    manifest = SimpleNamespace(compute=compute, trainer=SimpleNamespace(arguments={}))
     before = Path.cwd()
     run: Any = SimpleNamespace(
         job=SimpleNamespace(cwd=before, smoke=smoke, manifest=manifest),

@@ -40,7 +40,7 @@ HELP = """\
 innereye-run trains a PyTorch Lightning model from one YAML manifest, evaluates
 it and reports.
 
-Usage: innereye-run MANIFEST [--target process|docker|azureml] [--smoke]
+Usage: innereye-run MANIFEST [--target process|docker|slurm|azureml] [--smoke]
        [--json] [--key=value ...]
        innereye-run COMMAND ...
 

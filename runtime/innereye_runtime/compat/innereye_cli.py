@@ -70,7 +70,7 @@ _IN_OPTIONS: Final = (
     (r"container\.namespaces", "--model_configs_namespace"),
     (r"write 'namespaces: \[(.*?)\]'", r"add --model_configs_namespace=\1"),
     (r"write package\.module:ClassName", "write --model=package.module:ClassName"),
-    (r"write 'nodes: 1', or 'target: azureml'", "add --azureml, or leave --num_nodes out"),
+    (r"write 'nodes: 1': each GPU has a process of its own", "add --azureml, or leave --num_nodes out"),
     (r"innereye-run explain MANIFEST (shows|tells)", r"the doc of the parameter in its class \1"),
     (r"'(compute|outputs)\.([\w.]+)' of the manifest says that", r"only a manifest can say that, by \1.\2"),
     (r"\bset datasets?(\[\d+\])?\.local \(--local_dataset on the command line\)", "set --local_dataset"),

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from innereye_runtime.errors import UsageError
+from innereye_runtime.job.rank_end import VARIABLE as OWN
 
-_PORT: Final = "6105"
+PORT: Final = "6105"
 """For a launcher that names none; the InnerEye toolbox had the same."""
 _MASTERS: Final = ("AZ_BATCH_MASTER_NODE", "AZ_BATCHAI_MPI_MASTER_NODE", "AZ_BATCHAI_JOB_MASTER_NODE_IP", "MASTER_IP")
 """Where Azure Batch, AzureML and AKS name the first node, be it as HOST:PORT."""
@@ -42,6 +43,8 @@ _TORCH: Final = Launcher(
     by_torch=True,
 )
 LAUNCHERS: Final = (
+    # `innereye_runtime.launch`, which sets the variables of torchrun.
+    replace(_TORCH, name="innereye-runtime", marks=("RANK", OWN)),
     # And AzureML's PyTorch distribution: https://docs.pytorch.org/docs/stable/elastic/run.html#environment-variables
     _TORCH,
     # The further processes of a node, that Lightning starts itself.
@@ -176,7 +179,7 @@ class Ranks:
         if not host and self.processes == self.local_processes:
             host = "127.0.0.1"
         if host:
-            return {"MASTER_ADDR": host, "MASTER_PORT": _PORT}
+            return {"MASTER_ADDR": host, "MASTER_PORT": PORT}
         if self.launcher is None or self.launcher.by_torch:
             return {}
         raise UsageError(

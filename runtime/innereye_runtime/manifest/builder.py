@@ -15,6 +15,7 @@ from innereye_runtime.manifest.model import (
     Manifest,
     Outputs,
     Retries,
+    SlurmSettings,
     Trainer,
 )
 from innereye_runtime.manifest.units import Duration, Memory
@@ -84,15 +85,22 @@ def _compute(value: Mapping[str, Any]) -> Compute:
     docker = {name: item for name, item in _written(value.get("docker", {})).items() if (name, item) != ("cpus", 0)}
     if "memory" in docker:
         docker["memory"] = Memory.parse(docker["memory"])
+    slurm = _written(value.get("slurm", {}))
+    units: dict[str, type[Memory] | type[Duration]] = {"time": Duration, "mem_per_cpu": Memory}
+    slurm |= {name: unit.parse(slurm[name]) for name, unit in units.items() if name in slurm}
+    if "modules" in slurm:
+        slurm["modules"] = tuple(slurm["modules"])
     gpus, target = value.get("gpus", "none"), value.get("target", "process")
     return Compute(
         target=target,
         gpus=tuple(gpus) if isinstance(gpus, list) else gpus,
+        processes=value.get("processes"),
         nodes=value.get("nodes", 1),
         shm_size=Memory.parse(value["shm_size"]) if "shm_size" in value else None,
         max_duration=Duration.parse(value["max_duration"]) if "max_duration" in value else None,
         retries=Retries(**value.get("retries", {})),
         docker=DockerSettings(**docker),
+        slurm=SlurmSettings(**slurm),
         azureml=AzureMLSettings(**azureml),
-        external=dict(value.get(target, {})) if target not in ("process", "docker", "azureml") else {},
+        external=dict(value.get(target, {})) if target not in ("process", "docker", "slurm", "azureml") else {},
     )

@@ -11,7 +11,7 @@ from innereye_runtime.manifest.dataset_ids import canonical
 from innereye_runtime.manifest.units import Duration, Memory
 
 TargetName = str
-"""process, docker, azureml, or one that another distribution brings."""
+"""process, docker, slurm, azureml, or one that another distribution brings."""
 Gpus = Literal["none", "all"] | int | tuple[int, ...]
 
 
@@ -77,14 +77,29 @@ class AzureMLSettings:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SlurmSettings:
+    partition: str | None = None
+    account: str | None = None
+    qos: str | None = None
+    constraint: str | None = None
+    time: Duration | None = None
+    """Default: max_duration, else the partition's own limit."""
+    mem_per_cpu: Memory | None = None
+    modules: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Compute:
     target: TargetName = "process"
     gpus: Gpus = "none"
+    processes: int | None = None
+    """On each node. None: one for each GPU, and one where there is none."""
     nodes: int = 1
     shm_size: Memory | None = None
     max_duration: Duration | None = None
     retries: Retries = Retries()
     docker: DockerSettings = DockerSettings()
+    slurm: SlurmSettings = SlurmSettings()
     azureml: AzureMLSettings = AzureMLSettings()
     external: Mapping[str, Any] = field(default_factory=dict)
     """The settings of a target that another distribution brings, as `compute.<target>` has them."""

@@ -85,7 +85,7 @@ def _datasets(document: Document, value: Mapping[str, Any], target: Any) -> Iter
         elif target == "azureml" and not dataset.get("id"):
             hint = "add 'id: NAME', a data asset or a folder of the datastore"
             yield document.diagnostic("E203", span, "this dataset has no 'id', which target azureml needs", hint=hint)
-        elif target in ("process", "docker") and not dataset.get("local") and not _is_read_here(dataset["id"]):
+        elif target in ("process", "docker", "slurm") and not dataset.get("local") and not _is_read_here(dataset["id"]):
             hint = "add 'local: FOLDER', its folder on this machine, or set INNEREYE_DATASTORE to where ids are found"
             if str(dataset["id"]).startswith("azureml://"):
                 hint = "add 'local: FOLDER', its folder on this machine: only Azure Machine Learning reads azureml://"
@@ -108,9 +108,13 @@ def _units(document: Document, value: Mapping[str, Any]) -> Iterator[Diagnostic]
         (("compute", "shm_size"), Memory),
         (("compute", "max_duration"), Duration),
         (("compute", "docker", "memory"), Memory),
+        (("compute", "slurm", "time"), Duration),
+        (("compute", "slurm", "mem_per_cpu"), Memory),
     )
     for path, unit in units:
-        text = _mapping(value, "compute") if len(path) == 2 else _mapping(_mapping(value, "compute"), "docker")
+        text = _mapping(value, "compute")
+        if len(path) == 3:
+            text = _mapping(text, str(path[1]))
         written = text.get(str(path[-1]))
         if not isinstance(written, str) or not written or not re.search(schema_at(path)["pattern"], written):
             continue
@@ -122,16 +126,17 @@ def _units(document: Document, value: Mapping[str, Any]) -> Iterator[Diagnostic]
 
 
 def _compute(document: Document, compute: Mapping[str, Any], target: Any) -> Iterator[Diagnostic]:
-    nodes = compute.get("nodes")
-    if target in ("process", "docker") and isinstance(nodes, int) and nodes > 1:
-        message = f"target {target} runs on this machine alone, and 'nodes' is {nodes}"
-        span = document.span(("compute", "nodes"))
-        yield document.diagnostic("E205", span, message, hint="write 'nodes: 1', or 'target: azureml'")
+    yield from _ranks(document, compute, target)
     gpus = compute.get("gpus")
-    if target == "azureml" and isinstance(gpus, list) and gpus:
-        message = "GPU ids name the GPUs of this machine; target azureml takes a number"
+    if target in ("azureml", "slurm") and isinstance(gpus, list) and gpus:
+        message = f"GPU ids name the GPUs of this machine; target {target} takes a number"
         span = document.span(("compute", "gpus"))
-        yield document.diagnostic("E206", span, message, hint=f"write 'gpus: {len(gpus)}', or all")
+        hint = f"write 'gpus: {len(gpus)}', or all" if target == "azureml" else f"write 'gpus: {len(gpus)}'"
+        yield document.diagnostic("E206", span, message, hint=hint)
+    elif target == "slurm" and gpus == "all":
+        span = document.span(("compute", "gpus"))
+        hint = "write the number of GPUs that each node has"
+        yield document.diagnostic("E206", span, "target slurm takes a number of GPUs, not all", hint=hint)
     docker = _mapping(compute, "docker")
     memory, shared = _size(docker.get("memory")), _size(compute.get("shm_size"))
     if memory is not None and memory.bytes < _SMALLEST_MEMORY:
@@ -142,6 +147,19 @@ def _compute(document: Document, compute: Mapping[str, Any], target: Any) -> Ite
         message = f"'shm_size' is {shared}, more than the {memory} of memory that it is a part of"
         span = document.span(("compute", "shm_size"))
         yield document.diagnostic("E207", span, message, hint="raise 'docker.memory', or lower 'shm_size'")
+
+
+def _ranks(document: Document, compute: Mapping[str, Any], target: Any) -> Iterator[Diagnostic]:
+    nodes, processes, gpus = compute.get("nodes"), compute.get("processes"), compute.get("gpus", "none")
+    if target in ("process", "docker") and isinstance(nodes, int) and nodes > 1 and gpus != "none":
+        message = f"the nodes of target {target} would share this machine's GPUs, and 'nodes' is {nodes}"
+        span = document.span(("compute", "nodes"))
+        yield document.diagnostic("E205", span, message, hint="write 'nodes: 1': each GPU has a process of its own")
+    count = len(gpus) if isinstance(gpus, list) else gpus
+    if type(processes) is int and type(count) is int and processes != count:
+        message = f"'processes' is {processes}, and 'gpus' {count}: each process trains on one GPU"
+        span = document.span(("compute", "processes"))
+        yield document.diagnostic("E216", span, message, hint=f"write 'processes: {count}', or delete the key")
 
 
 def _epochs(document: Document, value: Mapping[str, Any]) -> Iterator[Diagnostic]:

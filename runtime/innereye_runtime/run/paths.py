@@ -64,6 +64,10 @@ class RunPaths:
     def console_log(self) -> Path:
         return self.logs / "console.log"
 
+    def rank_log(self, rank: int) -> Path:
+        """What one of several ranks printed."""
+        return self.logs / f"rank-{rank}.log"
+
     @property
     def training_csv(self) -> Path:
         """Learning rate, speed and GPU memory, a row for each epoch."""

@@ -17,6 +17,7 @@ _BUILT_IN = {
     "azureml": "innereye_runtime.targets.azureml.target",  # first: its references are URIs
     "docker": "innereye_runtime.targets.docker.target",
     "process": "innereye_runtime.targets.process",
+    "slurm": "innereye_runtime.targets.slurm.target",
 }
 """The modules that have a `TARGET`."""
 

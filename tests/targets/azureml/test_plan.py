@@ -16,6 +16,7 @@ from tests.targets.azureml.conftest import IMAGE, MANIFEST
 from innereye_runtime.errors import DataError, PreflightError, UsageError
 from innereye_runtime.job.resolve import Job, resolve_job
 from innereye_runtime.manifest.model import Dataset
+from innereye_runtime.targets.azureml.job_file import job_data
 from innereye_runtime.targets.azureml.plan import AzureMLPlan, _data_path, plan_for
 from innereye_runtime.targets.azureml.settings import Setting
 from innereye_runtime.targets.azureml.submission import new_submission
@@ -158,6 +159,15 @@ def test_bash_gets_each_value_as_it_was_given(project: Project, value: str) -> N
         "tiny.yaml",
         f"--misbehaviour={value}",
     ]
+
+
+def test_processes_are_those_of_the_distribution(project: Project) -> None:
+    for compute, nodes, processes in (("processes: 2", 1, 2), ("nodes: 2\n  processes: 3", 2, 3), ("gpus: 2", 1, 2)):
+        plan = plan_of(project, manifest=MANIFEST.replace("compute:\n", f"compute:\n  {compute}\n"))
+        data = job_data(plan)
+        assert data["distribution"] == {"type": "pytorch", "process_count_per_instance": processes}
+        assert data["resources"]["instance_count"] == nodes
+    assert "distribution" not in job_data(plan_of(project))
 
 
 def test_gpus_that_cant_be_counted_from_here_are_asked_for(project: Project) -> None:

@@ -27,7 +27,7 @@ class Arguments(argparse.Namespace):
 def parser() -> Parser:
     parser = Parser(
         "doctor",
-        usage="[MANIFEST] [--target process|docker|azureml] [--json]",
+        usage="[MANIFEST] [--target process|docker|slurm|azureml] [--json]",
         about="Looks at what a job needs: engine, image, GPU, disk, shared memory, dataset, credentials.\n"
         "Every launcher does so by itself before it starts a job.",
         examples=["innereye-run doctor", "innereye-run doctor --target docker manifests/hello.yaml"],

@@ -28,7 +28,7 @@ class Arguments(argparse.Namespace):
 def parser() -> Parser:
     parser = Parser(
         "resume",
-        usage="RUN [--target process|docker|azureml] [--restart] [--json]",
+        usage="RUN [--target process|docker|slurm|azureml] [--restart] [--json]",
         about="Resumes a run that was stopped, killed or failed: in the same folder, from its newest readable\n"
         "checkpoint, as the next attempt. A run that is complete is left as it is.",
         examples=["innereye-run resume outputs/2026-11-24T101530Z_HelloContainer"],

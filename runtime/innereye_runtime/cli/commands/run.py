@@ -87,7 +87,7 @@ def _cluster() -> str:
 
 def _has_gpu() -> bool:
     """Whether there is a GPU here that PyTorch can use; PyTorch is only asked where the driver shows one."""
-    from innereye_runtime.targets.gpus import visible_gpus
+    from innereye_runtime.job.gpus import visible_gpus
 
     if not visible_gpus() or find_spec("torch") is None:
         return False

@@ -26,7 +26,7 @@ def job_parser(command: str, *, about: str, examples: Sequence[str], smoke: str 
     flags = "[--smoke] [--json]" if smoke else "[--json]"
     parser = Parser(
         command,
-        usage=f"MANIFEST [--target process|docker|azureml] {flags} [--key=value ...]",
+        usage=f"MANIFEST [--target process|docker|slurm|azureml] {flags} [--key=value ...]",
         about=about,
         examples=examples,
         overrides=True,

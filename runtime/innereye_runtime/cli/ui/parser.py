@@ -30,7 +30,7 @@ class _Targets(tuple[str, ...]):
         return super().__contains__(name) or name in external_targets()
 
 
-TARGETS = _Targets(("process", "docker", "azureml"))
+TARGETS = _Targets(("process", "docker", "slurm", "azureml"))
 MANIFEST_KEYS = ("compute", "dataset", "datasets", "environment", "outputs", "secrets", "trainer")
 """Keys at the top of a manifest that have keys below them."""
 MANIFEST_SUFFIXES = (".yaml", ".yml")

@@ -12,7 +12,7 @@ from innereye_runtime.parameters.parameter import Parameter
 
 _MANIFEST_KEYS: Final = {
     **dict.fromkeys(("gpu", "gpus", "use_gpu", "devices", "accelerator"), "compute.gpus"),
-    **{name: f"compute.{name}" for name in ("nodes", "shm_size", "max_duration")},
+    **{name: f"compute.{name}" for name in ("processes", "nodes", "shm_size", "max_duration")},
     "cluster": "compute.azureml.cluster",
     "num_nodes": "compute.nodes",
     "output_folder": "outputs.folder",

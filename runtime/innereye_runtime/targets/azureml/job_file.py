@@ -50,7 +50,7 @@ def job_data(plan: AzureMLPlan, *, run: str | None = None) -> dict[str, Any]:
         "environment_variables": dict(plan.environment),
         "tags": dict(plan.tags),
     }
-    if plan.nodes > 1:
+    if plan.nodes * plan.processes > 1:
         data["distribution"] = {"type": "pytorch", "process_count_per_instance": plan.processes}
     return _without_unset(data)
 

@@ -17,6 +17,7 @@ from innereye_runtime.errors import UsageError
 from innereye_runtime.job.datasets import datasets_of, unknown_ids
 from innereye_runtime.job.entrypoint_args import EntrypointArgs
 from innereye_runtime.job.launch_context import VARIABLE
+from innereye_runtime.job.process_count import processes_of
 from innereye_runtime.job.resolve import Job
 from innereye_runtime.manifest.model import Dataset, Manifest
 from innereye_runtime.manifest.serializer import dump
@@ -201,15 +202,14 @@ def _data_path(id: str, datastore: str) -> str:
 
 
 def _processes(job: Job) -> int:
-    gpus = job.manifest.compute.gpus
-    if job.manifest.compute.nodes == 1 or gpus == "none":
-        return 1
-    if gpus == "all":
+    """On each node; with all GPUs of a single one, the entrypoint counts them and starts as many itself."""
+    processes = processes_of(job)
+    if processes is None and job.manifest.compute.nodes > 1:
         raise UsageError(
             "compute.gpus is 'all', and the number of GPUs of a cluster node is not known here",
             hint="for more than one node, set the number of GPUs that each has",
         )
-    return len(gpus) if isinstance(gpus, tuple) else gpus
+    return processes or 1
 
 
 def _shared_memory(size: int) -> str:

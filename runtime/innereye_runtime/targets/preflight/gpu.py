@@ -5,8 +5,8 @@ from __future__ import annotations
 import shutil
 
 from innereye_runtime.errors import PreflightError
+from innereye_runtime.job.gpus import visible_gpus
 from innereye_runtime.manifest.model import Gpus
-from innereye_runtime.targets.gpus import visible_gpus
 from innereye_runtime.targets.preflight.context import CheckContext
 from innereye_runtime.targets.preflight.result import CheckResult, failed, ok, skipped
 

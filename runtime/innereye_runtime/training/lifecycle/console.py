@@ -14,8 +14,9 @@ _DRAIN_SECONDS = 5
 
 
 @contextmanager
-def tee_output(log: Path) -> Iterator[None]:
-    """While it is open, file descriptors 1 and 2 are copied to `log`, byte for byte; when it closes, `log` is complete.
+def tee_output(log: Path, *copies: Path) -> Iterator[None]:
+    """While it is open, file descriptors 1 and 2 are copied to `log` and `copies`, byte for byte; when it closes, these
+    are complete.
 
     The copying is done by two `tee` processes, so what was printed up to a crash or a hard kill of this one is kept
     too. They ignore SIGINT (`-i`) and live in a process group of their own: they end when the last writer has closed.
@@ -29,7 +30,7 @@ def tee_output(log: Path) -> Iterator[None]:
     copiers = []
     for descriptor, original in saved.items():
         read_end, write_end = os.pipe()
-        command = ["tee", "-i", "-a", str(log)]
+        command = ["tee", "-i", "-a", str(log), *map(str, copies)]
         # SIGPIPE stays ignored, as Python has it: a `tee` that it ends would take the log with it.
         copiers.append(
             subprocess.Popen(command, stdin=read_end, stdout=original, process_group=0, restore_signals=False)

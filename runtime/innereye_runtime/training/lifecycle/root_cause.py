@@ -11,6 +11,7 @@ import time
 from contextlib import suppress
 
 from innereye_runtime.errors import ExitCode, UsageError
+from innereye_runtime.job.rank_end import Kind
 from innereye_runtime.run.paths import RunPaths
 from innereye_runtime.run.record import RunRecord, state_of
 from innereye_runtime.training.lifecycle.outcome import Outcome
@@ -19,6 +20,13 @@ from innereye_runtime.training.lifecycle.signals import StopRequested
 _COMMUNICATION = re.compile(r"\bgloo\b|\bNCCL\b|ProcessGroup|TCPStore", re.IGNORECASE)
 _PATIENCE_SECONDS = 3.0
 """A rank closes its connections before its error reaches `record_failure`. Lightning's launcher kills after 5 s."""
+
+
+def kind_of(error: BaseException) -> Kind:
+    """What `error` is to the launcher of the ranks."""
+    if isinstance(error, StopRequested):
+        return "stopped"
+    return "lost" if _is_communication_error(error) else "failed"
 
 
 def record_failure(paths: RunPaths, rank: int, error: BaseException, outcome: Outcome) -> None:

@@ -12,12 +12,14 @@ import time
 from collections.abc import Iterator
 from contextlib import ExitStack, chdir, contextmanager, suppress
 from dataclasses import asdict, dataclass
+from pathlib import Path
 
 from innereye_runtime import __version__
 from innereye_runtime.diagnostics.rendering import render
 from innereye_runtime.errors import ExitCode, ManifestError, UsageError
 from innereye_runtime.job import provenance
 from innereye_runtime.job.launch_context import LaunchContext
+from innereye_runtime.job.rank_end import RankEnd
 from innereye_runtime.job.ranks import Ranks
 from innereye_runtime.job.resolve import Job
 from innereye_runtime.manifest.serializer import dump, to_data
@@ -28,7 +30,7 @@ from innereye_runtime.run.record import RunRecord, release_disk_space, reserve_d
 from innereye_runtime.run.temporaries import remove_temporaries
 from innereye_runtime.training.lifecycle.console import tee_output
 from innereye_runtime.training.lifecycle.outcome import outcome_of
-from innereye_runtime.training.lifecycle.root_cause import find_root_cause, record_failure
+from innereye_runtime.training.lifecycle.root_cause import find_root_cause, kind_of, record_failure
 from innereye_runtime.training.lifecycle.signals import StopFlag, check_stop, stop_on_signals
 from innereye_runtime.training.lifecycle.tracebacks import format_traceback, format_whole_traceback
 
@@ -104,6 +106,7 @@ class Run:
             log.error("error: %s", outcome.reason)
             if outcome.hint:
                 log.error("hint: %s", outcome.hint)
+            RankEnd(kind=kind_of(error), exit_code=outcome.exit_code, reason=outcome.reason).write()
             self.exit_code = outcome.exit_code
             self.record.end_attempt(state_of(outcome.exit_code), outcome.exit_code, outcome.reason)
 
@@ -129,8 +132,11 @@ def open_run(job: Job, paths: RunPaths, *, target: str | None) -> Iterator[Run]:
             run.write()
             reserve_disk_space(paths.run_json)
             paths.manifest.write_text(dump(job.manifest), encoding="utf-8")
-            stack.enter_context(tee_output(paths.console_log))
+            own = [paths.rank_log(0)] if ranks.processes > 1 else []
+            stack.enter_context(tee_output(paths.console_log, *own))
             _log_to_console()
+        elif not _is_collected(paths.rank_log(ranks.global_rank)):
+            stack.enter_context(tee_output(paths.rank_log(ranks.global_rank)))
         stack.enter_context(chdir(paths.root))
         stack.enter_context(run.record_errors())
         yield run
@@ -174,6 +180,11 @@ class _Redacting(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         return redacted(super().format(record))
+
+
+def _is_collected(log: Path) -> bool:
+    """Whether what this process prints goes to `log` already."""
+    return log.exists() and os.path.samestat(os.fstat(1), log.stat())
 
 
 def _log_to_console() -> None:

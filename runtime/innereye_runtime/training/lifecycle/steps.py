@@ -169,6 +169,7 @@ def train(run: Run, container: LightningContainer, terminal: IO[str] | None) -> 
         paths=paths,
         gpus=job.manifest.compute.gpus,
         nodes=job.manifest.compute.nodes,
+        processes=job.manifest.compute.processes,
         smoke=job.smoke,
         manifest_arguments=job.manifest.trainer.arguments,
         epochs_given=record.arguments["num_epochs"]["origin"] in ("manifest", "command line"),

@@ -18,6 +18,7 @@ from pytorch_lightning.strategies import DDPStrategy
 from innereye_runtime.compat.lightning1_hooks import adapt_callback
 from innereye_runtime.compat.trainer_args import container_arguments, known_arguments
 from innereye_runtime.errors import PreflightError, UsageError
+from innereye_runtime.job.rank_end import VARIABLE as OWN_LAUNCHER
 from innereye_runtime.job.ranks import Ranks
 from innereye_runtime.manifest.model import Gpus
 from innereye_runtime.run.paths import RunPaths
@@ -33,8 +34,9 @@ if TYPE_CHECKING:
 SMOKE_BATCHES = 2
 
 
-def devices(gpus: Gpus, nodes: int) -> dict[str, Any]:
-    """The trainer arguments for the GPUs that the manifest asks for.
+def devices(gpus: Gpus, nodes: int, processes: int | None = None) -> dict[str, Any]:
+    """The trainer arguments for the GPUs that the manifest asks for, or for `processes` on the CPU. With `gpus: all`,
+    `processes` may be fewer than there are.
 
     Raises:
         PreflightError: they are not there. Training never falls back to the CPU in silence.
@@ -42,9 +44,15 @@ def devices(gpus: Gpus, nodes: int) -> dict[str, Any]:
     import torch
 
     if gpus == "none" or gpus == 0:
-        return {"accelerator": "cpu", "devices": 1, "num_nodes": nodes, "strategy": "ddp" if nodes > 1 else "auto"}
+        count = processes or 1
+        return {
+            "accelerator": "cpu",
+            "devices": count,
+            "num_nodes": nodes,
+            "strategy": "ddp" if count * nodes > 1 else "auto",
+        }
     present = torch.cuda.device_count()
-    wanted = list(gpus) if isinstance(gpus, tuple) else present if gpus == "all" else int(gpus)
+    wanted = list(gpus) if isinstance(gpus, tuple) else (processes or present) if gpus == "all" else int(gpus)
     missing = max(wanted, default=-1) + 1 if isinstance(wanted, list) else max(wanted, 1)
     if missing > present:
         found = "none" if present == 0 else f"only {present}"
@@ -76,6 +84,7 @@ def make_trainer(
     paths: RunPaths,
     gpus: Gpus,
     nodes: int,
+    processes: int | None,
     smoke: bool,
     manifest_arguments: Mapping[str, Any],
     epochs_given: bool,
@@ -108,7 +117,7 @@ def make_trainer(
         "use_distributed_sampler": container.pl_replace_sampler_ddp,
         "enable_progress_bar": False,
         "enable_model_summary": False,
-        **devices(gpus, nodes),
+        **devices(gpus, nodes, processes),
     }
     if arguments["strategy"] == "ddp" and container.pl_find_unused_parameters:
         arguments["strategy"] = "ddp_find_unused_parameters_true"
@@ -156,21 +165,30 @@ def make_trainer(
 def _check_ranks(trainer: pl.Trainer, ranks: Ranks) -> None:
     """Raises UsageError where the launcher started more or fewer processes than the trainer is one of: they would wait
     for each other for ever, or each train alone and write one run folder."""
-    alone = trainer.world_size == 1
-    if ranks.launcher is None or (ranks.is_first and alone):
+    world_size = trainer.num_devices * trainer.num_nodes  # Lightning's own number is what Slurm started
+    alone = world_size == 1
+    if ranks.launcher is None:
         return
+    if alone and ranks.launcher.name == "Slurm" and ranks.is_first and "SLURM_STEP_ID" not in os.environ:
+        return  # a batch script, which is one process however many tasks it may start by srun
     if ranks.processes == 1:  # it does not say how many it started
-        agrees = not alone
+        agrees = not alone or ranks.is_first
     else:
         one_a_node = ranks.local_processes == 1 and trainer.num_nodes == ranks.processes
-        agrees = one_a_node or trainer.world_size == ranks.processes
+        agrees = one_a_node or world_size == ranks.processes
     if agrees:
         return
+    if OWN_LAUNCHER in ranks.launcher.marks:
+        hint = "leave devices, num_nodes and strategy to compute.processes and compute.nodes, or write 'processes: 1'"
+    else:
+        hint = (
+            "set compute.nodes and compute.processes to what was started (Slurm starts them by srun), or start one "
+            f"process without {' and '.join(ranks.launcher.marks)}"
+        )
     raise UsageError(
         f"{ranks.launcher.name} started this process as rank {ranks.global_rank}, one of "
-        f"{ranks.processes if ranks.processes > 1 else 'several'}, and the trainer has {trainer.world_size}",
-        hint="set compute.nodes and the devices of each to what was started, or start one process without "
-        + " and ".join(ranks.launcher.marks),
+        f"{ranks.processes if ranks.processes > 1 else 'several'}, and the trainer has {world_size}",
+        hint=hint,
     )
 
 
@@ -239,5 +257,6 @@ def quieten_lightning() -> None:
         "smaller than the logging interval",
         r"isinstance\(treespec, LeafSpec\)",
         "Found .* module\\(s\\) in eval mode",
+        "The `srun` command is available",  # a cluster's login node, or a rank that was started by it indirectly
     ):
         warnings.filterwarnings("ignore", f".*{remark}")

@@ -1,0 +1,144 @@
+"""A job for Slurm as a value: the options of sbatch, and the script that the first node runs."""
+
+from __future__ import annotations
+
+import math
+import shlex
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from innereye_runtime.errors import UsageError
+from innereye_runtime.job.datasets import datasets_of
+from innereye_runtime.job.entrypoint_args import EntrypointArgs
+from innereye_runtime.job.process_count import processes_of
+from innereye_runtime.job.ranks import VARIABLES
+from innereye_runtime.job.resolve import Job
+from innereye_runtime.manifest.model import Dataset, Manifest, SlurmSettings
+from innereye_runtime.manifest.units import Duration
+from innereye_runtime.targets.slurm.commands import MARK
+
+_WARNING_SECONDS = 60
+"""How long before the time limit the job is asked to save and end; Slurm looks once a minute."""
+RUN_PLACEHOLDER = "<UTC start>_{model}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SlurmPlan:
+    request: EntrypointArgs
+    options: tuple[str, ...]
+    """Of sbatch, but for those that name the run folder."""
+    modules: tuple[str, ...]
+    executable: str
+    text: str | None
+    """The manifest's text, where it is not a file: it is written into the run folder."""
+    model_name: str
+    outputs_folder: Path
+    environment: Mapping[str, str]
+    datasets: tuple[Dataset, ...]
+    manifest: Manifest = field(compare=False, repr=False)
+
+    def describe(self) -> dict[str, Any]:
+        return {
+            "target": "slurm",
+            "command": [self.executable, *_words(self.request)],
+            "options": list(self.options),
+            "modules": list(self.modules),
+            "run_folder": str(self._folder),
+            "environment": dict(self.environment),
+            "secrets": list(self.manifest.secrets),
+            "datasets": [str(dataset.local or dataset.id) for dataset in self.datasets],
+        }
+
+    def job_file(self) -> str:
+        """The batch script; sbatch takes it by hand too, with a folder in place of the placeholder."""
+        return self.script(self._folder)
+
+    @property
+    def _folder(self) -> Path:
+        return self.request.run_folder or self.outputs_folder / RUN_PLACEHOLDER.format(model=self.model_name)
+
+    def script(self, run_folder: Path) -> str:
+        """What sbatch is given for one attempt in `run_folder`."""
+        request = replace(self.request, run_folder=run_folder)
+        options = (*self.options, f"--comment={MARK}{run_folder}", f"--output={log_of(run_folder)}")
+        of_slurm = " ".join(sorted(name for name in VARIABLES if name.startswith("SLURM_")))
+        command = shlex.join([self.executable, *_words(request)])
+        lines = [
+            "#!/bin/bash",
+            *(f"#SBATCH {shlex.quote(option)}" for option in options),
+            *(f"module load {name}" for name in self.modules),
+            *(f"export {name}={shlex.quote(value)}" for name, value in self.environment.items()),
+            'export MASTER_ADDR=$(scontrol show hostnames "$SLURM_JOB_NODELIST" | head -n 1)',
+            "export MASTER_PORT=$((20000 + SLURM_JOB_ID % 10000))",
+            f"task={shlex.quote(f'export NODE_RANK=$SLURM_NODEID; unset {of_slurm}; exec {command}')}",
+            "# One task on each node, which starts the ranks there. Slurm signals the tasks and this script.",
+            "trap : TERM INT",
+            'srun --kill-on-bad-exit=1 --ntasks-per-node=1 bash -c "$task" & step=$!',
+            "wait $step; code=$?",
+            "while kill -0 $step 2>/dev/null; do wait $step; code=$?; done",
+            "exit $code",
+        ]
+        return "\n".join(lines) + "\n"
+
+
+def plan_for(job: Job) -> SlurmPlan:
+    """The plan of `job`: its run folder, code and interpreter are on file systems that the nodes share."""
+    manifest, settings = job.manifest, job.manifest.compute.slurm
+    return SlurmPlan(
+        request=EntrypointArgs(
+            manifest=manifest.path or Path("manifest.yaml"),
+            overrides=job.overrides,
+            target="slurm",
+            smoke=job.smoke,
+            run_folder=job.run_folder,
+            code_root=job.code_root,
+        ),
+        options=tuple(_options(job, settings)),
+        modules=settings.modules,
+        executable=sys.executable,
+        text=job.text,
+        model_name=job.model_name,
+        outputs_folder=job.outputs_folder,
+        environment=dict(manifest.environment),
+        datasets=datasets_of(job),
+        manifest=manifest,
+    )
+
+
+def log_of(run_folder: Path) -> Path:
+    """What Slurm writes of a job. Not in the run folder: it may still be written when the list of outputs is."""
+    return run_folder.parent / ".slurm" / f"{run_folder.name}.log"
+
+
+def _options(job: Job, settings: SlurmSettings) -> list[str]:
+    compute = job.manifest.compute
+    processes = processes_of(job)
+    if processes is None:
+        raise UsageError(
+            "compute.gpus is 'all', and the number of GPUs of a cluster node is not known here",
+            hint="set the number of GPUs that each node has",
+        )
+    options = [f"--job-name={job.manifest.name}", f"--chdir={job.cwd}", f"--nodes={compute.nodes}"]
+    options += ["--ntasks-per-node=1", f"--cpus-per-task={processes}", "--requeue", "--open-mode=append"]
+    if compute.gpus != "none":
+        options.append(f"--gpus-per-node={processes}")
+    for name in ("partition", "account", "qos", "constraint"):
+        if value := getattr(settings, name):
+            options.append(f"--{name}={value}")
+    if settings.mem_per_cpu:
+        options.append(f"--mem-per-cpu={math.ceil(settings.mem_per_cpu.bytes / (1 << 20))}M")
+    if limit := settings.time or compute.max_duration:
+        options += [f"--time={_minutes(limit)}", f"--signal=TERM@{_WARNING_SECONDS}"]
+    return options
+
+
+def _minutes(limit: Duration) -> int:
+    """Slurm counts in minutes. What is kept for saving comes on top, so that training has all of its time."""
+    return math.ceil((limit.seconds + _WARNING_SECONDS) / 60)
+
+
+def _words(request: EntrypointArgs) -> list[str]:
+    return ["-P", "-m", "innereye_runtime.entrypoint", *request.argv()]

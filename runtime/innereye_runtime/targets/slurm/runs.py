@@ -1,0 +1,62 @@
+"""A run of the Slurm target by its folder: the controller is asked for its job."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from innereye_runtime.errors import PreflightError
+from innereye_runtime.run.record import RunRecord
+from innereye_runtime.targets.base import RunStatus, StopResult
+from innereye_runtime.targets.run_folder import FolderRun, stop_result
+from innereye_runtime.targets.slurm import commands
+from innereye_runtime.targets.slurm.commands import SlurmJob
+from innereye_runtime.targets.supervision import GRACE_SECONDS
+
+
+class SlurmRun(FolderRun):
+    def is_active(self) -> bool:
+        return job_of(self.paths.root) is not None
+
+    def stop(self) -> Sequence[StopResult]:
+        job = job_of(self.paths.root)
+        if job is None:
+            return [stop_result(self.paths, None)]
+        commands.mark_stopped(job)
+        commands.cancel(job.id, signal="TERM" if job.state == "RUNNING" else None)
+        deadline = time.monotonic() + GRACE_SECONDS
+        while self.is_active() and time.monotonic() < deadline:
+            time.sleep(0.5)
+        if self.is_active():
+            commands.cancel(job.id)
+        exit_code = RunRecord.read(self.paths).exit_code if self.paths.run_json.is_file() else None
+        return [stop_result(self.paths, 143 if exit_code is None else exit_code)]
+
+
+def job_of(folder: Path) -> SlurmJob | None:
+    """The job that is queued or at work for the run in `folder`; None too where there is no Slurm here."""
+    try:
+        return next((job for job in commands.jobs() if job.is_active and is_at(job, folder)), None)
+    except PreflightError:
+        return None
+
+
+def is_at(job: SlurmJob, folder: Path) -> bool:
+    """Whether `folder` is the run folder of `job`, by whatever links."""
+    return job.run_folder is not None and os.path.realpath(job.run_folder) == os.path.realpath(folder)
+
+
+def status_of(job: SlurmJob) -> RunStatus:
+    """A job as `ps` lists it."""
+    folder = job.run_folder
+    waits = f"{job.state} ({job.reason})" if job.reason not in ("None", "") else job.state
+    return RunStatus(
+        run=folder.name if folder else job.id,
+        target="slurm",
+        state=waits,
+        reference=str(folder),
+        place=f"job {job.id}" + (f" on {job.nodes}" if job.nodes else ""),
+        details={"run_folder": str(folder), "job": job.id, "nodes": job.nodes},
+    )
