@@ -10,6 +10,7 @@ from innereye_runtime.diagnostics.diagnostic import Diagnostic, Severity
 from innereye_runtime.errors import ManifestError, UsageError
 from innereye_runtime.introspection.arguments.checker import Argument, check
 from innereye_runtime.introspection.arguments.option_names import OPTIONS, PREFIX
+from innereye_runtime.introspection.arguments.search_space import check_search_space
 from innereye_runtime.introspection.discovery import DiscoveryError, Location, code_root, find, search_path
 from innereye_runtime.introspection.static.class_reader import ClassSource, read
 from innereye_runtime.introspection.static.imports import missing_imports
@@ -115,7 +116,10 @@ def resolve_job(
             )
             imports = _imports(location, places, loaded)
             unread = [] if any(each.severity == "error" for each in imports) else _unread(found, loaded)
-            diagnostics += [*imports, *unread, *_hidden(found, loaded), *checked.diagnostics]
+            varied = check_search_space(
+                found.parameters, loaded, parse_overrides(overrides), incomplete=bool(found.unresolved)
+            )
+            diagnostics += [*imports, *unread, *_hidden(found, loaded), *checked.diagnostics, *varied]
             arguments = dict(checked.arguments)
     diagnostics = deduplicate(diagnostics)
     diagnostics.sort(key=lambda diagnostic: (diagnostic.code[1:2] == "4", diagnostic.span))

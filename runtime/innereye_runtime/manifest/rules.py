@@ -17,6 +17,7 @@ from innereye_runtime.diagnostics.diagnostic import MAX_DIAGNOSTICS, Diagnostic
 from innereye_runtime.diagnostics.text import quote
 from innereye_runtime.manifest.dataset_ids import canonical, problem_of
 from innereye_runtime.manifest.lookups import schema_at
+from innereye_runtime.manifest.sweep_rules import check_sweep
 from innereye_runtime.manifest.units import Duration, Memory
 from innereye_runtime.manifest.yaml.document import Document, Path, dotted
 from innereye_runtime.manifest.yaml.scalars import like_yaml_1_1
@@ -50,6 +51,7 @@ def check(document: Document, value: Mapping[str, Any]) -> list[Diagnostic]:
         _compute(document, _mapping(value, "compute"), target),
         _epochs(document, value),
         _trainer_arguments(document, value),
+        check_sweep(document, value, target),
         _outputs(document, value),
         _secrets(document, value),
         _variables(document, value),
@@ -105,9 +107,12 @@ def _units(document: Document, value: Mapping[str, Any]) -> Iterator[Diagnostic]
         (("compute", "shm_size"), Memory),
         (("compute", "max_duration"), Duration),
         (("compute", "docker", "memory"), Memory),
+        (("sweep", "limits", "timeout"), Duration),
     )
     for path, unit in units:
-        text = _mapping(value, "compute") if len(path) == 2 else _mapping(_mapping(value, "compute"), "docker")
+        text = (
+            _mapping(value, str(path[0])) if len(path) == 2 else _mapping(_mapping(value, str(path[0])), str(path[1]))
+        )
         written = text.get(str(path[-1]))
         if not isinstance(written, str) or not written or not re.search(schema_at(path)["pattern"], written):
             continue

@@ -55,7 +55,7 @@ def read_run_folder(paths: RunPaths) -> RunFolder:
         name=paths.root.resolve().name,
         record=record,
         metrics={str(split): mapping(values) for split, values in metrics.items()},
-        columns=_columns(paths.metrics_csv),
+        columns=read_columns(paths.metrics_csv),
         figures=[
             {**entry, "path": path}
             for entry in read_index(paths.figures)
@@ -91,7 +91,7 @@ def _json(path: Path) -> Any:
         return None
 
 
-def _columns(path: Path) -> dict[str, Column]:
+def read_columns(path: Path) -> dict[str, Column]:
     """The metrics of the table. Rows that an attempt logged again count once, with their newest values."""
     columns: dict[str, Column] = {}
     header: list[str] = []
