@@ -62,6 +62,11 @@ NEEDS = {
         remedy="pip install '.[train]' -c constraints.txt",
         met=lambda: find_spec("pytorch_lightning") is not None,
     ),
+    "optuna": Need(
+        what="Optuna",
+        remedy="pip install '.[sweep]' -c constraints.txt",
+        met=lambda: find_spec("optuna") is not None,
+    ),
     "nilearn": Need(
         what="nilearn",
         remedy="pip install '.[examples]' -c constraints.txt",

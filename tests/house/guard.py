@@ -10,6 +10,7 @@ import os
 import sys
 
 HEAVY = ("torch", "docker", "azure", "pytorch_lightning", "numpy", "rich", "tensorboard", "InnerEye", "health_ml")
+HEAVY += ("optuna",)
 WRITES = {"os.mkdir", "os.rename", "os.remove", "os.rmdir", "os.symlink", "os.link", "os.truncate", "shutil.copyfile"}
 PROGRAMS = {"subprocess.Popen", "os.exec", "os.fork", "os.posix_spawn", "os.system", "os.startfile"}
 

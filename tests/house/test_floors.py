@@ -31,6 +31,7 @@ FLOORS = {
     "report": 3,
     "launch": 4,
     "targets": 4,
+    "sweep": 4,  # many jobs, each started by its target; no circle of modules joins the two
     "training": 4,
     "cli": 5,
     "entrypoint": 5,
@@ -39,7 +40,9 @@ FLOORS = {
 LOOKS_UP = {("__init__.py", "api"), ("__init__.py", "figures")}  # the public names, inside `__getattr__`
 APART = [{"targets", "training"}, {"cli", "entrypoint"}, {"targets", "entrypoint"}, {"launch", "targets"}]
 HEAVY = {"torch", "pytorch_lightning", "torchmetrics", "numpy", "docker", "azure", "tensorboard", "PIL", "nilearn"}
+HEAVY |= {"optuna"}
 LIGHT_ROOMS = ("errors", "diagnostics", "manifest", "data", "parameters", "run", "job", "report", "targets", "cli")
+LIGHT_ROOMS += ("sweep",)
 """Where no heavy package is imported at module level, so that a command starts at once."""
 
 

@@ -21,6 +21,7 @@ COMMANDS = [
     ["plan", "--json", "--target", "process", "manifests/hello.yaml", "--l_rate=1e-2"],
     ["plan", "--target", "azureml", "manifests/hello.yaml"],
     ["plan", "--json", "manifests/azureml.yaml"],
+    ["plan", "manifests/sweep.yaml"],
     ["schema"],
     ["completion", "bash"],
     ["completion", "--candidates", "manifests/hello.yaml", "--l_"],

@@ -10,6 +10,7 @@ from innereye_runtime.diagnostics.diagnostic import Diagnostic, Severity
 from innereye_runtime.errors import ManifestError, UsageError
 from innereye_runtime.introspection.arguments.checker import Argument, check
 from innereye_runtime.introspection.arguments.option_names import OPTIONS, PREFIX
+from innereye_runtime.introspection.arguments.search_space import check_search_space
 from innereye_runtime.introspection.arguments.unknown_names import near_parameters
 from innereye_runtime.introspection.discovery import DiscoveryError, Location, code_root, find, search_path
 from innereye_runtime.introspection.static.class_reader import ClassSource, read
@@ -119,6 +120,9 @@ def resolve_job(
             )
             imports = _imports(location, places, loaded)
             unread = [] if any(each.severity == "error" for each in imports) else _unread(found, loaded)
+            varied = check_search_space(
+                found.parameters, loaded, parse_overrides(overrides), incomplete=bool(found.unresolved)
+            )
             near = [_of_class("W312", *each, loaded=loaded, severity="warning") for each in near_parameters(found)]
             diagnostics += [
                 *imports,
@@ -127,6 +131,7 @@ def resolve_job(
                 *_hidden(found, loaded),
                 *_untested(found, loaded),
                 *checked.diagnostics,
+                *varied,
             ]
             arguments = dict(checked.arguments)
             diagnostics = [as_parameter(each, found.parameters) for each in diagnostics]

@@ -18,6 +18,7 @@ from innereye_runtime.manifest.model import (
     SlurmSettings,
     Trainer,
 )
+from innereye_runtime.manifest.sweep import CrossValidation, build_sweep
 from innereye_runtime.manifest.units import Duration, Memory
 
 
@@ -35,6 +36,8 @@ def build(value: Mapping[str, Any], *, path: Path | None, folder: Path) -> Manif
         datasets=tuple(_dataset(item, folder) for item in datasets),
         trainer=Trainer(num_epochs=trainer.get("num_epochs"), arguments=dict(trainer.get("arguments", {}))),
         compute=_compute(value.get("compute", {})),
+        sweep=build_sweep(value["sweep"]) if value.get("sweep") else None,
+        cross_validation=CrossValidation(**value["cross_validation"]) if "cross_validation" in value else None,
         outputs=Outputs(
             folder=absolute(outputs["folder"], folder) if "folder" in outputs else None,
             expect=tuple(outputs.get("expect", ())),

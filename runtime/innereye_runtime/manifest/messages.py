@@ -162,6 +162,8 @@ def _wrong_type(document: Document, departure: Departure) -> tuple[str, str]:
     is_text = isinstance(value, str)
     if is_text and _is_secret(departure):
         return _secret(value)
+    if departure.keyword == "anyOf" and departure.path[:1] == ("sweep",):
+        return message, f"write {type_label(departure)}"
     if departure.keyword == "anyOf":
         return message, _gpus_hint(node.text, value)
     if kind == "integer" and isinstance(value, float):

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from innereye_runtime.manifest.dataset_ids import canonical
+from innereye_runtime.manifest.sweep import CrossValidation, Sweep
 from innereye_runtime.manifest.units import Duration, Memory
 
 TargetName = str
@@ -122,6 +123,8 @@ class Manifest:
     datasets: tuple[Dataset, ...] = ()
     trainer: Trainer = Trainer()
     compute: Compute = Compute()
+    sweep: Sweep | None = None
+    cross_validation: CrossValidation | None = None
     outputs: Outputs = Outputs()
     environment: Mapping[str, str] = field(default_factory=dict)
     secrets: tuple[str, ...] = ()

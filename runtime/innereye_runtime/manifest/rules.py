@@ -18,6 +18,7 @@ from innereye_runtime.diagnostics.diagnostic import MAX_DIAGNOSTICS, Diagnostic
 from innereye_runtime.diagnostics.text import quote
 from innereye_runtime.manifest.dataset_ids import canonical, problem_of
 from innereye_runtime.manifest.lookups import schema_at
+from innereye_runtime.manifest.sweep_rules import check_sweep
 from innereye_runtime.manifest.units import Duration, Memory
 from innereye_runtime.manifest.yaml.document import Document, Path, dotted
 from innereye_runtime.manifest.yaml.scalars import like_yaml_1_1
@@ -52,6 +53,7 @@ def check(document: Document, value: Mapping[str, Any]) -> list[Diagnostic]:
         _compute(document, _mapping(value, "compute"), target),
         _epochs(document, value),
         _trainer_arguments(document, value),
+        check_sweep(document, value, target),
         _outputs(document, value),
         _secrets(document, value),
         _literal_secrets(document, value),
@@ -110,9 +112,10 @@ def _units(document: Document, value: Mapping[str, Any]) -> Iterator[Diagnostic]
         (("compute", "docker", "memory"), Memory),
         (("compute", "slurm", "time"), Duration),
         (("compute", "slurm", "mem_per_cpu"), Memory),
+        (("sweep", "limits", "timeout"), Duration),
     )
     for path, unit in units:
-        text = _mapping(value, "compute")
+        text = _mapping(value, str(path[0]))
         if len(path) == 3:
             text = _mapping(text, str(path[1]))
         written = text.get(str(path[-1]))
@@ -159,7 +162,7 @@ def _ranks(document: Document, compute: Mapping[str, Any], target: Any) -> Itera
     if type(processes) is int and type(count) is int and processes != count:
         message = f"'processes' is {processes}, and 'gpus' {count}: each process trains on one GPU"
         span = document.span(("compute", "processes"))
-        yield document.diagnostic("E216", span, message, hint=f"write 'processes: {count}', or delete the key")
+        yield document.diagnostic("E219", span, message, hint=f"write 'processes: {count}', or delete the key")
 
 
 def _epochs(document: Document, value: Mapping[str, Any]) -> Iterator[Diagnostic]:

@@ -27,7 +27,7 @@ def to_data(manifest: Manifest) -> dict[str, Any]:
         data["dataset"] = datasets[0]
     elif datasets:
         data["datasets"] = datasets
-    for name in ("trainer", "compute", "outputs", "environment", "secrets"):
+    for name in ("trainer", "compute", "sweep", "cross_validation", "outputs", "environment", "secrets"):
         if part := _data(getattr(manifest, name)):
             data[name] = part
     if external := data.get("compute", {}).pop("external", None):
@@ -47,7 +47,7 @@ def _data(value: Any) -> Any:
     if isinstance(value, (Memory, Duration, Path)):
         return str(value)
     if isinstance(value, Mapping):
-        return {key: _data_in_free_part(item) for key, item in value.items()}
+        return {key: _data(item) if is_dataclass(item) else _data_in_free_part(item) for key, item in value.items()}
     if isinstance(value, tuple):
         return [_data(item) for item in value]
     return value

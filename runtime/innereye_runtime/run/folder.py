@@ -61,8 +61,8 @@ def read_run_folder(paths: RunPaths) -> RunFolder:
         path="/".join(paths.root.resolve().parts[-2:]).lstrip("/"),
         record=record,
         metrics={str(split): mapping(values) for split, values in metrics.items()},
-        columns=_columns(paths.metrics_csv),
-        training=_columns(paths.training_csv),
+        columns=read_columns(paths.metrics_csv),
+        training=read_columns(paths.training_csv),
         figures=[
             {**entry, "path": path}
             for entry in read_index(paths.figures)
@@ -98,7 +98,7 @@ def _json(path: Path) -> Any:
         return None
 
 
-def _columns(path: Path) -> dict[str, Column]:
+def read_columns(path: Path) -> dict[str, Column]:
     """The metrics of the table. Rows that an attempt logged again count once, with their newest values."""
     columns: dict[str, Column] = {}
     header: list[str] = []

@@ -10,6 +10,11 @@ def current_process() -> str:
     return _identity(os.getpid()) or str(os.getpid())
 
 
+def identity_of(pid: int) -> str:
+    """The process of that number, such that a later one of the same number is not taken for it."""
+    return _identity(pid) or str(pid)
+
+
 def is_alive(identity: str) -> bool:
     """Whether the process that `current_process` named is still there, on this machine."""
     pid, _, start = identity.partition("-")

@@ -18,7 +18,7 @@ from innereye_runtime.errors import ExitCode, InnerEyeError
 if TYPE_CHECKING:
     from innereye_runtime.parameters.parameter import Parameter
 
-_OF_RUNS = ("report", "verify", "resume", "status", "logs", "stop")
+_OF_RUNS = ("report", "verify", "resume", "status", "logs", "stop", "ls", "compare", "rm")
 """Commands whose positional is a run folder."""
 
 SCRIPTS = {

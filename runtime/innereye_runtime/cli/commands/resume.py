@@ -49,6 +49,14 @@ def run(argv: Sequence[str]) -> int:
     from innereye_runtime.run.paths import RunPaths
     from innereye_runtime.run.record import RunRecord, is_complete
 
+    if (arguments.folder / "sweep.json").is_file():
+        from innereye_runtime.cli.ui.study import resume_many
+
+        if arguments.restart:
+            raise UsageError(
+                "a sweep is not restarted as a whole", hint="start a new one, or restart one of its trials"
+            )
+        return resume_many(arguments.folder.absolute(), target=arguments.target, as_json=arguments.json)
     paths = RunPaths(run_folder_argument(arguments.folder))
     record = RunRecord.read(paths)
     if is_complete(paths, record) and not arguments.restart:

@@ -102,9 +102,13 @@ def start(job: Job, *, as_json: bool = False) -> int:
     Raises:
         InnerEyeError: it could not be started.
     """
+    from innereye_runtime.cli.ui.study import start_many
+    from innereye_runtime.sweep.trials import is_many
     from innereye_runtime.targets.registry import get_target
 
     show_diagnostics(job.warnings)
+    if is_many(job.manifest):
+        return start_many(job, as_json=as_json)
     if job.manifest.compute.target == "azureml" and job.methods:
         from innereye_runtime.job.class_hooks import with_hooks_of_class
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
 
 from innereye_runtime.cli.ui.parser import Parser, table
 from innereye_runtime.errors import ExitCode
@@ -35,7 +37,12 @@ def run(argv: Sequence[str]) -> int:
     from innereye_runtime.targets.registry import attach
 
     arguments, _ = parser().read(argv, Arguments())
-    status = attach(arguments.run).status()
+    if (Path(arguments.run) / "sweep.json").is_file():
+        from innereye_runtime.sweep.study import Study
+
+        status: Mapping[str, Any] = Study(Path(arguments.run).absolute()).status()
+    else:
+        status = attach(arguments.run).status()
     if arguments.json:
         print(json.dumps(status, indent=2))
     else:

@@ -58,10 +58,13 @@ class ManifestText:
     def trainer_epochs(self) -> ArgumentLocation:
         return self._place(("trainer", "num_epochs"), "trainer.num_epochs")
 
+    def search_space(self, name: str, *step: str | int) -> ArgumentLocation:
+        return self._place(("sweep", "search_space", name, *step), f"'{name}' of the search space")
+
     def container_class(self) -> ArgumentLocation:
         return self._place(("container", "class"), "the class")
 
-    def _place(self, path: tuple[str, ...], told: str) -> ArgumentLocation:
+    def _place(self, path: tuple[str | int, ...], told: str) -> ArgumentLocation:
         document = self.loaded.document
         if document is None:
             nowhere = Span(1, 1, 1, 1)

@@ -1,0 +1,148 @@
+"""`innereye-run compare RUN RUN ...`: what differs between runs, and what came of it, side by side."""
+
+from __future__ import annotations
+
+import argparse
+import difflib
+import json
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from innereye_runtime.cli.commands.ls import number
+from innereye_runtime.cli.commands.verify import run_folder_argument
+from innereye_runtime.cli.ui.parser import Parser, columns
+from innereye_runtime.errors import ExitCode, UsageError
+
+if TYPE_CHECKING:
+    from innereye_runtime.run.comparison import Comparison, Difference
+
+_SIDE_BY_SIDE = 4
+"""So many runs are columns; more are rows."""
+_CELL = 40
+
+
+class Arguments(argparse.Namespace):
+    folders: list[Path]
+    json: bool
+
+
+def parser() -> Parser:
+    parser = Parser(
+        "compare",
+        usage="RUN RUN ... [--json]",
+        about="Shows what differs between runs: parameters, manifest, code with its diff, packages, data and\n"
+        "hardware; then their metrics and weights. A sweep's folder is compared by its trials.",
+        examples=[
+            "innereye-run compare outputs/2026-11-24T101530Z_Hello outputs/2026-11-24T114200Z_Hello",
+            "innereye-run compare --json outputs/2026-11-24T120000Z_sweep | jq .differences",
+        ],
+    )
+    parser.add_argument("folders", metavar="RUN", nargs="+", type=Path, help="run folders, or the folder of a sweep")
+    parser.add_argument("--json", action="store_true", help="print one JSON object")
+    return parser
+
+
+def run(argv: Sequence[str]) -> int:
+    arguments, _ = parser().read(argv, Arguments())
+    from innereye_runtime.run.comparison import compare
+
+    records = _records([each for folder in arguments.folders for each in _runs_in(folder)])
+    if len(records) < 2:
+        raise UsageError("there is one run, and nothing to compare it with", hint="name two run folders or more")
+    found = compare(records)
+    if arguments.json:
+        print(json.dumps(found.to_data(), indent=2, ensure_ascii=False))
+    else:
+        print("\n".join(_text(found)))
+    return ExitCode.DONE
+
+
+def _runs_in(folder: Path) -> list[Path]:
+    """The run folder itself, or those of a sweep's trials."""
+    if (folder / "sweep.json").is_file():
+        return sorted(file.parent.absolute() for file in folder.glob("trials/*/run.json"))
+    return [run_folder_argument(folder)]
+
+
+def _records(folders: Sequence[Path]) -> dict[str, dict[str, Any]]:
+    """run.json of each folder, by the shortest name that tells it from the others."""
+    records: dict[str, dict[str, Any]] = {}
+    short = [folder.name for folder in folders]
+    for folder in dict.fromkeys(folders):
+        try:
+            record = json.loads((folder / "run.json").read_bytes())
+        except (OSError, ValueError) as error:
+            raise UsageError(f"{folder / 'run.json'} can't be read: {error}") from error
+        records[folder.name if short.count(folder.name) == 1 else str(folder)] = record
+    return records
+
+
+def _text(found: Comparison) -> Iterator[str]:
+    if not found.differences:
+        yield "No difference in parameters, manifest, code, packages, data and hardware."
+    elif len(found.names) <= _SIDE_BY_SIDE:
+        yield from _by_section(found)
+    else:
+        yield from _by_run(found)
+    if len(found.names) <= _SIDE_BY_SIDE:
+        rows = [(name, *map(_cell, values)) for name, values in {**found.results, **found.metrics}.items()]
+        yield from ("", columns([("results", *found.names), *rows]))
+    yield from ("", "Weights and metrics are equal." if found.equal else "Weights or metrics differ.")
+    yield from (f"note: {note}" for note in found.notes)
+
+
+def _by_section(found: Comparison) -> Iterator[str]:
+    for position, section in enumerate(dict.fromkeys(one.section for one in found.differences)):
+        differences = [one for one in found.differences if one.section == section]
+        if position:
+            yield ""
+        diffs = [one for one in differences if _is_diff(one)]
+        rows = [(one.key, *map(_cell, one.values)) for one in differences if one not in diffs]
+        rows += [(one.key, *("changed" if value else "as committed" for value in one.values)) for one in diffs]
+        yield columns([(section, *found.names), *rows])
+        for one in diffs:
+            yield from ("", *_between(one, found.names))
+
+
+def _is_diff(one: Difference) -> bool:
+    return one.section == "code" and one.key not in ("class", "commit")
+
+
+def _between(one: Difference, names: Sequence[str]) -> Iterator[str]:
+    """The changes of a file since the commit, of each run; of two runs that both have some, between those."""
+    first, *rest = (value or "" for value in one.values)
+    if len(rest) == 1 and first and rest[0]:
+        lines = difflib.unified_diff(first.splitlines(), rest[0].splitlines(), names[0], names[1], lineterm="", n=1)
+        yield from (f"  {line}" for line in lines)
+        return
+    for name, value in zip(names, one.values, strict=True):
+        if value:
+            yield f"  {name}:"
+            yield from (f"  {line}" for line in value.splitlines())
+
+
+def _by_run(found: Comparison) -> Iterator[str]:
+    """A row for each run, a column for each difference and each metric that differs."""
+    differing = {name: values for name, values in found.metrics.items() if len(set(values)) > 1}
+    header = ("RUN", "state", *(one.key for one in found.differences), *differing)
+    rows = [
+        (
+            name,
+            _cell(found.results["state"][index]),
+            *(
+                _cell("changed" if _is_diff(one) and one.values[index] else one.values[index])
+                for one in found.differences
+            ),
+            *(_cell(values[index]) for values in differing.values()),
+        )
+        for index, name in enumerate(found.names)
+    ]
+    yield columns([header, *rows])
+
+
+def _cell(value: Any) -> str:
+    if value is None:
+        return "-"
+    text = number(value) if isinstance(value, (int, float, str)) else json.dumps(value)
+    return text if len(text) <= _CELL else f"{text[: _CELL - 3]}..."

@@ -1,0 +1,102 @@
+"""`innereye-run rm RUN ...`: removes run folders that nothing is writing to."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import shutil
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from innereye_runtime.cli.ui.parser import Parser
+from innereye_runtime.errors import ExitCode, PreflightError, UsageError
+
+
+class Arguments(argparse.Namespace):
+    folders: list[Path]
+    dry_run: bool
+    force: bool
+
+
+def parser() -> Parser:
+    parser = Parser(
+        "rm",
+        usage="RUN ... [--dry-run] [--force]",
+        about="Removes run folders, and sweeps with all of their trials. Nothing is removed where one of them is\n"
+        "running, or is not a run folder.",
+        examples=["innereye-run rm outputs/2026-11-24T101530Z_HelloContainer"],
+    )
+    parser.add_argument("folders", metavar="RUN", nargs="+", type=Path, help="run folders, as innereye-run ls has them")
+    parser.add_argument("--dry-run", action="store_true", help="only print what would be removed")
+    parser.add_argument("--force", action="store_true", help="do not check whether a run is running")
+    return parser
+
+
+def run(argv: Sequence[str]) -> int:
+    arguments, _ = parser().read(argv, Arguments())
+    roots = [_removable(folder, force=arguments.force) for folder in arguments.folders]
+    for root in dict.fromkeys(roots):
+        if not arguments.dry_run:
+            try:
+                shutil.rmtree(root)
+            except OSError as error:
+                raise PreflightError(
+                    f"{root} can't be removed: {error.filename}: {error.strerror}", hint="check who owns the files"
+                ) from error
+        print(f"{'would remove' if arguments.dry_run else 'removed'} {root}")
+    return ExitCode.DONE
+
+
+def _removable(folder: Path, *, force: bool) -> Path:
+    """The absolute path of a run folder that can go.
+
+    Raises:
+        UsageError: it is not one, it is a link, or its run is active.
+    """
+    root = folder.absolute()
+    if root.is_symlink():
+        raise UsageError(f"{folder} is a link", hint=f"name the folder itself, {root.resolve()}")
+    is_sweep = (root / "sweep.json").is_file()
+    if not is_sweep and not (root / "run.json").is_file():
+        missing = not root.exists()
+        raise UsageError(
+            f"there is no folder {folder}" if missing else f"{folder} is not a run folder: it has no run.json",
+            hint="innereye-run ls lists the runs in a folder",
+        )
+    active = None if force else _active_below(root)
+    if active is not None:
+        raise UsageError(f"{active} is running", hint=f"innereye-run stop {active} ends it")
+    return root
+
+
+def _active_below(root: Path) -> Path | None:
+    """The folder of a run in `root`, or `root` itself, that something on this machine writes to.
+
+    Raises:
+        PreflightError: a record says that its container is running, and no engine answers.
+    """
+    from innereye_runtime.run.process_id import is_alive
+    from innereye_runtime.targets.registry import get_target
+
+    resolved = root.resolve()
+    folders = [str(one.details["run_folder"]) for one in get_target("process").list()]
+    records = [file for file in (root / "run.json", *root.glob("trials/*/run.json")) if file.is_file()]
+    if any(
+        (record := _record(file)).get("state") == "running" and record.get("target") == "docker" for file in records
+    ):
+        listed = get_target("docker").list()
+        folders += [str(one.details["run_folder"]) for one in listed if one.state in ("created", "running", "paused")]
+    sweep = _record(root / "sweep.json")
+    if sweep.get("state") == "running" and is_alive(str(sweep.get("launcher") or "0")):
+        return root
+    return next((Path(one) for one in folders if one and Path(one).resolve().is_relative_to(resolved)), None)
+
+
+def _record(file: Path) -> Mapping[str, Any]:
+    """What the file holds; nothing where it is missing or broken."""
+    try:
+        values = json.loads(file.read_bytes())
+    except (OSError, ValueError):
+        return {}
+    return values if isinstance(values, dict) else {}

@@ -1,0 +1,106 @@
+"""Sweeps and folds on the command line: what `run`, `resume` and `plan` do where a manifest asks for several runs."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from innereye_runtime.cli.ui.parser import columns
+from innereye_runtime.cli.ui.terminal import YELLOW, eprint, log_to_stderr, paint, print_result
+from innereye_runtime.errors import UsageError
+
+if TYPE_CHECKING:
+    from innereye_runtime.job.resolve import Job
+    from innereye_runtime.sweep.study import StudyResult
+    from innereye_runtime.sweep.trials import Trial
+
+
+def start_many(job: Job, *, as_json: bool) -> int:
+    """The exit code of a sweep or of folds, when all runs have ended and the folder was named on standard output."""
+    from innereye_runtime.sweep.study import start_study
+
+    with log_to_stderr():
+        return _finish(start_study(job), as_json=as_json)
+
+
+def resume_many(folder: Path, *, target: str | None, as_json: bool) -> int:
+    """As `start_many`, of a sweep that was stopped or killed.
+
+    Raises:
+        UsageError: it is on another target, or it is still running.
+    """
+    from innereye_runtime.job.resolve import resolve_job
+    from innereye_runtime.sweep.record import SweepRecord
+    from innereye_runtime.sweep.study import resume_study
+
+    record = SweepRecord.read(folder)
+    if record.state == "completed" and not as_json:
+        eprint(f"{folder.name} is complete; there is nothing to resume")
+        print_result(str(folder))
+        return 0
+    if target not in (None, record.target):
+        raise UsageError(f"the sweep is on target {record.target}", hint="delete --target, or start a new sweep")
+    if record.import_root:
+        sys.path.append(record.import_root)  # modules that lay beside the manifest
+    job = resolve_job(
+        folder / "manifest.yaml",
+        cwd=Path.cwd(),
+        target=record.target,
+        smoke=record.smoke,
+        root=Path(record.code_root),
+    )
+    with log_to_stderr():
+        return _finish(resume_study(folder, job), as_json=as_json)
+
+
+def _finish(result: StudyResult, *, as_json: bool) -> int:
+    record = result.record
+    if record.reason:
+        eprint(f"{paint('note:', YELLOW, sys.stderr)} {record.reason}")
+    if record.best and not as_json:
+        values = " ".join(f"{name}={value}" for name, value in record.best["parameters"].items())
+        eprint(f"best: {record.primary_metric} {record.best['value']:.6g} with {values}")
+    print_result(json.dumps(result.describe()) if as_json else str(result.folder))
+    return record.exit_code or 0
+
+
+def plan_of_many(job: Job) -> dict[str, Any]:
+    """What would be started, as plain data: the trials, and the plan of the first one."""
+    from innereye_runtime.sweep import trials
+    from innereye_runtime.targets.registry import get_target
+
+    manifest = job.manifest
+    planned = trials.planned(manifest)
+    runs = [run for group, values in enumerate(planned or ()) for run in trials.runs_of(manifest, group, values)]
+    sweep = manifest.sweep
+    return {
+        "target": manifest.compute.target,
+        "run_folder": f"{job.outputs_folder}/<UTC start>_{manifest.name}",
+        "sampling_algorithm": sweep.sampling_algorithm.type if sweep else None,
+        "splits": manifest.cross_validation.splits if manifest.cross_validation else None,
+        "runs": trials.number_of_trials(manifest) * trials.folds_of(manifest),
+        "max_concurrent_trials": sweep.limits.max_concurrent_trials if sweep else None,
+        "trials": None if planned is None else [_described(run) for run in runs],
+        "job": get_target(manifest.compute.target).plan(job).describe(),
+    }
+
+
+def trial_table(plan: Mapping[str, Any]) -> str:
+    """The trials of a plan, one a line."""
+    trials: Sequence[Mapping[str, Any]] | None = plan["trials"]
+    if trials is None:
+        return f"{plan['runs']} runs; their parameters depend on the results of those before them"
+    names = list(dict.fromkeys(name for trial in trials for name in trial["parameters"]))
+    folds = plan["splits"] is not None
+    rows = [
+        (trial["name"], *([str(trial["fold"])] if folds else []), *(str(trial["parameters"][name]) for name in names))
+        for trial in trials
+    ]
+    return columns([("RUN", *(["FOLD"] if folds else []), *names), *rows])
+
+
+def _described(run: Trial) -> dict[str, Any]:
+    return {"name": run.name, "trial": run.group, "fold": run.fold, "parameters": dict(run.parameters)}

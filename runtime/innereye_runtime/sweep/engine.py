@@ -1,0 +1,242 @@
+"""Runs the trials of a sweep: so many at a time, each once, whatever becomes of the others or of this process."""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import time
+from collections import deque
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from innereye_runtime.errors import ExitCode
+from innereye_runtime.job.resolve import Job
+from innereye_runtime.manifest.serializer import dump
+from innereye_runtime.run.record import state_of, utc_now
+from innereye_runtime.sweep import trials
+from innereye_runtime.sweep.record import FINAL, RecordWriter, SweepRecord, TrialRecord
+from innereye_runtime.sweep.results import best_of, history, primary_value, read_record, value_of
+from innereye_runtime.sweep.sampling import Study
+from innereye_runtime.sweep.shares import shares_of
+from innereye_runtime.sweep.termination import TerminationPolicy
+from innereye_runtime.sweep.workers import Worker, adopted_worker, end_strays, start_worker
+from innereye_runtime.targets.supervision import StopRequest, supervise, timeout_reason
+
+log = logging.getLogger("innereye_runtime")
+
+_POLL_SECONDS = 0.05
+_JUDGE_SECONDS = 1.0
+
+
+class Engine:
+    def __init__(self, folder: Path, job: Job, record: SweepRecord) -> None:
+        self._folder, self._job, self._record = folder, job, record
+        self._manifest = job.manifest
+        self._writer = RecordWriter(folder, record)
+        self._shares = shares_of(job.manifest, os.environ)
+        self._import_path = _import_path(record.import_root)
+        self._workers: dict[str, Worker] = {}
+        self._waiting: deque[TrialRecord] = deque()
+        self._study: Study | None = None
+        sweep = job.manifest.sweep
+        self._policy = None
+        if sweep is not None and sweep.early_termination is not None:
+            self._policy = TerminationPolicy(sweep.early_termination, maximize=record.goal == "maximize")
+        self._histories: dict[str, list[float]] = {}
+        self._next_judgement = 0.0
+        self._timeout = sweep.limits.timeout if sweep else None
+
+    def run(self) -> int:
+        """The exit code of the sweep, when each trial has ended or it was asked to stop. The record tells the rest.
+
+        The first SIGINT or SIGTERM is passed on to the trials, which save what they have; a second one kills them.
+        """
+        self._prepare()
+        with supervise(self._send, lambda: self._send(signal.SIGTERM), max_duration=self._timeout) as request:
+            while True:
+                self._reap(request)
+                if not request.made:
+                    self._judge()
+                    self._fill(request)
+                elif request.signum is not None:  # a trial may have been starting when the signal came
+                    late = [worker for worker in self._workers.values() if not worker.asked_to_stop]
+                    for worker in late:
+                        worker.send(request.signum)
+                if not self._workers and (request.made or not self._has_more()):
+                    return self._end(request)
+                time.sleep(_POLL_SECONDS)
+
+    def _prepare(self) -> None:
+        """Plans what can be planned, and takes over what an earlier process left running or unfinished."""
+        manifest, record = self._manifest, self._record
+        planned = trials.planned(manifest)
+        if planned is None:
+            assert manifest.sweep is not None
+            known = len({trial.group for trial in record.trials})
+            self._study = Study(manifest.sweep, self._folder, known=known, parallel=self._shares.concurrent > 1)
+        elif not record.trials:
+            for group, parameters in enumerate(planned):
+                self._add(group, parameters)
+        for members in record.groups():
+            self._tell(members)
+        unfinished = [trial for trial in record.trials if trial.state not in FINAL]
+        for trial in unfinished:
+            folder = self._trial_folder(trial)
+            worker = adopted_worker(trial.launcher, folder, self._free_slot()) if trial.launcher else None
+            if worker is not None and trial.state == "running":
+                self._workers[trial.name] = worker
+            elif folder.is_dir() and _is_complete(folder):
+                self._conclude(trial, ExitCode.DONE)
+            else:
+                if folder.is_dir():
+                    end_strays(folder)
+                trial.state = "planned"
+                self._waiting.append(trial)
+        self._writer.write(now=True)
+
+    def _add(self, group: int, parameters: Mapping[str, Any]) -> list[TrialRecord]:
+        added = [
+            TrialRecord(name=trial.name, group=group, parameters=dict(parameters), fold=trial.fold)
+            for trial in trials.runs_of(self._manifest, group, parameters)
+        ]
+        self._record.trials += added
+        return added
+
+    def _has_more(self) -> bool:
+        return bool(self._waiting) or (self._study is not None and len(self._record.trials) < self._record.total)
+
+    def _fill(self, request: StopRequest) -> None:
+        while self._has_more() and len(self._workers) < self._shares.concurrent and not request.made:
+            if not self._waiting:
+                assert self._study is not None
+                group = len(self._record.trials) // trials.folds_of(self._manifest)
+                self._waiting += self._add(group, self._study.ask(group))
+            self._start(self._waiting.popleft())
+
+    def _start(self, trial: TrialRecord) -> None:
+        folder, slot = self._trial_folder(trial), self._free_slot()
+        folder.mkdir(parents=True, exist_ok=True)
+        logs = self._folder / "logs"
+        logs.mkdir(exist_ok=True)
+        value = trials.Trial(number=int(trial.name), group=trial.group, parameters=trial.parameters, fold=trial.fold)
+        manifest = self._shares.of_slot(trials.manifest_of(self._manifest, value), slot)
+        (folder / "manifest.yaml").write_text(dump(manifest), encoding="utf-8")
+        worker = start_worker(
+            folder,
+            logs / f"{trial.name}.log",
+            target=self._manifest.compute.target,
+            code_root=self._job.code_root,
+            smoke=self._job.smoke,
+            slot=slot,
+            environment=self._import_path,
+        )
+        self._workers[trial.name] = worker
+        trial.state, trial.launcher = "running", worker.identity
+        self._writer.write(now=True)
+
+    def _free_slot(self) -> int:
+        taken = {worker.slot for worker in self._workers.values()}
+        return next(slot for slot in range(len(taken) + 1) if slot not in taken)
+
+    def _reap(self, request: StopRequest) -> None:
+        for trial in [trial for trial in self._record.trials if trial.name in self._workers]:
+            exit_code = self._workers[trial.name].exit_code()
+            if exit_code is not None:
+                del self._workers[trial.name]
+                self._conclude(trial, exit_code, stopping=request.made)
+
+    def _conclude(self, trial: TrialRecord, exit_code: int, *, stopping: bool = False) -> None:
+        """Writes down how a trial ended."""
+        folder, metric = self._trial_folder(trial), self._record.primary_metric
+        trial.exit_code, trial.launcher = exit_code, None
+        if exit_code == ExitCode.DONE:
+            trial.state, trial.reason = "completed", ""
+            if metric:
+                trial.value, trial.reason = primary_value(folder, metric, self._record.goal)
+                if "was not logged" in trial.reason:
+                    trial.state = "failed"
+                self._histories[trial.name] = history(folder, metric) if self._policy else []
+        elif trial.reason and trial.state == "terminated":
+            pass
+        elif stopping and exit_code in (130, 143):
+            trial.state, trial.reason = "stopped", ""
+        else:
+            reason = read_record(folder).get("reason") or self._last_error(trial)
+            trial.state, trial.reason = "failed", reason or f"ended with exit code {exit_code}"
+        self._report(trial)
+        self._tell([one for one in self._record.trials if one.group == trial.group])
+        self._record.best = best_of(self._record)
+        self._writer.write()
+
+    def _last_error(self, trial: TrialRecord) -> str:
+        """What the trial's launcher said last, of one that never began."""
+        try:
+            lines = (self._folder / "logs" / f"{trial.name}.log").read_text(errors="replace").splitlines()
+        except OSError:
+            return ""
+        return next((line for line in reversed(lines) if "error" in line), "").removeprefix("error: ")
+
+    def _report(self, trial: TrialRecord) -> None:
+        done = sum(one.state in FINAL for one in self._record.trials)
+        value = f" {self._record.primary_metric} {trial.value:.6g}" if trial.value is not None else ""
+        fold = f" fold {trial.fold}" if trial.fold is not None else ""
+        values = " ".join(f"{name}={item}" for name, item in trial.parameters.items())
+        reason = f": {trial.reason}" if trial.reason else ""
+        log.info(
+            "[%d/%d] %s%s %s %s%s%s", done, self._record.total, trial.name, fold, values, trial.state, value, reason
+        )
+
+    def _tell(self, group: list[TrialRecord]) -> None:
+        if self._study is not None and all(trial.state in FINAL for trial in group):
+            self._study.tell(group[0].group, group[0].parameters, value_of(group))
+
+    def _judge(self) -> None:
+        if self._policy is None or time.monotonic() < self._next_judgement:
+            return
+        self._next_judgement = time.monotonic() + _JUDGE_SECONDS
+        running = [trial for trial in self._record.trials if trial.name in self._workers]
+        for trial in running:
+            self._histories[trial.name] = history(self._trial_folder(trial), self._record.primary_metric)
+        losers = self._policy.losers(self._histories, [trial.name for trial in running if trial.state == "running"])
+        for trial in running:
+            if trial.name in losers:
+                trial.state, trial.reason = "terminated", losers[trial.name]
+                self._workers[trial.name].send(signal.SIGTERM)
+        if losers:
+            self._writer.write(now=True)
+
+    def _send(self, signum: int) -> None:
+        for worker in list(self._workers.values()):
+            worker.send(signum)
+
+    def _end(self, request: StopRequest) -> int:
+        """Closes the record."""
+        record = self._record
+        failed, completed = record.count("failed"), record.count("completed")
+        if request.signum is not None and any(trial.state not in FINAL for trial in record.trials):
+            record.exit_code = 128 + request.signum
+            record.reason = timeout_reason(self._timeout) if request.timed_out else ""
+        elif failed and (not completed or record.sampling_algorithm is None):
+            first = next(trial for trial in record.trials if trial.state == "failed")
+            record.exit_code = first.exit_code or int(ExitCode.OUTPUTS)
+            record.reason = f"{failed} of {len(record.trials)} runs failed: {first.name}: {first.reason}"
+        else:
+            record.exit_code = ExitCode.DONE
+            record.reason = f"{failed} of {len(record.trials)} trials failed" if failed else ""
+        record.state, record.ended = state_of(record.exit_code), utc_now()
+        self._writer.write(now=True)
+        return record.exit_code
+
+    def _trial_folder(self, trial: TrialRecord) -> Path:
+        return self._folder / "trials" / trial.name
+
+
+def _import_path(root: str) -> dict[str, str]:
+    """What lets a trial find the modules that lay beside the manifest: its own manifest lies elsewhere."""
+    return {"PYTHONPATH": os.pathsep.join(filter(None, (root, os.environ.get("PYTHONPATH"))))} if root else {}
+
+
+def _is_complete(folder: Path) -> bool:
+    return (folder / "outputs.json").is_file() and read_record(folder).get("state") == "completed"

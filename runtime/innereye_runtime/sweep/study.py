@@ -1,0 +1,152 @@
+"""A sweep or a cross-validation as a whole: its folder made or opened again, its trials run, its results written."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+import time
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, get_args
+
+from innereye_runtime.errors import UsageError
+from innereye_runtime.job.resolve import Job
+from innereye_runtime.manifest.serializer import dump
+from innereye_runtime.report.sweep_page import write_sweep_report
+from innereye_runtime.run.paths import RunPaths, create_run_folder
+from innereye_runtime.run.process_id import current_process, is_alive
+from innereye_runtime.run.record import utc_now
+from innereye_runtime.sweep.engine import Engine
+from innereye_runtime.sweep.record import RecordWriter, SweepRecord, TrialState
+from innereye_runtime.sweep.results import read_record, write_metrics
+from innereye_runtime.sweep.trials import folds_of, number_of_trials
+from innereye_runtime.targets.base import StopResult
+from innereye_runtime.targets.run_folder import stop_result
+from innereye_runtime.targets.supervision import GRACE_SECONDS
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StudyResult:
+    folder: Path
+    record: SweepRecord
+    metrics: dict[str, Any]
+
+    def describe(self) -> dict[str, Any]:
+        """The result as `--json` prints it: of the best trial, or the mean over folds."""
+        best = self.record.best or {}
+        runs = [read_record(self.folder / run) for run in best.get("runs", ())]
+        weights = runs[0].get("checkpoints", {}).get("last", {}).get("weights_sha256") if len(runs) == 1 else None
+        metrics = self.metrics.get("mean") or (runs[0].get("metrics", {}) if len(runs) == 1 else {})
+        return {
+            "run": str(self.folder),
+            "state": self.record.state,
+            "exit_code": self.record.exit_code,
+            "metrics": metrics,
+            "weights_sha256": weights,
+            "best": best or None,
+            "trials": {state: count for state in get_args(TrialState) if (count := self.record.count(state))},
+        }
+
+
+def start_study(job: Job) -> StudyResult:
+    """The result of a new sweep, when it has ended.
+
+    Raises:
+        PreflightError: its folder can't be made, or Optuna is needed and not installed.
+    """
+    manifest = job.manifest
+    folder = create_run_folder(job.outputs_folder, manifest.name, datetime.now(UTC)).root
+    sweep = manifest.sweep
+    record = SweepRecord(
+        id=folder.name,
+        model=job.model_name,
+        target=manifest.compute.target,
+        code_root=str(job.code_root),
+        import_root=_import_root(job),
+        smoke=job.smoke,
+        started=utc_now(),
+        sampling_algorithm=sweep.sampling_algorithm.type if sweep else None,
+        splits=manifest.cross_validation.splits if manifest.cross_validation else None,
+        primary_metric=sweep.objective.primary_metric if sweep else "",
+        goal=sweep.objective.goal if sweep else "minimize",
+        total=number_of_trials(manifest) * folds_of(manifest),
+    )
+    (folder / "trials").mkdir()
+    (folder / "manifest.yaml").write_text(dump(manifest), encoding="utf-8")
+    return _run(folder, job, record)
+
+
+def resume_study(folder: Path, job: Job) -> StudyResult:
+    """The result of a sweep that was stopped or killed, when it has ended: trials that ended are left as they are.
+
+    Raises:
+        UsageError: it is still running, or it is not a sweep's folder.
+    """
+    record = SweepRecord.read(folder)
+    if record.state == "running" and is_alive(record.launcher):
+        raise UsageError(f"{folder} is running", hint=f"innereye-run ls {folder} shows its trials")
+    return _run(folder, job, record)
+
+
+class Study:
+    """A sweep by its folder."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def status(self) -> dict[str, Any]:
+        """Its state, as plain data in the order to be shown."""
+        record = SweepRecord.read(self._folder)
+        state = record.state
+        reason = record.reason
+        if state == "running" and not is_alive(record.launcher):
+            state, reason = "stopped", "its process was killed: innereye-run resume continues it"
+        counts = {each: count for each in get_args(TrialState) if (count := record.count(each))}
+        return {
+            "run": str(self._folder),
+            "state": state,
+            "reason": reason,
+            "exit_code": record.exit_code,
+            "target": record.target,
+            "runs": record.total,
+            "trials": ", ".join(f"{count} {each}" for each, count in counts.items()),
+            "best": json.dumps(record.best) if record.best else "",
+            "started": record.started,
+            "ended": record.ended,
+        }
+
+    def stop(self) -> Sequence[StopResult]:
+        """Asks the sweep to stop its trials and end, and waits for it."""
+        record = SweepRecord.read(self._folder)
+        active = record.state == "running" and is_alive(record.launcher)
+        if active:
+            with suppress(ProcessLookupError):
+                os.kill(int(record.launcher.partition("-")[0]), signal.SIGTERM)
+            deadline = time.monotonic() + GRACE_SECONDS + 10
+            while is_alive(record.launcher) and time.monotonic() < deadline:
+                time.sleep(0.1)
+        exit_code = SweepRecord.read(self._folder).exit_code if active else None
+        return [stop_result(RunPaths(self._folder), exit_code)]
+
+
+def _run(folder: Path, job: Job, record: SweepRecord) -> StudyResult:
+    record.state, record.reason, record.exit_code, record.ended = "running", "", None, None
+    record.launcher = current_process()
+    RecordWriter(folder, record).write(now=True)
+    Engine(folder, replace(job, run_folder=None), record).run()
+    metrics = write_metrics(folder, record)
+    write_sweep_report(folder, record.to_data(), metrics)
+    return StudyResult(folder=folder, record=record, metrics=metrics)
+
+
+def _import_root(job: Job) -> str:
+    """The folder of the class's top package; '' where a trial's own manifest leads there too."""
+    module, file = job.location.module, job.location.file
+    root = file.parents[module.count(".") + (file.name == "__init__.py")]
+    own = module.startswith("innereye_runtime.")
+    return "" if own or root == job.code_root or str(root) in sys.path else str(root)
