@@ -44,6 +44,7 @@ TITLES: Mapping[str, str] = {
     "E212": "Run folders inside a dataset",
     "E213": "A URL in place of a folder of this machine",
     "E214": "An id that names no place of data",
+    "E215": "'container', 'model' and 'data' that don't go together",
     "W001": "Text that YAML 1.1 reads as a date",
     "W002": "Text that YAML 1.1 reads as a boolean",
     "W003": "A variable in a path, which is not replaced",
@@ -67,6 +68,8 @@ _OF_ARGUMENTS: Mapping[str, str] = {
     "10": "A parameter that an option of the command line hides",
     "11": "An import that is not there",
     "12": "A model that nothing evaluates",
+    "13": "A missing argument",
+    "14": "A reference to a path that is not there",
 }
 """Those of containers: 3 and two digits in a manifest, 4 and the same digits on the command line."""
 

@@ -24,7 +24,7 @@ from innereye_runtime.manifest.yaml.scalars import like_yaml_1_1
 RUNTIME_MANAGED_ARGS: Mapping[str, str] = {
     "max_epochs": "write 'num_epochs' in 'trainer'",
     "default_root_dir": "it is the run folder; write 'folder' in 'outputs' to have run folders elsewhere",
-    "callbacks": "return them from the class's `get_callbacks`",
+    "callbacks": "return them from the container's `get_callbacks`, or the module's `configure_callbacks`",
     "logger": "CSV and TensorBoard are always there; the class's `get_trainer_arguments` can add loggers",
     "devices": "write 'gpus' in 'compute'",
     "accelerator": "write 'gpus' in 'compute': none is the CPU",
@@ -45,6 +45,7 @@ def check(document: Document, value: Mapping[str, Any]) -> list[Diagnostic]:
     """Every contradiction in `value`, the document's data with the target of the command line already in it."""
     target = _mapping(value, "compute").get("target", "process")
     rules = (
+        _classes(document, value),
         _datasets(document, value, target),
         _units(document, value),
         _compute(document, _mapping(value, "compute"), target),
@@ -55,6 +56,21 @@ def check(document: Document, value: Mapping[str, Any]) -> list[Diagnostic]:
         _variables(document, value),
     )
     return [diagnostic for rule in rules for diagnostic in islice(rule, MAX_DIAGNOSTICS + 1)]
+
+
+def _classes(document: Document, value: Mapping[str, Any]) -> Iterator[Diagnostic]:
+    own = [name for name in ("class", "namespaces") if name in _mapping(value, "container")]
+    if "model" in value and own:
+        message = f"'container.{own[0]}' and 'model' are both there"
+        hint = "keep 'container' for a LightningContainer, or 'model' and 'data' for the classes themselves"
+        yield document.diagnostic("E215", document.span(("container", own[0]), key=True), message, hint=hint)
+    elif "data" in value and own:
+        message = "'data' is there, and the container gives the data"
+        hint = "delete it, or write 'model: {class: package.module:ClassName}' in place of 'container'"
+        yield document.diagnostic("E215", document.span(("data",), key=True), message, hint=hint)
+    elif "data" in value and "model" not in value:
+        message, hint = "'data' is there, and no 'model'", "add 'model: {class: package.module:ClassName}'"
+        yield document.diagnostic("E215", document.span(("data",), key=True), message, hint=hint)
 
 
 def _datasets(document: Document, value: Mapping[str, Any], target: Any) -> Iterator[Diagnostic]:
