@@ -49,6 +49,7 @@ TITLES: Mapping[str, str] = {
     "E217": "A fold that is set twice",
     "E218": "Several runs on a target that runs one",
     "E219": "More or fewer processes than GPUs",
+    "E220": "'container', 'model' and 'data' that don't go together",
     "W001": "Text that YAML 1.1 reads as a date",
     "W002": "Text that YAML 1.1 reads as a boolean",
     "W003": "A variable in a path, which is not replaced",
@@ -74,6 +75,8 @@ _OF_ARGUMENTS: Mapping[str, str] = {
     "11": "An import that is not there",
     "12": "An attribute whose name is nearly a parameter's",
     "13": "A model that nothing evaluates",
+    "14": "A reference to a path that is not there",
+    "15": "A missing argument",
 }
 """Those of containers: 3 and two digits in a manifest, 4 and the same digits on the command line."""
 

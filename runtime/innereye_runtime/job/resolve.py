@@ -5,16 +5,19 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Final
 
 from innereye_runtime.diagnostics.diagnostic import Diagnostic, Severity
 from innereye_runtime.errors import ManifestError, UsageError
 from innereye_runtime.introspection.arguments.checker import Argument, check
+from innereye_runtime.introspection.arguments.direct import DirectClasses, read_direct
 from innereye_runtime.introspection.arguments.option_names import OPTIONS, PREFIX
 from innereye_runtime.introspection.arguments.search_space import check_search_space
 from innereye_runtime.introspection.arguments.unknown_names import near_parameters
 from innereye_runtime.introspection.discovery import DiscoveryError, Location, code_root, find, search_path
 from innereye_runtime.introspection.static.class_reader import ClassSource, read
 from innereye_runtime.introspection.static.imports import missing_imports
+from innereye_runtime.job.class_arguments import with_arguments
 from innereye_runtime.manifest.builder import expanded
 from innereye_runtime.manifest.loading import Loaded, deduplicate, load, parse
 from innereye_runtime.manifest.model import Manifest, TargetName
@@ -22,6 +25,9 @@ from innereye_runtime.manifest.settings import as_parameter, is_setting, placed
 from innereye_runtime.parameters.overrides import Override
 from innereye_runtime.parameters.parameter import UNKNOWN, Parameter
 from innereye_runtime.parameters.values import plain
+
+RUNTIME_PARAMETERS: Final = "innereye_runtime.api.container:LightningContainer"
+"""What has the parameters of the runtime where a manifest names a model and no container."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,6 +41,9 @@ class Job:
     text: str | None
     """The manifest's text, where it is not a file (the old command line)."""
     location: Location
+    """Of the container, or of the model where the manifest names no container."""
+    direct: DirectClasses | None
+    """The classes of `model` and `data`; None where the manifest names a container."""
     arguments: Mapping[str, Argument]
     methods: frozenset[str]
     """Of the container, those that the user's own classes define."""
@@ -52,6 +61,11 @@ class Job:
     @property
     def model_name(self) -> str:
         return self.location.class_name
+
+    @property
+    def locations(self) -> tuple[Location, ...]:
+        """Every class that the manifest names."""
+        return self.direct.locations if self.direct is not None else (self.location,)
 
     @property
     def outputs_folder(self) -> Path:
@@ -99,13 +113,28 @@ def resolve_job(
     if root is not None:
         places = tuple(dict.fromkeys((root, *places)))
     diagnostics = list(loaded.diagnostics)
-    location, arguments = None, {}
-    if loaded.container is not None:
+    given = parse_overrides(overrides)
+    location, arguments, direct = None, {}, None
+    if loaded.model is not None:
+        direct = read_direct(loaded, places, given)
+        location = direct.top.get("model")
+        found = read(find(RUNTIME_PARAMETERS, (), places), places)
+        checked = check(
+            direct.with_runtime(found.parameters),
+            loaded=loaded,
+            overrides=[each for each in given if not direct.is_unread(each.name)],
+            cwd=cwd,
+            direct=direct,
+        )
+        imports = [each for name, top in direct.top.items() for each in _imports(top, places, loaded, name)]
+        diagnostics += [*imports, *direct.diagnostics, *checked.diagnostics]
+        arguments = dict(checked.arguments)
+    elif loaded.container is not None:
         try:
             location = find(loaded.container.class_name, loaded.container.namespaces, places)
         except DiscoveryError as error:
             diagnostics.append(_of_class("E300", str(error), error.hint, loaded=loaded))
-    if location is not None:
+    if location is not None and direct is None:
         found = read(location, places)
         if found.refusal is not None:
             diagnostics.append(_of_class("E309", *found.refusal, loaded=loaded))
@@ -113,7 +142,7 @@ def resolve_job(
             checked = check(
                 found.parameters,
                 loaded=loaded,
-                overrides=parse_overrides(overrides),
+                overrides=given,
                 incomplete=bool(found.unresolved),
                 cwd=cwd,
                 attributes=found.attributes,
@@ -141,11 +170,13 @@ def resolve_job(
     diagnostics.sort(key=lambda diagnostic: (diagnostic.code[1:2] == "4", diagnostic.span))
     if location is None or loaded.manifest is None or any(diagnostic.severity == "error" for diagnostic in diagnostics):
         raise ManifestError(diagnostics)
+    manifest = _with_overrides(loaded.manifest, arguments, found.parameters)
     return Job(
-        manifest=_with_overrides(loaded.manifest, arguments, found.parameters),
+        manifest=manifest if direct is None else with_arguments(manifest, arguments, direct),
         loaded=loaded,
         text=None if path is not None else str(source),
         location=location,
+        direct=direct,
         arguments=arguments,
         methods=found.methods,
         overrides=tuple(overrides),
@@ -176,7 +207,7 @@ def _unread(found: ClassSource, loaded: Loaded) -> list[Diagnostic]:
     return [_of_class("N300", text, hint, loaded=loaded, severity="note") for text in found.unresolved]
 
 
-def _imports(location: Location, places: Sequence[Path], loaded: Loaded) -> list[Diagnostic]:
+def _imports(location: Location, places: Sequence[Path], loaded: Loaded, named: str = "container") -> list[Diagnostic]:
     """The imports of the class's own file that will fail: of code that goes along as it is, an error; of a package that
     the job's image may have, a warning.
     """
@@ -188,10 +219,10 @@ def _imports(location: Location, places: Sequence[Path], loaded: Loaded) -> list
         message = f"{location.file}:{each.line}: the module {each.module} {what}, which {location.class_name} imports"
         if each.kind == "package":
             hint = f"the job's image or environment needs it: pip install {each.module.partition('.')[0]} there"
-            found.append(_of_class("W311", message, hint, loaded=loaded, severity="warning"))
+            found.append(_of_class("W311", message, hint, loaded=loaded, severity="warning", named=named))
         else:
             hint = instead_of(each.module) or "correct the name, or add the file to the code"
-            found.append(_of_class("E311", message, hint, loaded=loaded))
+            found.append(_of_class("E311", message, hint, loaded=loaded, named=named))
     return found
 
 
@@ -218,9 +249,11 @@ def _untested(found: ClassSource, loaded: Loaded) -> list[Diagnostic]:
     return [_of_class("W313", message, hint, loaded=loaded, severity="warning")]
 
 
-def _of_class(code: str, message: str, hint: str, *, loaded: Loaded, severity: Severity = "error") -> Diagnostic:
+def _of_class(
+    code: str, message: str, hint: str, *, loaded: Loaded, severity: Severity = "error", named: str = "container"
+) -> Diagnostic:
     assert loaded.document is not None  # it has a container, so its text was read
-    span = loaded.document.span(("container", "class"))
+    span = loaded.document.span((named, "class"))
     return loaded.document.diagnostic(code, span, message, hint=hint, severity=severity)
 
 
@@ -234,7 +267,7 @@ def _with_overrides(
     given = {
         name: plain(each.value)
         for name, each in arguments.items()
-        if each.origin == "command line" and name not in second_names
+        if each.origin == "command line" and name not in second_names and "." not in name
     }
     trainer = manifest.trainer
     if "num_epochs" in given and trainer.num_epochs is not None:

@@ -8,6 +8,7 @@ from typing import Any
 
 from innereye_runtime.manifest.model import (
     AzureMLSettings,
+    ClassArgs,
     Compute,
     Container,
     Dataset,
@@ -25,14 +26,17 @@ from innereye_runtime.manifest.units import Duration, Memory
 def build(value: Mapping[str, Any], *, path: Path | None, folder: Path) -> Manifest:
     """The manifest that `value` says, relative paths taken from `folder`. `value` has to be valid."""
     value = _written(value)
-    container = build_container(value["container"])
+    container = build_container(value.get("container", {}))
+    model, data = build_class(value.get("model")), build_class(value.get("data"))
     datasets = value.get("datasets", [value["dataset"]] if "dataset" in value else [])
     trainer = value.get("trainer", {})
     outputs = _written(value.get("outputs", {}))
     return Manifest(
         path=path,
-        name=value.get("name", container.class_name.rpartition(":")[2]),
+        name=value.get("name", (model or container).class_name.rpartition(":")[2]),
         container=container,
+        model=model,
+        data=data,
         datasets=tuple(_dataset(item, folder) for item in datasets),
         trainer=Trainer(num_epochs=trainer.get("num_epochs"), arguments=dict(trainer.get("arguments", {}))),
         compute=_compute(value.get("compute", {})),
@@ -48,10 +52,17 @@ def build(value: Mapping[str, Any], *, path: Path | None, folder: Path) -> Manif
 
 
 def build_container(value: Mapping[str, Any]) -> Container:
-    """The `container` part alone."""
+    """The `container` part alone; beside a `model` it names no class."""
     return Container(
-        class_name=value["class"], namespaces=tuple(value.get("namespaces", ())), args=dict(value.get("args", {}))
+        class_name=value.get("class", ""),
+        namespaces=tuple(value.get("namespaces", ())),
+        args=dict(value.get("args", {})),
     )
+
+
+def build_class(value: Mapping[str, Any] | None) -> ClassArgs | None:
+    """The `model` or `data` part alone."""
+    return None if value is None else ClassArgs(class_name=value["class"], args=dict(value.get("args", {})))
 
 
 def absolute(text: str, folder: Path) -> Path:

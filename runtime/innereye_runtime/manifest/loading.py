@@ -11,8 +11,9 @@ from innereye_runtime.diagnostics.diagnostic import MAX_DIAGNOSTICS, Diagnostic
 from innereye_runtime.diagnostics.text import closest_match, has_value, quote
 from innereye_runtime.errors import UsageError
 from innereye_runtime.manifest import rules
-from innereye_runtime.manifest.builder import build, build_container
-from innereye_runtime.manifest.model import Container, Manifest, TargetName
+from innereye_runtime.manifest.builder import build, build_class, build_container
+from innereye_runtime.manifest.lookups import schema_at
+from innereye_runtime.manifest.model import ClassArgs, Container, Manifest, TargetName
 from innereye_runtime.manifest.plugins import schema_with
 from innereye_runtime.manifest.schema import departures, manifest_schema
 from innereye_runtime.manifest.settings import placed, with_settings
@@ -35,6 +36,9 @@ class Loaded:
     """Errors and warnings, in source order."""
     container: Container | None = None
     """Also where other parts of the manifest are wrong, so that its arguments can be checked in the same pass."""
+    model: ClassArgs | None = None
+    """As `container`: known where this part is right."""
+    data: ClassArgs | None = None
 
 
 def load(
@@ -90,13 +94,26 @@ def parse(
         found += messages.diagnostics(document, wrong)
     found += rules.check(document, value)
     diagnostics = tuple(placed(each, document) for each in in_order(found))
-    container, manifest = None, None
-    if not departures(value.get("container"), manifest_schema()["properties"]["container"]):
-        container = build_container(value["container"])
+    manifest = None
+    whole = {name: value[name] for name in ("container", "model", "data") if _is_whole(value.get(name), name)}
+    direct = "model" in value
+    container = build_container(whole["container"]) if whole.get("container", {}).get("class") and not direct else None
     if not any(diagnostic.severity == "error" for diagnostic in diagnostics):
         place = None if path is None else Path.cwd() / path
         manifest = build(value, path=place, folder=place.parent if place else Path.cwd())
-    return Loaded(manifest=manifest, document=document, diagnostics=diagnostics, container=container)
+    return Loaded(
+        manifest=manifest,
+        document=document,
+        diagnostics=diagnostics,
+        container=build_container(whole.get("container", {})) if direct else container,
+        model=build_class(whole.get("model")),
+        data=build_class(whole.get("data")) if direct else None,
+    )
+
+
+def _is_whole(value: Any, name: str) -> bool:
+    """Whether one part of a manifest is right, whatever the others are."""
+    return value is not None and not departures({name: value}, {"properties": {name: schema_at((name,))}})
 
 
 def in_order(found: list[Diagnostic]) -> tuple[Diagnostic, ...]:

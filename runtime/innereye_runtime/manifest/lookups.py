@@ -40,7 +40,7 @@ def as_yaml(value: Any) -> str:
             return "{" + ", ".join(f"{key}: {as_yaml(item)}" for key, item in value.items()) + "}"
         case list():
             return "[" + ", ".join(map(as_yaml, value)) + "]"
-        case str() if not isinstance(resolve(value), str):
+        case str() if not isinstance(resolve(value), str) or "{" in value:
             return f'"{value}"'
     return str(value)
 

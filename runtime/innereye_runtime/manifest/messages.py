@@ -8,6 +8,7 @@ from typing import Any
 
 from innereye_runtime.diagnostics.diagnostic import MAX_DIAGNOSTICS, Diagnostic, Span
 from innereye_runtime.diagnostics.text import clip, closest_match, has_value, quote
+from innereye_runtime.manifest.lightning_cli import WRITTEN_HERE
 from innereye_runtime.manifest.lookups import as_class, as_yaml, example, parent_keys, schema_at, type_label
 from innereye_runtime.manifest.schema import Departure, second_of_two
 from innereye_runtime.manifest.yaml.document import Document, Path, dotted
@@ -15,13 +16,13 @@ from innereye_runtime.manifest.yaml.nodes import describe
 from innereye_runtime.manifest.yaml.scalars import like_yaml_1_1
 
 ALIASES = {
-    "model": "container",
     "epochs": "num_epochs",
     "max_epochs": "num_epochs",
     "env": "environment",
     "arguments": "args",
     "parameters": "args",
-    "data": "dataset",
+    "class_path": "class",
+    "init_args": "args",
     "output": "outputs",
 }
 """What people coming from other tools write."""
@@ -30,7 +31,7 @@ _NO_GPU = "write none to use no GPU"
 _BULLETS = "-\N{BULLET}\N{EN DASH}\N{EM DASH} "
 """What starts an item elsewhere; in YAML it is '-' and a space."""
 BOOLEAN_WORDS = {**dict.fromkeys(("yes", "y", "on", "1"), "true"), **dict.fromkeys(("no", "n", "off", "0"), "false")}
-_FREE = {"container": "args", "trainer": "arguments"}
+_FREE = {"container": "args", "model": "args", "data": "args", "trainer": "arguments"}
 """Where a mapping has a free part, for what its closed part does not know."""
 
 
@@ -101,6 +102,8 @@ def _unknown(document: Document, departure: Departure, misspelt: Mapping[Path, s
     *parent, key = departure.path
     key = str(key)
     message = f"unknown key '{quote(key)}'"
+    if said := WRITTEN_HERE.get(key):
+        return f"{message}, a word of Lightning's command line", said
     if _NO_BREAK in key:
         return message, "it contains a no-break space, which YAML takes for a letter; write a space"
     if name := misspelt.get(departure.path):
@@ -118,8 +121,10 @@ def _unknown(document: Document, departure: Departure, misspelt: Mapping[Path, s
         home, name = elsewhere
         return message, f"'{name}' belongs in '{home}'" if home else f"'{name}' belongs at the top of the manifest"
     owner = str(parent[-1]) if parent else ""
+    if parent == ["data"] and key in schema_at(("dataset",))["properties"]:
+        return message, "'data' names a LightningDataModule; the folder of the data is 'dataset'"
     if owner in _FREE:
-        whose = "the class" if owner == "container" else "Lightning's Trainer"
+        whose = "the class" if owner != "trainer" else "Lightning's Trainer"
         return (
             message,
             f"arguments of {whose} are in '{owner}.{_FREE[owner]}'; the keys of '{owner}' are {', '.join(here)}",
@@ -148,7 +153,7 @@ def _empty(document: Document, departure: Departure) -> tuple[str, str]:
         return message, 'a lone ~ is null in YAML; for the home folder write "~" in quotes'
     if isinstance(departure.path[-1], int):
         return message, "write a value, or delete the item"
-    needed = departure.path in (("container",), ("container", "class"))
+    needed = departure.path[-1] == "class" or departure.path in (("container",), ("model",))
     return message, f"write a value{example(departure)}" + ("" if needed else ", or delete the key")
 
 

@@ -25,6 +25,15 @@ class Container:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ClassArgs:
+    """A class that is named without a container, and the arguments of its `__init__`."""
+
+    class_name: str
+    """`package.module:ClassName`."""
+    args: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Dataset:
     id: str = ""
     local: Path | None = None
@@ -120,6 +129,9 @@ class Manifest:
     """Absolute; None for a manifest that was made in memory (the old command line)."""
     name: str
     container: Container
+    """Without a name where `model` is there: it has arguments of the runtime alone."""
+    model: ClassArgs | None = None
+    data: ClassArgs | None = None
     datasets: tuple[Dataset, ...] = ()
     trainer: Trainer = Trainer()
     compute: Compute = Compute()

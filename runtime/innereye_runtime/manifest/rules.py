@@ -16,6 +16,7 @@ from typing import Any
 
 from innereye_runtime.diagnostics.diagnostic import MAX_DIAGNOSTICS, Diagnostic
 from innereye_runtime.diagnostics.text import quote
+from innereye_runtime.manifest.class_rules import check_classes
 from innereye_runtime.manifest.dataset_ids import canonical, problem_of
 from innereye_runtime.manifest.lookups import schema_at
 from innereye_runtime.manifest.sweep_rules import check_sweep
@@ -27,7 +28,7 @@ from innereye_runtime.redaction import looks_like_secret
 RUNTIME_MANAGED_ARGS: Mapping[str, str] = {
     "max_epochs": "write 'num_epochs' in 'trainer'",
     "default_root_dir": "it is the run folder; write 'folder' in 'outputs' to have run folders elsewhere",
-    "callbacks": "return them from the class's `get_callbacks`",
+    "callbacks": "return them from the container's `get_callbacks`, or the module's `configure_callbacks`",
     "logger": "CSV and TensorBoard are always there; the class's `get_trainer_arguments` can add loggers",
     "devices": "write 'gpus' in 'compute'",
     "accelerator": "write 'gpus' in 'compute': none is the CPU",
@@ -48,6 +49,7 @@ def check(document: Document, value: Mapping[str, Any]) -> list[Diagnostic]:
     """Every contradiction in `value`, the document's data with the target of the command line already in it."""
     target = _mapping(value, "compute").get("target", "process")
     rules = (
+        check_classes(document, value),
         _datasets(document, value, target),
         _units(document, value),
         _compute(document, _mapping(value, "compute"), target),

@@ -19,9 +19,10 @@ _BARE = re.compile(r"[A-Za-z0-9_./~][A-Za-z0-9_./+@~-]*(?::[A-Za-z0-9_./+@~-]+)*
 
 def to_data(manifest: Manifest) -> dict[str, Any]:
     """The manifest as plain data, in the order of the format; what is not set is left out."""
-    container = {"class": manifest.container.class_name, **_data(manifest.container)}
-    container.pop("class_name")
-    data: dict[str, Any] = {"schema": 1, "name": manifest.name, "container": container}
+    data: dict[str, Any] = {"schema": 1, "name": manifest.name}
+    for name in ("container", "model", "data"):
+        if part := _data(getattr(manifest, name)):
+            data[name] = {"class": part.pop("class_name"), **part} if "class_name" in part else part
     datasets = [_data(dataset) for dataset in manifest.datasets]
     if len(datasets) == 1:
         data["dataset"] = datasets[0]

@@ -17,7 +17,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Final, Self
 
-from innereye_runtime.introspection.arguments.option_names import OPTIONS, PREFIX
+from innereye_runtime.introspection.arguments.option_names import OPTIONS, PREFIX, is_parameter
+from innereye_runtime.parameters import annotated_overrides
 from innereye_runtime.parameters.parameter import Kind, Parameter
 from innereye_runtime.parameters.values import TYPE, ValueProblemError, accept
 
@@ -47,7 +48,7 @@ class Override:
         """
         key, equals, text = argument.partition("=")
         name = key.removeprefix(PREFIX if key.startswith(PREFIX) else "--").replace("-", "_")
-        if not key.startswith("--") or not name.isidentifier():
+        if not key.startswith("--") or not is_parameter(name):
             raise ValueError(f"'{argument}' is not an override; write --name=value")
         return cls(name, text if equals else None, argument)
 
@@ -67,6 +68,8 @@ def parse(parameter: Parameter, text: str | None) -> Any:
     Raises:
         ValueProblemError: (a ValueError) it means none that the parameter takes; the sentence names the parameter.
     """
+    if parameter.type is not None:
+        return annotated_overrides.parse(parameter.type, text, parameter.name)
     try:
         return _parsed(parameter, text)
     except ValueProblemError as problem:

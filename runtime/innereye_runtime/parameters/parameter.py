@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from enum import Enum
-from typing import Any, Final, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal
+
+if TYPE_CHECKING:
+    from innereye_runtime.parameters.annotations import Type
 
 Kind = Literal["boolean", "integer", "number", "string", "path", "enum", "list", "tuple", "dict", "date", "any"]
 
@@ -54,6 +57,10 @@ class Parameter:
     """Of a second name: pairs of its own values and what they are for `alias_of`, where the two differ."""
     merges_with: tuple[str, str] | None = None
     """Of a list over two parameters: the one that holds the first item, and the one that holds the rest."""
+    type: Type | None = None
+    """Of an argument of a class that a manifest names as `model` or `data`: what its annotation says."""
+    required: bool = False
+    """Of such an argument: it has no default."""
 
 
 def resolved(parameters: Mapping[str, Parameter]) -> dict[str, Parameter]:

@@ -62,6 +62,7 @@ def provenance(run: RunFolder) -> str:
     record = run.record
     facts = [
         ("Container", _container(mapping(record.get("container")))),
+        ("Data module", _container(mapping(mapping(record.get("container")).get("data")))),
         ("Code", _code(mapping(record.get("code")))),
         *(
             (f"Checkpoint: {name}", _checkpoint(mapping(entry)))

@@ -8,9 +8,9 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
+from innereye_runtime.job.gpus import visible_gpus
 from innereye_runtime.manifest.model import Manifest
 from innereye_runtime.sweep.trials import folds_of, number_of_trials
-from innereye_runtime.job.gpus import visible_gpus
 
 THREADS = "OMP_NUM_THREADS"
 LOCAL = ("process", "docker")

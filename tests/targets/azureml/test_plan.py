@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 import subprocess
 import sys
 from collections.abc import Callable
@@ -265,3 +266,16 @@ def test_ids_in_azures_own_words_become_inputs() -> None:
     }
     for id, path in places.items():
         assert _data_path(Dataset(id=id).id, "imaging") == path
+
+
+def test_the_arguments_of_a_module_without_a_container_are_in_the_command(project: Project) -> None:
+    manifest = """\
+schema: 1
+model: {class: tiny:Model, args: {width: 4, pause: 0}}
+data: {class: tiny:Data}
+dataset: {id: scans}
+compute: {azureml: {cluster: cpu}}
+"""
+    plan = plan_of(project, "--model.width=8", manifest=manifest, INNEREYE_AZUREML_IMAGE=IMAGE)
+    assert plan.model_name == "Model"
+    assert shlex.split(plan.command)[-2:] == ["tiny.yaml", "--model.width=8"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -128,3 +129,24 @@ def test_the_command_is_what_the_running_side_reads(project: Project) -> None:
     plan = plan_for(job(project, "", "--width=16"), CALLER)
     assert parse(plan.request.command) == plan.handover
     assert isinstance(plan.handover, EntrypointArgs)
+
+
+def test_everything_that_a_module_and_a_data_module_need_is_in_the_container(project: Project, tmp_path: Path) -> None:
+    shared = tmp_path / "shared"
+    shared.mkdir()
+    (shared / "weights.ckpt").touch()
+    ours = "from tiny import Data\nclass Ours(Data):\n    def __init__(self, weights: Path): ...\n"
+    (shared / "data.py").write_text(f"from pathlib import Path\n{ours}")
+    text = f"""\
+model: {{class: tiny:Model, args: {{width: 4, pause: 0}}}}
+data: {{class: data:Ours, args: {{weights: {shared}/weights.ckpt}}}}
+"""
+    manifest = project.write("job.yaml", f"schema: 1\n{text}")
+    sys.path.append(str(shared))
+    try:
+        plan = plan_for(resolve_job(manifest, cwd=project.root, target="docker", overrides=["--model.width=8"]), CALLER)
+    finally:
+        sys.path.remove(str(shared))
+    assert plan.request.command[-1] == "--model.width=8"
+    assert plan.request.environment["PYTHONPATH"] == str(shared)
+    assert {Bind(shared), Bind(shared / "weights.ckpt")} <= {*plan.request.binds}

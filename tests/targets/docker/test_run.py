@@ -40,6 +40,18 @@ def test_the_docker_target_gives_the_same_bytes(engine: Engine, by_process: Resu
     assert "test/loss" in (by_docker.run / "logs" / "console.log").read_text()
 
 
+def test_a_module_without_a_container_gives_the_same_weights(
+    engine: Engine, by_process: Result, project: Project
+) -> None:
+    model, data = "{class: tiny:Model, args: {width: 4, pause: 0}}", "{class: tiny:Data}"
+    project.write("direct.yaml", f"schema: 1\nmodel: {model}\ndata: {data}\ntrainer: {{num_epochs: 4}}\n")
+    by_docker = project.run("--target", "docker", "direct.yaml", "--model.width=8")
+    assert by_docker.exit_code == 0, by_docker.stderr
+    assert by_docker.weights == by_process.weights
+    assert by_docker.record["arguments"]["model.width"] == {"value": 8, "origin": "command line"}
+    assert "model.width = 8" in (by_docker.run / "args.txt").read_text()
+
+
 def bare(engine: Engine, workspace: Path, *words: str) -> Result:
     user = f"{workspace.stat().st_uid}:{workspace.stat().st_gid}"
     done = engine("run", "--rm", "-v", f"{workspace}:/workspace", "--user", user, IMAGE, *words, check=False)

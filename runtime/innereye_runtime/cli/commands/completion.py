@@ -146,10 +146,17 @@ def _parameters(words: Sequence[str]) -> Mapping[str, Parameter]:
 
     path = next((Path(word) for word in words if word.endswith((".yaml", ".yml")) and Path(word).is_file()), None)
     try:
-        container = load(path).container if path else None
-        if path is None or container is None:
+        loaded = load(path) if path else None
+        container = loaded.container if loaded is not None else None
+        if path is None or loaded is None or container is None:
             return {}
         places = search_path(path, Path.cwd())
+        if loaded.model is not None:
+            from innereye_runtime.introspection.arguments.direct import read_direct
+            from innereye_runtime.job.resolve import RUNTIME_PARAMETERS
+
+            own = read(find(RUNTIME_PARAMETERS, (), places), places).parameters
+            return read_direct(loaded, places).with_runtime(own)
         source = read(find(container.class_name, container.namespaces, places), places)
     except InnerEyeError:
         return {}

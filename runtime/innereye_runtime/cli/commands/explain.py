@@ -53,17 +53,28 @@ def run(argv: Sequence[str]) -> int:
     assert document is not None, "a manifest that was resolved has been read"
     of_file = of_manifest(job, document, target_given=arguments.target is not None)
     manifest = [*of_file, *of_class_datasets(job), *of_target(job)]
-    container = list(of_container(job, document))
+    groups = of_classes(job, list(of_container(job, document)))
     if arguments.json:
-        rows = {"manifest": [asdict(row) for row in manifest], "container": [asdict(row) for row in container]}
+        rows = {"manifest": [asdict(row) for row in manifest]}
+        rows |= {name: [asdict(row) for row in group] for name, (_, group) in groups.items()}
         print(json.dumps(rows, indent=2, ensure_ascii=False))
         return ExitCode.DONE
-    location = job.location
-    print(paint(f"manifest {arguments.manifest}", BOLD, sys.stdout))
-    print(as_text(manifest))
-    print(paint(f"container {location.class_name}, {location.file}:{location.line}", BOLD, sys.stdout))
-    print(as_text(container), end="")
+    parts = [(f"manifest {arguments.manifest}", manifest), *groups.values()]
+    print("\n".join(f"{paint(title, BOLD, sys.stdout)}\n{as_text(rows)}" for title, rows in parts), end="")
     return ExitCode.DONE
+
+
+def of_classes(job: Job, rows: Sequence[Row]) -> dict[str, tuple[str, Sequence[Row]]]:
+    """The rows by the class that they are arguments of, each with a title; those of the runtime are `container`'s."""
+    found: dict[str, tuple[str, Sequence[Row]]] = {}
+    for name, location in job.direct.top.items() if job.direct is not None else ():
+        title = f"{name} {location.class_name}, {location.file}:{location.line}"
+        found[name] = title, [row for row in rows if row.name.startswith(f"{name}.")]
+    location = job.location
+    title = "parameters of the runtime"
+    if job.direct is None:
+        title = f"container {location.class_name}, {location.file}:{location.line}"
+    return {**found, "container": (title, [row for row in rows if "." not in row.name])}
 
 
 def of_manifest(job: Job, document: Document, *, target_given: bool) -> Iterator[Row]:
@@ -72,7 +83,8 @@ def of_manifest(job: Job, document: Document, *, target_given: bool) -> Iterator
         if path[:2] == ("compute", "external"):
             path = ("compute", job.manifest.compute.target, *path[2:])
         not_asked_for = path[0] == "compute" and len(path) > 2 and value is None
-        if path[0] == "path" or path[:2] == ("container", "args") or not_asked_for:
+        of_class = path[1:2] == ("args",) or (path[0] == "container" and job.direct is not None)
+        if path[0] == "path" or path in (("model",), ("data",)) or of_class or not_asked_for:
             continue
         places = [path, ("dataset", *path[2:])] if path[:2] == ("datasets", 0) else [path]
         line = next((found for place in places if (found := _line(document, place))), None)
@@ -122,7 +134,8 @@ def of_container(job: Job, document: Document) -> Iterator[Row]:
     for argument in sorted(job.arguments.values(), key=lambda argument: order[argument.origin]):
         line = None
         if argument.origin == "manifest":
-            line = _line(document, ("container", "args", argument.name))
+            place = job.direct.places.get(argument.name) if job.direct is not None else None
+            line = _line(document, place or ("container", "args", argument.name))
             line = line or _line(document, ("trainer", "num_epochs"))
         origin = argument.origin
         if line and _is_set(document, line):

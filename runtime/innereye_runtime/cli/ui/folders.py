@@ -37,7 +37,7 @@ class Checked:
 
 
 def manifests_in(folder: Path) -> list[Path]:
-    """The manifests in `folder` and below: YAML files that say `schema:` and `container:`."""
+    """The manifests in `folder` and below: YAML files that say `schema:` and `container:` or `model:`."""
     found = []
     for path in _files(folder, ".yaml", ".yml"):
         try:
@@ -45,7 +45,7 @@ def manifests_in(folder: Path) -> list[Path]:
         except OSError:
             continue
         keys = {line.partition(":")[0].strip("'\" ") for line in lines if line[:1].strip() and ":" in line}
-        if {"schema", "container"} <= keys:
+        if "schema" in keys and keys & {"container", "model"}:
             found.append(path)
     return found
 

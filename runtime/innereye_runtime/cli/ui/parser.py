@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 from innereye_runtime.errors import ManifestError, UsageError
-from innereye_runtime.introspection.arguments.option_names import OPTIONS, PREFIX
+from innereye_runtime.introspection.arguments.option_names import OPTIONS, PREFIX, is_parameter
 
 if TYPE_CHECKING:
     from innereye_runtime.diagnostics.diagnostic import Diagnostic
@@ -104,7 +104,7 @@ class Parser(argparse.ArgumentParser):
         if overrides and not self.takes_overrides:
             self.error(f"unknown option '{_name(overrides[0])}'", hint=self.near(overrides[0]))
         for word in overrides:
-            if not _parameter(word).isidentifier():
+            if not is_parameter(_parameter(word)):
                 self.error(f"'{word}' is not an override", hint="write --name=value")
         _, extra = self.parse_known_intermixed_args(own, namespace)
         if extra:
@@ -255,7 +255,7 @@ def _is_path(word: str) -> bool:
 def _suggest(word: str, after: str) -> str:
     """What `word` is an attempt at: an override with one hyphen or three, none, a dash; a key of the manifest, with
     dots; else ''."""
-    if word.startswith(PREFIX) and _parameter(word).isidentifier():
+    if (word.startswith(PREFIX) or "." in _name(word)) and word[:2] == "--" and is_parameter(_parameter(word)):
         return ""
     dashed = word[:1] in _DASHES
     name, equals, text = word.lstrip(_DASHES).partition("=")

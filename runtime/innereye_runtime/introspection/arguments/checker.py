@@ -13,17 +13,20 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from innereye_runtime.diagnostics.diagnostic import Diagnostic
 from innereye_runtime.errors import UsageError
+from innereye_runtime.introspection.arguments import references
 from innereye_runtime.introspection.arguments.locations import ArgumentLocation, CommandLine, ManifestText
 from innereye_runtime.introspection.arguments.unknown_names import hint_for_unknown
 from innereye_runtime.introspection.static.class_reader import Attribute
 from innereye_runtime.manifest.builder import expanded
 from innereye_runtime.parameters import constraints
+from innereye_runtime.parameters.annotations import accept as accept_annotated
 from innereye_runtime.parameters.overrides import Override, parse
 from innereye_runtime.parameters.parameter import UNKNOWN, Parameter, effective
 from innereye_runtime.parameters.values import ValueProblemError, accept, shown
 
 if TYPE_CHECKING:
     from innereye_runtime.api.container import LightningContainer
+    from innereye_runtime.introspection.arguments.direct import DirectClasses
     from innereye_runtime.manifest.loading import Loaded
 
 Origin = Literal["default", "class", "manifest", "command line"]
@@ -32,6 +35,7 @@ _UNKNOWN_NAME = 1
 _NOT_SETTABLE = 2
 _DUPLICATE = 7
 _CONTRADICTION = 8
+_REFERENCE = 14
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,13 +63,14 @@ def check(
     incomplete: bool = False,
     cwd: Path | None = None,
     attributes: Mapping[str, Attribute] | None = None,
+    direct: DirectClasses | None = None,
 ) -> CheckedArguments:
-    """The effective arguments of a container with these `parameters`, and every problem of the manifest's and the
-    overrides.
+    """The effective arguments of a container with these `parameters`, and every problem of manifest and overrides.
 
     `incomplete`: the parameters may not be all that the class has (its source does not tell), so that an unknown name
-    is a warning and no error. Relative paths count from the manifest; those of overrides from `cwd`, where it is given.
-    `attributes`: what the class has that is no parameter, for hints.
+    is a warning and no error. `attributes`: what the class has that is no parameter, for hints. `direct`: the classes
+    of `model` and `data`, whose arguments are checked too; their parameters are among `parameters`. Relative paths
+    count from the manifest; those of overrides from `cwd`, where it is given.
     """
     checking = ArgumentChecker(parameters, incomplete, attributes or {})
     if loaded is not None:
@@ -74,6 +79,8 @@ def check(
         folder = path.parent if path is not None else cwd
         for name, value in text.arguments().items():
             checking.set_value(name, value, text.argument(name), "manifest", folder)
+        for name, given in (direct.given if direct is not None else {}).items():
+            checking.set_value(name, given.value, text.at(given.place, name), "manifest", folder)
         epochs = text.num_epochs()
         if epochs is not None and "num_epochs" in parameters:
             checking.set_value("num_epochs", epochs, text.trainer_epochs(), "manifest", folder)
@@ -81,6 +88,8 @@ def check(
     for index, override in enumerate(overrides):
         checking.override(override, line.override(index), cwd)
     checking.check_rules(text.container_class() if loaded is not None else None)
+    manifest = loaded.manifest if loaded is not None else None
+    checking.check_references(len(manifest.datasets) if manifest is not None else None)
     in_order = sorted(checking.diagnostics, key=lambda problem: (problem.source == line.source, problem.span))
     return CheckedArguments(arguments=checking.arguments(), diagnostics=tuple(in_order))
 
@@ -130,7 +139,9 @@ class ArgumentChecker:
         parameter = self._settable(name, place)
         if parameter is not None:
             try:
-                self._set(parameter, _anchored(accept(parameter, value), folder), place, origin)
+                typed = parameter.type
+                accepted = accept_annotated(typed, value, name) if typed is not None else accept(parameter, value)
+                self._set(parameter, _anchored(accepted, folder), place, origin)
             except ValueProblemError as problem:
                 self._problem(place, problem.reason, str(problem), _remedy(problem, parameter), at_value=True)
 
@@ -166,7 +177,9 @@ class ArgumentChecker:
             self._problem(place, _UNKNOWN_NAME, message, hint, warning=True)
         else:
             hint = hint or "innereye-run explain MANIFEST shows all parameters of the class, its own first"
-            self._problem(place, _UNKNOWN_NAME, f"the container has no parameter '{name}'", hint)
+            direct = any("." in known for known in (name, *self.parameters))
+            what = "there is no parameter" if direct else "the container has no parameter"
+            self._problem(place, _UNKNOWN_NAME, f"{what} '{name}'", hint)
 
     def _set(self, parameter: Parameter, value: Any, place: ArgumentLocation, origin: Origin) -> None:
         for name, target_value in _targets(parameter, value):
@@ -199,12 +212,22 @@ class ArgumentChecker:
                     hint = rule.hint or f"change {' or '.join(given or own)}{in_class}"
                     self._problem(place, _CONTRADICTION, problem, hint, at_value=True)
 
+    def check_references(self, datasets: int | None) -> None:
+        """Tells where `${dataset}` and the like name what is not there. `datasets`: those of the manifest, if known."""
+        for name, (value, _) in self.given.items():
+            if self.parameters[name].type is None:
+                continue
+            for each in references.references(value):
+                if problem := references.problem_of(each, references.count(datasets, self.given)):
+                    self._problem(self.places[name], _REFERENCE, *problem, at_value=True)
+
     def arguments(self) -> dict[str, Argument]:
-        """The effective value of each public parameter."""
+        """The effective value of each public parameter; of an object that the command line replaced, none."""
+        replaced = tuple(f"{name}." for name, (_, origin) in self.given.items() if origin == "command line")
         return {
             name: Argument(name=name, value=value, origin=origin)
             for name, (value, origin) in effective(self.parameters, self.given).items()
-            if not name.startswith("_")
+            if not name.startswith(("_", *replaced))
         }
 
     def _problem(
@@ -254,4 +277,6 @@ def _anchored(value: Any, folder: Path | None) -> Any:
         return value
     if isinstance(value, list):
         return [_anchored(item, folder) for item in value]
+    if isinstance(value, dict):
+        return {key: _anchored(item, folder) for key, item in value.items()}
     return folder / expanded(value) if isinstance(value, Path) else value

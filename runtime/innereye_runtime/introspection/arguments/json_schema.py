@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
+from innereye_runtime.introspection.static.signatures import Expression, Signature
+from innereye_runtime.parameters.annotations import json_schema as annotation_schema
 from innereye_runtime.parameters.parameter import UNKNOWN, Kind, Parameter
 from innereye_runtime.parameters.values import plain
 
@@ -31,6 +33,29 @@ def json_schema(parameters: Mapping[str, Parameter], title: str) -> dict[str, An
         "properties": {name: _property(each) for name, each in parameters.items() if each.settable},
         "additionalProperties": False,
     }
+
+
+def signature_schema(signature: Signature) -> dict[str, Any]:
+    """The schema of `model.args` or `data.args` for a class; open where the source does not show every argument."""
+    known = signature.parameters.values()
+    required = [each.name for each in known if each.required]
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": signature.location.class_name,
+        **({"description": signature.doc} if signature.doc else {}),
+        "type": "object",
+        "properties": {each.name: _argument(each) for each in known},
+        **({"required": required} if required else {}),
+        "additionalProperties": bool(signature.open),
+    }
+
+
+def _argument(parameter: Parameter) -> dict[str, Any]:
+    assert parameter.type is not None
+    found = annotation_schema(parameter.type)
+    if parameter.required or isinstance(parameter.default, Expression):
+        return found
+    return {**found, "default": plain(parameter.default)}
 
 
 def _property(parameter: Parameter) -> dict[str, Any]:

@@ -55,6 +55,10 @@ class ManifestText:
     def argument(self, name: str) -> ArgumentLocation:
         return self._place(("container", "args", name), f"'{name}'")
 
+    def at(self, path: tuple[str | int, ...], name: str) -> ArgumentLocation:
+        """The place of an argument of `model` or `data`."""
+        return self._place(path, f"'{name}'")
+
     def trainer_epochs(self) -> ArgumentLocation:
         return self._place(("trainer", "num_epochs"), "trainer.num_epochs")
 
@@ -62,7 +66,8 @@ class ManifestText:
         return self._place(("sweep", "search_space", name, *step), f"'{name}' of the search space")
 
     def container_class(self) -> ArgumentLocation:
-        return self._place(("container", "class"), "the class")
+        top = "model" if self.loaded.model is not None else "container"
+        return self._place((top, "class"), "the class")
 
     def _place(self, path: tuple[str | int, ...], told: str) -> ArgumentLocation:
         document = self.loaded.document

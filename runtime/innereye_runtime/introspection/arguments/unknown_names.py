@@ -77,7 +77,9 @@ def hint_for_unknown(
             f"{name} is a plain attribute ({attribute.place}); "
             f"declare it as a parameter: {name} = {_declaration(attribute.value)}"
         )
-    near = get_close_matches(name, names, 1) or [known for known in names if name in known.split("_")]
+    last = name.rpartition(".")[2]
+    near = [known for known in names if known.rpartition(".")[2] == last] or get_close_matches(name, names, 1)
+    near = near or [known for known in names if name in known.split("_")]
     near = near or [known for known in names if name == _init_values(known)]
     return f"did you mean '{near[0]}'?" if near else ""
 

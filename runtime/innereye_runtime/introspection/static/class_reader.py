@@ -60,10 +60,12 @@ class ClassSource:
 
 def read(location: Location, search_path: Sequence[Path]) -> ClassSource:
     """The parameters of the class at `location`. Never raises for what user code says: that is told in `unresolved`."""
-    return _Reader(search_path).read(location)
+    return Reader(search_path).read(location)
 
 
-class _Reader:
+class Reader:
+    """Reads one class; `unresolved` collects what it can't."""
+
     def __init__(self, search_path: Sequence[Path]) -> None:
         self.modules = SourceModules(search_path)
         self.evaluator = Evaluator(self.modules)
@@ -88,10 +90,16 @@ class _Reader:
         refusal = None
         untested = None
         if isinstance(cls, SourceClass):
-            mro = self._mro(cls, ())
+            mro = self.mro(cls, ())
             if not self.unresolved and not any(isinstance(base, SourceClass) and _is_container(base) for base in mro):
                 message = f"{cls.name} is not a LightningContainer: {location.file}:{cls.node.lineno}"
                 refusal = (message, f"name the container, or write class {cls.name}(LightningContainer)")
+                if any(base.name.rpartition(".")[2] == "LightningModule" for base in mro):
+                    spelled = f"{location.module}:{cls.name}"
+                    refusal = (
+                        message,
+                        f"write 'model: {{class: {spelled}}}' in place of 'container', and 'data' beside it",
+                    )
             for base in reversed(mro):
                 if isinstance(base, SourceClass):
                     self._body(base, parameters)
@@ -112,11 +120,11 @@ class _Reader:
     def _known_bases(self, cls: SourceClass) -> Sequence[SourceClass | ExternalSymbol] | None:
         """All classes of `cls`, itself first; None where some can't be read, which is not said of the container."""
         before, self.unresolved = self.unresolved, []
-        found = self._mro(cls, ())
+        found = self.mro(cls, ())
         complete, self.unresolved = not self.unresolved, before
         return found if complete else None
 
-    def _mro(self, cls: SourceClass, below: tuple[SourceClass, ...]) -> list[SourceClass | ExternalSymbol]:
+    def mro(self, cls: SourceClass, below: tuple[SourceClass, ...]) -> list[SourceClass | ExternalSymbol]:
         """The method resolution order, as far as bases can be found: Python's own merge."""
         bases: list[SourceClass | ExternalSymbol] = []
         for node in cls.node.bases:
@@ -131,7 +139,7 @@ class _Reader:
                 self._note_unresolved(cls, f"its base {ast.unparse(node)} can't be read")
         if cls.node.decorator_list:
             self._note_unresolved(cls, "its decorator may change it")
-        lines = [self._mro(base, (*below, cls)) if isinstance(base, SourceClass) else [base] for base in bases]
+        lines = [self.mro(base, (*below, cls)) if isinstance(base, SourceClass) else [base] for base in bases]
         return [cls, *_merge(lines, bases)]
 
     def _body(self, cls: SourceClass, parameters: dict[str, Parameter]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import sys
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -16,6 +17,7 @@ from innereye_runtime.manifest.model import Dataset, Gpus, Manifest
 from innereye_runtime.manifest.units import Memory
 
 if TYPE_CHECKING:
+    from innereye_runtime.introspection.discovery import Location
     from innereye_runtime.job.resolve import Job
 
 CPU_IMAGE, GPU_IMAGE = "innereye-runtime:cpu", "innereye-runtime:gpu"
@@ -231,11 +233,15 @@ def _bind_argument_paths(job: Job) -> Iterator[Path]:
 
 
 def _import_roots(job: Job) -> Iterator[Path]:
-    """The folder that the container's module is imported from, where that is neither the code root nor in the image."""
-    if job.location.module.partition(".")[0] == "innereye_runtime":
+    """The folders that the classes are imported from, where that is neither the code root nor in the image."""
+    yield from dict.fromkeys(root for location in job.locations for root in _import_root(job, location))
+
+
+def _import_root(job: Job, location: Location) -> Iterator[Path]:
+    if location.module.partition(".")[0] in {"innereye_runtime", *sys.stdlib_module_names}:
         return
-    file = Path(job.location.file)
-    depth = job.location.module.count(".") + (1 if file.name == "__init__.py" else 0)
+    file = Path(location.file)
+    depth = location.module.count(".") + (1 if file.name == "__init__.py" else 0)
     root = file.parents[depth]
     # What is installed beside torch can't be mounted without hiding the image's own packages.
     if not any(root == place for place in job.search_path) and root.name not in ("site-packages", "dist-packages"):

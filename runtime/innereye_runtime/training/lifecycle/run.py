@@ -165,6 +165,8 @@ def _record(job: Job, paths: RunPaths, target: str, launch: LaunchContext) -> Ru
         "module": job.location.module,
         "file": str(job.location.file),
     }
+    if job.direct is not None and (data := job.direct.top.get("data")) is not None:
+        record.container["data"] = {"class": data.class_name, "module": data.module, "file": str(data.file)}
     record.code = asdict(launch.code or provenance.code(job.code_root))
     record.image = dict(launch.image) if launch.image else None
     record.packages = provenance.packages()

@@ -51,6 +51,7 @@ from innereye_runtime.training.checkpoints.resuming import (
 )
 from innereye_runtime.training.evaluation.evaluate import evaluate
 from innereye_runtime.training.lifecycle.contract import container_class, data_of, require_model
+from innereye_runtime.training.lifecycle.direct_container import direct_container
 from innereye_runtime.training.lifecycle.regression import check_regression
 from innereye_runtime.training.lifecycle.run import Run
 from innereye_runtime.training.lifecycle.seeding import seed_run
@@ -90,7 +91,7 @@ def create_container(run: Run) -> LightningContainer:
     quieten_lightning()
     compiling.install(gpu=job.manifest.compute.gpus not in ("none", 0))
     log.info("%s, attempt %d, in %s", job.model_name, run.record.attempt.number, run.paths.root)
-    container = container_class(load(job.location, job.search_path), job.location)()
+    container = direct_container(job) or container_class(load(job.location, job.search_path), job.location)()
     parameters, checked = checked_arguments(container, job)
     apply(container, checked)
     container.output_to = str(run.paths.root)
@@ -129,6 +130,7 @@ def find_datasets(run: Run, container: LightningContainer, places: Sequence[Path
     arguments = {
         name: Argument(name=name, value=getattr(container, name), origin=given["origin"])
         for name, given in run.record.arguments.items()
+        if hasattr(container, name)  # the others are those of `model` and `data`
     }
     staged = [StagedDataset.from_data(data) for data in LaunchContext.read().datasets]
     found = resolve_datasets(datasets_of(run.job, arguments), places, staged=staged)

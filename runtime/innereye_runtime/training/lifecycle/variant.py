@@ -51,7 +51,10 @@ def set_variant(container: LightningContainer, name: str) -> None:
 
 def _checked(container: LightningContainer, job: Job) -> tuple[Mapping[str, Parameter], CheckedArguments]:
     parameters = parameters_of(container)
-    checked = check(parameters, loaded=job.loaded, overrides=parse_overrides(job.overrides), cwd=job.cwd)
+    if job.direct is not None:
+        parameters = job.direct.with_runtime(parameters)
+    overrides = parse_overrides(job.overrides)
+    checked = check(parameters, loaded=job.loaded, overrides=overrides, cwd=job.cwd, direct=job.direct)
     if any(diagnostic.severity == "error" for diagnostic in checked.diagnostics):
         raise ManifestError(checked.diagnostics)
     return parameters, checked
