@@ -53,7 +53,9 @@ def run(request: EntrypointArgs) -> int:
     imports = _begin_imports()
     cwd = Path.cwd()
     manifest = find_manifest(request.manifest, cwd=cwd, environment=os.environ)
-    job = resolve_job(manifest.path, cwd=cwd, overrides=request.overrides, smoke=request.smoke, root=request.code_root)
+    job = resolve_job(
+        manifest.path, cwd=cwd, overrides=request.overrides, smoke=request.smoke, root=request.code_root, running=True
+    )
     if request.target is None:
         _show(job.warnings)
     if request.run_folder is not None:

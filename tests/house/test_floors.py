@@ -26,6 +26,7 @@ FLOORS = {
     "introspection": 2,
     "compat": 2,  # what old code needs, beside what it adapts; no circle of modules joins them
     "run": 2,
+    "packages": 2,  # requirements of the user's code, read and compared
     "job": 3,
     "report": 3,
     "targets": 4,
@@ -37,7 +38,19 @@ FLOORS = {
 LOOKS_UP = {("__init__.py", "api"), ("__init__.py", "figures")}  # the public names, inside `__getattr__`
 APART = [{"targets", "training"}, {"cli", "entrypoint"}, {"targets", "entrypoint"}]
 HEAVY = {"torch", "pytorch_lightning", "torchmetrics", "numpy", "docker", "azure", "tensorboard", "PIL", "nilearn"}
-LIGHT_ROOMS = ("errors", "diagnostics", "manifest", "data", "parameters", "run", "job", "report", "targets", "cli")
+LIGHT_ROOMS = (
+    "errors",
+    "diagnostics",
+    "manifest",
+    "data",
+    "parameters",
+    "packages",
+    "run",
+    "job",
+    "report",
+    "targets",
+    "cli",
+)
 """Where no heavy package is imported at module level, so that a command starts at once."""
 
 

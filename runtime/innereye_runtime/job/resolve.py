@@ -5,20 +5,32 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from innereye_runtime.diagnostics.diagnostic import Diagnostic, Severity
 from innereye_runtime.errors import ManifestError, UsageError
 from innereye_runtime.introspection.arguments.checker import Argument, check
 from innereye_runtime.introspection.arguments.option_names import OPTIONS, PREFIX
-from innereye_runtime.introspection.discovery import DiscoveryError, Location, code_root, find, search_path
+from innereye_runtime.introspection.discovery import (
+    DiscoveryError,
+    Location,
+    code_root,
+    find,
+    import_folders,
+    search_path,
+)
 from innereye_runtime.introspection.static.class_reader import ClassSource, read
 from innereye_runtime.introspection.static.imports import missing_imports
+from innereye_runtime.job.packages import installs, requirements_of
 from innereye_runtime.manifest.builder import expanded
 from innereye_runtime.manifest.loading import Loaded, deduplicate, load, parse
 from innereye_runtime.manifest.model import Manifest, TargetName
 from innereye_runtime.parameters.overrides import Override
 from innereye_runtime.parameters.parameter import UNKNOWN, Parameter
 from innereye_runtime.parameters.values import plain
+
+if TYPE_CHECKING:
+    from innereye_runtime.packages.requirement import Requirements
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,6 +57,8 @@ class Job:
     search_path: tuple[Path, ...]
     warnings: tuple[Diagnostic, ...]
     """Warnings and notes, in source order."""
+    requirements: Requirements | None = None
+    """What the manifest's `packages` ask for; None: nothing."""
 
     @property
     def model_name(self) -> str:
@@ -78,9 +92,10 @@ def resolve_job(
     smoke: bool = False,
     root: Path | None = None,
     run_folder: Path | None = None,
+    running: bool = False,
 ) -> Job:
     """The job that a manifest (a file, or its text) and a command line describe. `root` is the code root, where it is
-    known.
+    known. With `running`, it is the running side that asks: its packages are there, and their files need not be.
 
     Raises:
         ManifestError: with all problems of the manifest, the container's arguments and the overrides, in source order.
@@ -93,8 +108,10 @@ def resolve_job(
         loaded = parse(source.encode(), path=None, source="<manifest>", target=target)
     places = search_path(path, cwd)
     if root is not None:
-        places = tuple(dict.fromkeys((root, *places)))
+        places = tuple(dict.fromkeys((*import_folders(root), *places)))
     diagnostics = list(loaded.diagnostics)
+    requirements, problems = (None, []) if running else requirements_of(loaded)
+    diagnostics += problems
     location, arguments = None, {}
     if loaded.container is not None:
         try:
@@ -113,7 +130,7 @@ def resolve_job(
                 incomplete=bool(found.unresolved),
                 cwd=cwd,
             )
-            imports = _imports(location, places, loaded)
+            imports = _imports(location, places, loaded, requirements)
             unread = [] if any(each.severity == "error" for each in imports) else _unread(found, loaded)
             diagnostics += [*imports, *unread, *_hidden(found, loaded), *checked.diagnostics]
             arguments = dict(checked.arguments)
@@ -135,6 +152,7 @@ def resolve_job(
         code_root=root or code_root(path, cwd),
         search_path=places,
         warnings=tuple(diagnostics),
+        requirements=requirements,
     )
 
 
@@ -156,7 +174,9 @@ def _unread(found: ClassSource, loaded: Loaded) -> list[Diagnostic]:
     return [_of_class("N300", text, hint, loaded=loaded, severity="note") for text in found.unresolved]
 
 
-def _imports(location: Location, places: Sequence[Path], loaded: Loaded) -> list[Diagnostic]:
+def _imports(
+    location: Location, places: Sequence[Path], loaded: Loaded, requirements: Requirements | None
+) -> list[Diagnostic]:
     """The imports of the class's own file that will fail: of code that goes along as it is, an error; of a package that
     the job's image may have, a warning.
     """
@@ -167,7 +187,9 @@ def _imports(location: Location, places: Sequence[Path], loaded: Loaded) -> list
         what = f"has no {each.name}" if each.name else "is not there"
         message = f"{location.file}:{each.line}: the module {each.module} {what}, which {location.class_name} imports"
         if each.kind == "package":
-            hint = f"the job's image or environment needs it: pip install {each.module.partition('.')[0]} there"
+            if installs(requirements, each.module):
+                continue
+            hint = f"add what provides it to packages.requirements of the manifest: {each.module.partition('.')[0]}"
             found.append(_of_class("W311", message, hint, loaded=loaded, severity="warning"))
         else:
             hint = instead_of(each.module) or "correct the name, or add the file to the code"

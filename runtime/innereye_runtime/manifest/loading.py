@@ -10,8 +10,8 @@ from innereye_runtime.diagnostics.diagnostic import MAX_DIAGNOSTICS, Diagnostic
 from innereye_runtime.diagnostics.text import closest_match, has_value, quote
 from innereye_runtime.errors import UsageError
 from innereye_runtime.manifest import rules
-from innereye_runtime.manifest.builder import build, build_container
-from innereye_runtime.manifest.model import Container, Manifest, TargetName
+from innereye_runtime.manifest.builder import build, build_container, build_packages
+from innereye_runtime.manifest.model import Container, Manifest, Packages, TargetName
 from innereye_runtime.manifest.plugins import schema_with
 from innereye_runtime.manifest.schema import departures, manifest_schema
 from innereye_runtime.manifest.yaml import decode
@@ -33,6 +33,8 @@ class Loaded:
     """Errors and warnings, in source order."""
     container: Container | None = None
     """Also where other parts of the manifest are wrong, so that its arguments can be checked in the same pass."""
+    packages: Packages | None = None
+    """Likewise; None: it has none."""
 
 
 def load(path: Path, *, source: str | None = None, target: TargetName | None = None) -> Loaded:
@@ -81,13 +83,16 @@ def parse(text: bytes, *, path: Path | None, source: str, target: TargetName | N
         found += messages.diagnostics(document, wrong)
     found += rules.check(document, value)
     diagnostics = in_order(found)
-    container, manifest = None, None
+    container, packages, manifest = None, None, None
+    place = None if path is None else Path.cwd() / path
+    folder = place.parent if place else Path.cwd()
     if not departures(value.get("container"), manifest_schema()["properties"]["container"]):
         container = build_container(value["container"])
+    if "packages" in value and not departures(value["packages"], manifest_schema()["properties"]["packages"]):
+        packages = build_packages(value["packages"], folder)
     if not any(diagnostic.severity == "error" for diagnostic in diagnostics):
-        place = None if path is None else Path.cwd() / path
-        manifest = build(value, path=place, folder=place.parent if place else Path.cwd())
-    return Loaded(manifest=manifest, document=document, diagnostics=diagnostics, container=container)
+        manifest = build(value, path=place, folder=folder)
+    return Loaded(manifest=manifest, document=document, diagnostics=diagnostics, container=container, packages=packages)
 
 
 def in_order(found: list[Diagnostic]) -> tuple[Diagnostic, ...]:

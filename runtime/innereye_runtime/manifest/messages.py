@@ -23,6 +23,8 @@ ALIASES = {
     "parameters": "args",
     "data": "dataset",
     "output": "outputs",
+    "dependencies": "packages",
+    "pip": "packages",
 }
 """What people coming from other tools write."""
 _NO_BREAK = "\N{NO-BREAK SPACE}"
@@ -162,6 +164,10 @@ def _wrong_type(document: Document, departure: Departure) -> tuple[str, str]:
     is_text = isinstance(value, str)
     if is_text and _is_secret(departure):
         return _secret(value)
+    if departure.path == ("packages", "requirements"):
+        return message, "write requirements.txt, or a list such as [monai>=1.5, nibabel]"
+    if departure.path == ("packages",) and isinstance(value, (str, list)):
+        return message, f"write {{requirements: {quote(as_yaml(value))}}}"
     if departure.keyword == "anyOf":
         return message, _gpus_hint(node.text, value)
     if kind == "integer" and isinstance(value, float):

@@ -48,6 +48,7 @@ def check(document: Document, value: Mapping[str, Any]) -> list[Diagnostic]:
         _datasets(document, value, target),
         _units(document, value),
         _compute(document, _mapping(value, "compute"), target),
+        _environment(document, value, target),
         _epochs(document, value),
         _trainer_arguments(document, value),
         _outputs(document, value),
@@ -139,6 +140,20 @@ def _compute(document: Document, compute: Mapping[str, Any], target: Any) -> Ite
         message = f"'shm_size' is {shared}, more than the {memory} of memory that it is a part of"
         span = document.span(("compute", "shm_size"))
         yield document.diagnostic("E207", span, message, hint="raise 'docker.memory', or lower 'shm_size'")
+
+
+def _environment(document: Document, value: Mapping[str, Any], target: Any) -> Iterator[Diagnostic]:
+    azureml = _mapping(_mapping(value, "compute"), "azureml")
+    path: Path = ("compute", "azureml", "environment")
+    if not azureml.get("environment"):
+        return
+    if azureml.get("image"):
+        message = "'image' and 'environment' both name what the job runs in"
+        yield document.diagnostic("E215", document.span(path, key=True), message, hint="keep one of the two")
+    elif target == "azureml" and value.get("packages"):
+        message = "'packages' are not installed into an environment that is named: it has to have them"
+        hint = "delete 'environment' to have one built with 'packages', or delete 'packages'"
+        yield document.diagnostic("W006", document.span(path), message, hint=hint, severity="warning")
 
 
 def _epochs(document: Document, value: Mapping[str, Any]) -> Iterator[Diagnostic]:

@@ -27,7 +27,7 @@ def to_data(manifest: Manifest) -> dict[str, Any]:
         data["dataset"] = datasets[0]
     elif datasets:
         data["datasets"] = datasets
-    for name in ("trainer", "compute", "outputs", "environment", "secrets"):
+    for name in ("packages", "trainer", "compute", "outputs", "environment", "secrets"):
         if part := _data(getattr(manifest, name)):
             data[name] = part
     if external := data.get("compute", {}).pop("external", None):

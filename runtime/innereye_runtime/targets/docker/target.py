@@ -28,6 +28,7 @@ from innereye_runtime.targets.docker.engine import create, digest_of, map_engine
 from innereye_runtime.targets.docker.exit_status import ExitStatus, exit_status_of, finalize_run_record
 from innereye_runtime.targets.docker.launch_context_file import launch_context_file
 from innereye_runtime.targets.docker.log_stream import LogStreamer
+from innereye_runtime.targets.docker.packages_image import ensure_image
 from innereye_runtime.targets.docker.proxies import proxies_of_containers
 from innereye_runtime.targets.docker.request import DockerPlan, HostUser, container_name, datasets_to_bring, plan_for
 from innereye_runtime.targets.docker.runs import ensure_not_running
@@ -52,7 +53,7 @@ class DockerTarget:
     is_local = True
 
     def preflight(self, manifest: Manifest | None, outputs: Path, job: Job | None) -> Iterable[tuple[str, CheckResult]]:
-        return checks_of("docker", manifest, outputs, datasets_to_bring(job) if job else ())
+        return checks_of("docker", manifest, outputs, datasets_to_bring(job) if job else (), job)
 
     def attach(self, reference: str) -> RunHandle | None:
         return run_handle.attach(reference)
@@ -86,11 +87,14 @@ class DockerTarget:
         subject = CheckContext(
             target="docker",
             manifest=plan.manifest,
-            image_reference=plan.request.image,
+            image_reference=plan.packages.base if plan.packages else plan.request.image,
             outputs=plan.outputs_folder,
             datasets=plan.datasets,
         )
         raise_on_failed_checks(subject)
+        image = subject.image
+        if plan.packages is not None:
+            image = ensure_image(subject.client, plan.packages, output=2)
         if plan.handover.run_folder is not None:
             ensure_not_running(subject.client, plan.handover.run_folder)
         staged: tuple[StagedDataset, ...] = ()
@@ -114,7 +118,7 @@ class DockerTarget:
         asked.join()
         launch = LaunchContext(
             code=code[0],
-            image={"reference": plan.request.image, "digest": digest_of(subject.image)},
+            image={"reference": plan.request.image, "digest": digest_of(image)},
             datasets=[one.to_data() for one in staged],
             secrets=secrets,
         )
