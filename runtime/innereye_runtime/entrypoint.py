@@ -77,7 +77,9 @@ def run(request: EntrypointArgs) -> int:
     cwd = Path.cwd()
     manifest = find_manifest(request.manifest, cwd=cwd, environment=os.environ)
     imports = None if _may_have_several(ranks, manifest.path) else _begin_imports()
-    job = resolve_job(manifest.path, cwd=cwd, overrides=request.overrides, smoke=request.smoke, root=request.code_root)
+    job = resolve_job(
+        manifest.path, cwd=cwd, overrides=request.overrides, smoke=request.smoke, root=request.code_root, running=True
+    )
     if job.manifest.sweep is not None or job.manifest.cross_validation is not None:
         raise UsageError(
             "the manifest asks for several runs", hint="start it with innereye-run, which runs each of them"

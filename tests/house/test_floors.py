@@ -27,6 +27,7 @@ FLOORS = {
     "introspection": 2,
     "compat": 2,  # what old code needs, beside what it adapts; no circle of modules joins them
     "run": 2,
+    "packages": 2,  # requirements of the user's code, read and compared
     "job": 3,
     "report": 3,
     "launch": 4,
@@ -41,8 +42,20 @@ LOOKS_UP = {("__init__.py", "api"), ("__init__.py", "figures")}  # the public na
 APART = [{"targets", "training"}, {"cli", "entrypoint"}, {"targets", "entrypoint"}, {"launch", "targets"}]
 HEAVY = {"torch", "pytorch_lightning", "torchmetrics", "numpy", "docker", "azure", "tensorboard", "PIL", "nilearn"}
 HEAVY |= {"optuna"}
-LIGHT_ROOMS = ("errors", "diagnostics", "manifest", "data", "parameters", "run", "job", "report", "targets", "cli")
-LIGHT_ROOMS += ("sweep",)
+LIGHT_ROOMS = (
+    "errors",
+    "diagnostics",
+    "manifest",
+    "data",
+    "parameters",
+    "packages",
+    "sweep",
+    "run",
+    "job",
+    "report",
+    "targets",
+    "cli",
+)
 """Where no heavy package is imported at module level, so that a command starts at once."""
 
 

@@ -124,4 +124,4 @@ def test_the_light_installation_needs_no_heavy_package(wheel: list[str]) -> None
 
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     names = {requirement.split(">")[0] for requirement in project["dependencies"]}
-    assert names <= {"jsonschema", "param", "rich", "ruamel.yaml"}
+    assert names <= {"jsonschema", "packaging", "param", "rich", "ruamel.yaml"}

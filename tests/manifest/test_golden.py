@@ -92,7 +92,8 @@ def test_a_good_manifest_means_what_the_golden_file_says(path: Path, regenerate:
 
 def test_every_code_is_met_by_a_golden_file() -> None:
     met = {diagnostic.code for path in BAD for diagnostic in load(path).diagnostics}
-    assert met == set(TITLES)
+    of_files = {code for code in TITLES if code.startswith("E5")}  # tests/packages has those
+    assert met == set(TITLES) - of_files
 
 
 def test_every_code_has_the_title_and_the_help_that_the_golden_file_says(regenerate: bool) -> None:

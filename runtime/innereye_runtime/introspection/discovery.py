@@ -80,9 +80,21 @@ def _owned(path: Path, owners: set[int]) -> bool:
 
 
 def search_path(manifest_path: Path | None, cwd: Path) -> tuple[Path, ...]:
-    """The folders that user modules are imported from, first to last: the code root, and the manifest's folder."""
+    """The folders that user modules are imported from, first to last: the code root, the folders of its packages where
+    it is a project with a layout of its own (`src`), and the manifest's folder.
+    """
     folder = cwd if manifest_path is None else (cwd / manifest_path).parent
-    return tuple(dict.fromkeys((code_root(manifest_path, cwd), folder)))
+    root = code_root(manifest_path, cwd)
+    return tuple(dict.fromkeys((*import_folders(root), folder)))
+
+
+def import_folders(root: Path) -> tuple[Path, ...]:
+    """The code root, and the folders inside of it that its packages are imported from."""
+    if not any((root / mark).is_file() for mark in ("pyproject.toml", "setup.py", "setup.cfg")):
+        return (root,)
+    from innereye_runtime.packages.pyproject import source_folders
+
+    return (root, *source_folders(root))
 
 
 def find(class_name: str, namespaces: Sequence[str], search_path: Sequence[Path]) -> Location:

@@ -5,19 +5,26 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from innereye_runtime.diagnostics.diagnostic import Diagnostic, Severity
+from innereye_runtime.diagnostics.diagnostic import Diagnostic
 from innereye_runtime.errors import ManifestError, UsageError
 from innereye_runtime.introspection.arguments.checker import Argument, check
 from innereye_runtime.introspection.arguments.direct import DirectClasses, read_direct
-from innereye_runtime.introspection.arguments.option_names import OPTIONS, PREFIX
 from innereye_runtime.introspection.arguments.search_space import check_search_space
 from innereye_runtime.introspection.arguments.unknown_names import near_parameters
-from innereye_runtime.introspection.discovery import DiscoveryError, Location, code_root, find, search_path
-from innereye_runtime.introspection.static.class_reader import ClassSource, read
-from innereye_runtime.introspection.static.imports import missing_imports
+from innereye_runtime.introspection.discovery import (
+    DiscoveryError,
+    Location,
+    code_root,
+    find,
+    import_folders,
+    search_path,
+)
+from innereye_runtime.introspection.static.class_reader import read
 from innereye_runtime.job.class_arguments import with_arguments
+from innereye_runtime.job.class_diagnostics import hidden, imports_of, of_class, unread_parts, untested
+from innereye_runtime.job.packages import requirements_of
 from innereye_runtime.manifest.builder import expanded
 from innereye_runtime.manifest.loading import Loaded, deduplicate, load, parse
 from innereye_runtime.manifest.model import Manifest, TargetName
@@ -25,6 +32,9 @@ from innereye_runtime.manifest.settings import as_parameter, is_setting, placed
 from innereye_runtime.parameters.overrides import Override
 from innereye_runtime.parameters.parameter import UNKNOWN, Parameter
 from innereye_runtime.parameters.values import plain
+
+if TYPE_CHECKING:
+    from innereye_runtime.packages.requirement import Requirements
 
 RUNTIME_PARAMETERS: Final = "innereye_runtime.api.container:LightningContainer"
 """What has the parameters of the runtime where a manifest names a model and no container."""
@@ -57,6 +67,8 @@ class Job:
     search_path: tuple[Path, ...]
     warnings: tuple[Diagnostic, ...]
     """Warnings and notes, in source order."""
+    requirements: Requirements | None = None
+    """What the manifest's `packages` ask for; None: nothing."""
 
     @property
     def model_name(self) -> str:
@@ -95,9 +107,10 @@ def resolve_job(
     smoke: bool = False,
     root: Path | None = None,
     run_folder: Path | None = None,
+    running: bool = False,
 ) -> Job:
     """The job that a manifest (a file, or its text) and a command line describe. `root` is the code root, where it is
-    known.
+    known. With `running`, it is the running side that asks: its packages are there, and their files need not be.
 
     Raises:
         ManifestError: with all problems of the manifest, the container's arguments and the overrides, in source order.
@@ -111,8 +124,10 @@ def resolve_job(
         loaded = parse(source.encode(), path=None, source="<manifest>", target=target, settings=settings)
     places = search_path(path, cwd)
     if root is not None:
-        places = tuple(dict.fromkeys((root, *places)))
+        places = tuple(dict.fromkeys((*import_folders(root), *places)))
     diagnostics = list(loaded.diagnostics)
+    requirements, problems = (None, []) if running else requirements_of(loaded)
+    diagnostics += problems
     given = parse_overrides(overrides)
     location, arguments, direct = None, {}, None
     if loaded.model is not None:
@@ -126,18 +141,20 @@ def resolve_job(
             cwd=cwd,
             direct=direct,
         )
-        imports = [each for name, top in direct.top.items() for each in _imports(top, places, loaded, name)]
+        imports = [
+            each for name, top in direct.top.items() for each in imports_of(top, places, loaded, requirements, name)
+        ]
         diagnostics += [*imports, *direct.diagnostics, *checked.diagnostics]
         arguments = dict(checked.arguments)
     elif loaded.container is not None:
         try:
             location = find(loaded.container.class_name, loaded.container.namespaces, places)
         except DiscoveryError as error:
-            diagnostics.append(_of_class("E300", str(error), error.hint, loaded=loaded))
+            diagnostics.append(of_class("E300", str(error), error.hint, loaded=loaded))
     if location is not None and direct is None:
         found = read(location, places)
         if found.refusal is not None:
-            diagnostics.append(_of_class("E309", *found.refusal, loaded=loaded))
+            diagnostics.append(of_class("E309", *found.refusal, loaded=loaded))
         else:
             checked = check(
                 found.parameters,
@@ -147,18 +164,18 @@ def resolve_job(
                 cwd=cwd,
                 attributes=found.attributes,
             )
-            imports = _imports(location, places, loaded)
-            unread = [] if any(each.severity == "error" for each in imports) else _unread(found, loaded)
+            imports = imports_of(location, places, loaded, requirements)
+            unread = [] if any(each.severity == "error" for each in imports) else unread_parts(found, loaded)
             varied = check_search_space(
                 found.parameters, loaded, parse_overrides(overrides), incomplete=bool(found.unresolved)
             )
-            near = [_of_class("W312", *each, loaded=loaded, severity="warning") for each in near_parameters(found)]
+            near = [of_class("W312", *each, loaded=loaded, severity="warning") for each in near_parameters(found)]
             diagnostics += [
                 *imports,
                 *unread,
                 *near,
-                *_hidden(found, loaded),
-                *_untested(found, loaded),
+                *hidden(found, loaded),
+                *untested(found, loaded),
                 *checked.diagnostics,
                 *varied,
             ]
@@ -186,6 +203,7 @@ def resolve_job(
         code_root=root or code_root(path, cwd),
         search_path=places,
         warnings=tuple(diagnostics),
+        requirements=requirements,
     )
 
 
@@ -199,62 +217,6 @@ def parse_overrides(words: Sequence[str]) -> list[Override]:
         return [Override.parse(word) for word in words if not is_setting(word)]
     except ValueError as error:
         raise UsageError(str(error)) from error
-
-
-def _unread(found: ClassSource, loaded: Loaded) -> list[Diagnostic]:
-    """What could not be checked before the class is imported: it is said, and checked then."""
-    hint = "the running side imports the class, and checks its arguments before training"
-    return [_of_class("N300", text, hint, loaded=loaded, severity="note") for text in found.unresolved]
-
-
-def _imports(location: Location, places: Sequence[Path], loaded: Loaded, named: str = "container") -> list[Diagnostic]:
-    """The imports of the class's own file that will fail: of code that goes along as it is, an error; of a package that
-    the job's image may have, a warning.
-    """
-    from innereye_runtime.compat.refused import instead_of
-
-    found = []
-    for each in missing_imports(location.module, location.file, places):
-        what = f"has no {each.name}" if each.name else "is not there"
-        message = f"{location.file}:{each.line}: the module {each.module} {what}, which {location.class_name} imports"
-        if each.kind == "package":
-            hint = f"the job's image or environment needs it: pip install {each.module.partition('.')[0]} there"
-            found.append(_of_class("W311", message, hint, loaded=loaded, severity="warning", named=named))
-        else:
-            hint = instead_of(each.module) or "correct the name, or add the file to the code"
-            found.append(_of_class("E311", message, hint, loaded=loaded, named=named))
-    return found
-
-
-def _hidden(found: ClassSource, loaded: Loaded) -> list[Diagnostic]:
-    """The parameters that are called like an option, which comes first on the command line."""
-    hidden = [name for name, parameter in found.parameters.items() if parameter.settable and name in OPTIONS]
-    return [
-        _of_class(
-            "N310",
-            f"the option --{name} hides the parameter '{name}' of {found.parameters[name].owner} on the command line",
-            f"write {PREFIX}{name}=VALUE there; container.args needs no other name",
-            loaded=loaded,
-            severity="note",
-        )
-        for name in hidden
-    ]
-
-
-def _untested(found: ClassSource, loaded: Loaded) -> list[Diagnostic]:
-    if not found.untested_model:
-        return []
-    message = f"{found.untested_model} has neither a test_step nor an inference_step: it is trained, and not evaluated"
-    hint = "add a test_step, or derive it from InnerEyeInference and write inference_step"
-    return [_of_class("W313", message, hint, loaded=loaded, severity="warning")]
-
-
-def _of_class(
-    code: str, message: str, hint: str, *, loaded: Loaded, severity: Severity = "error", named: str = "container"
-) -> Diagnostic:
-    assert loaded.document is not None  # it has a container, so its text was read
-    span = loaded.document.span((named, "class"))
-    return loaded.document.diagnostic(code, span, message, hint=hint, severity=severity)
 
 
 def _with_overrides(

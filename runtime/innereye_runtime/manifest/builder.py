@@ -15,6 +15,7 @@ from innereye_runtime.manifest.model import (
     DockerSettings,
     Manifest,
     Outputs,
+    Packages,
     Retries,
     SlurmSettings,
     Trainer,
@@ -38,6 +39,7 @@ def build(value: Mapping[str, Any], *, path: Path | None, folder: Path) -> Manif
         model=model,
         data=data,
         datasets=tuple(_dataset(item, folder) for item in datasets),
+        packages=build_packages(value.get("packages", {}), folder),
         trainer=Trainer(num_epochs=trainer.get("num_epochs"), arguments=dict(trainer.get("arguments", {}))),
         compute=_compute(value.get("compute", {})),
         sweep=build_sweep(value["sweep"]) if value.get("sweep") else None,
@@ -89,6 +91,14 @@ def _dataset(value: Mapping[str, Any], folder: Path) -> Dataset:
     value = _written(value)
     local = absolute(value["local"], folder) if "local" in value else None
     return Dataset(**{**value, "local": local})
+
+
+def build_packages(value: Mapping[str, Any], folder: Path) -> Packages:
+    """The `packages` part alone."""
+    value = _written(value)
+    named = value.get("requirements", [])
+    requirements = tuple(named) if isinstance(named, list) else absolute(named, folder)
+    return Packages(requirements=requirements, system=tuple(value.get("system", ())))
 
 
 def _compute(value: Mapping[str, Any]) -> Compute:

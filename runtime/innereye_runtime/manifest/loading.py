@@ -11,9 +11,9 @@ from innereye_runtime.diagnostics.diagnostic import MAX_DIAGNOSTICS, Diagnostic
 from innereye_runtime.diagnostics.text import closest_match, has_value, quote
 from innereye_runtime.errors import UsageError
 from innereye_runtime.manifest import rules
-from innereye_runtime.manifest.builder import build, build_class, build_container
+from innereye_runtime.manifest.builder import build, build_class, build_container, build_packages
 from innereye_runtime.manifest.lookups import schema_at
-from innereye_runtime.manifest.model import ClassArgs, Container, Manifest, TargetName
+from innereye_runtime.manifest.model import ClassArgs, Container, Manifest, Packages, TargetName
 from innereye_runtime.manifest.plugins import schema_with
 from innereye_runtime.manifest.schema import departures, manifest_schema
 from innereye_runtime.manifest.settings import placed, with_settings
@@ -39,6 +39,8 @@ class Loaded:
     model: ClassArgs | None = None
     """As `container`: known where this part is right."""
     data: ClassArgs | None = None
+    packages: Packages | None = None
+    """Likewise; None: it has none."""
 
 
 def load(
@@ -95,12 +97,14 @@ def parse(
     found += rules.check(document, value)
     diagnostics = tuple(placed(each, document) for each in in_order(found))
     manifest = None
-    whole = {name: value[name] for name in ("container", "model", "data") if _is_whole(value.get(name), name)}
+    place = None if path is None else Path.cwd() / path
+    folder = place.parent if place else Path.cwd()
+    parts = ("container", "model", "data", "packages")
+    whole = {name: value[name] for name in parts if _is_whole(value.get(name), name)}
     direct = "model" in value
     container = build_container(whole["container"]) if whole.get("container", {}).get("class") and not direct else None
     if not any(diagnostic.severity == "error" for diagnostic in diagnostics):
-        place = None if path is None else Path.cwd() / path
-        manifest = build(value, path=place, folder=place.parent if place else Path.cwd())
+        manifest = build(value, path=place, folder=folder)
     return Loaded(
         manifest=manifest,
         document=document,
@@ -108,6 +112,7 @@ def parse(
         container=build_container(whole.get("container", {})) if direct else container,
         model=build_class(whole.get("model")),
         data=build_class(whole.get("data")) if direct else None,
+        packages=build_packages(whole["packages"], folder) if "packages" in whole else None,
     )
 
 

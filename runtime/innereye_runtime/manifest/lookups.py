@@ -65,7 +65,7 @@ def schema_at(path: Path) -> Mapping[str, Any]:
 
 
 def parent_keys() -> dict[str, tuple[str, str]]:
-    """For each key of the format that has one home only: (the mapping that it stands in, the key)."""
+    """For each key of the format that has one home, or stands at the top: (the mapping that it stands in, the key)."""
     found: dict[str, list[str]] = {}
     waiting: list[tuple[str, Mapping[str, Any]]] = [("", manifest_schema())]
     while waiting:
@@ -73,4 +73,4 @@ def parent_keys() -> dict[str, tuple[str, str]]:
         for name, part in schema.get("properties", {}).items():
             found.setdefault(name, []).append(home)
             waiting.append((f"{home}.{name}" if home else name, part))
-    return {name: (parent_keys[0], name) for name, parent_keys in found.items() if len(parent_keys) == 1}
+    return {name: (homes[0], name) for name, homes in found.items() if len(homes) == 1 or homes[0] == ""}

@@ -24,6 +24,8 @@ ALIASES = {
     "class_path": "class",
     "init_args": "args",
     "output": "outputs",
+    "dependencies": "packages",
+    "pip": "packages",
 }
 """What people coming from other tools write."""
 _NO_BREAK = "\N{NO-BREAK SPACE}"
@@ -169,6 +171,10 @@ def _wrong_type(document: Document, departure: Departure) -> tuple[str, str]:
         return _secret(value)
     if departure.keyword == "anyOf" and departure.path[:1] == ("sweep",):
         return message, f"write {type_label(departure)}"
+    if departure.path == ("packages", "requirements"):
+        return message, "write requirements.txt, or a list such as [monai>=1.5, nibabel]"
+    if departure.path == ("packages",) and isinstance(value, (str, list)):
+        return message, f"write {{requirements: {quote(as_yaml(value))}}}"
     if departure.keyword == "anyOf":
         return message, _gpus_hint(node.text, value)
     if kind == "integer" and isinstance(value, float):

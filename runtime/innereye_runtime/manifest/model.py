@@ -47,6 +47,37 @@ class Dataset:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Packages:
+    """What the user's code needs beyond the runtime."""
+
+    requirements: Path | tuple[str, ...] = ()
+    """Absolute; a requirements file of one of several kinds, as `pyproject.toml[train]` with extras. Or a list."""
+    system: tuple[str, ...] = ()
+    """Debian packages, for images."""
+
+    def __bool__(self) -> bool:
+        return bool(self.requirements or self.system)
+
+    @property
+    def listed(self) -> tuple[str, ...]:
+        """The requirements of the manifest itself."""
+        return () if isinstance(self.requirements, Path) else self.requirements
+
+    @property
+    def file(self) -> Path | None:
+        return Path(self._split()[0]) if isinstance(self.requirements, Path) else None
+
+    @property
+    def extras(self) -> tuple[str, ...]:
+        return tuple(name.strip() for name in self._split()[1].split(",") if name.strip())
+
+    def _split(self) -> tuple[str, str]:
+        text = str(self.requirements)
+        path, bracket, extras = text.partition(".toml[")
+        return (f"{path}.toml", extras[:-1]) if bracket and extras.endswith("]") else (text, "")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Trainer:
     num_epochs: int | None = None
     arguments: Mapping[str, Any] = field(default_factory=dict)
@@ -84,6 +115,8 @@ class AzureMLSettings:
     tags: Mapping[str, str] = field(default_factory=dict)
     image: str | None = None
     """Default: an environment built from the project."""
+    environment: str | None = None
+    """Of the workspace or a registry, in place of an image: azureml:NAME@latest."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -133,6 +166,7 @@ class Manifest:
     model: ClassArgs | None = None
     data: ClassArgs | None = None
     datasets: tuple[Dataset, ...] = ()
+    packages: Packages = Packages()
     trainer: Trainer = Trainer()
     compute: Compute = Compute()
     sweep: Sweep | None = None

@@ -9,7 +9,6 @@ from __future__ import annotations
 import os.path
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
 from itertools import islice
 from pathlib import PurePath, PurePosixPath, PureWindowsPath
 from typing import Any
@@ -19,11 +18,11 @@ from innereye_runtime.diagnostics.text import quote
 from innereye_runtime.manifest.class_rules import check_classes
 from innereye_runtime.manifest.dataset_ids import canonical, problem_of
 from innereye_runtime.manifest.lookups import schema_at
+from innereye_runtime.manifest.secret_rules import check_literal_secrets, check_secrets
 from innereye_runtime.manifest.sweep_rules import check_sweep
 from innereye_runtime.manifest.units import Duration, Memory
 from innereye_runtime.manifest.yaml.document import Document, Path, dotted
 from innereye_runtime.manifest.yaml.scalars import like_yaml_1_1
-from innereye_runtime.redaction import looks_like_secret
 
 RUNTIME_MANAGED_ARGS: Mapping[str, str] = {
     "max_epochs": "write 'num_epochs' in 'trainer'",
@@ -53,12 +52,13 @@ def check(document: Document, value: Mapping[str, Any]) -> list[Diagnostic]:
         _datasets(document, value, target),
         _units(document, value),
         _compute(document, _mapping(value, "compute"), target),
+        _environment(document, value, target),
         _epochs(document, value),
         _trainer_arguments(document, value),
         check_sweep(document, value, target),
         _outputs(document, value),
-        _secrets(document, value),
-        _literal_secrets(document, value),
+        check_secrets(document, value),
+        check_literal_secrets(document, value, list(_each_dataset(value))),
         _variables(document, value),
     )
     return [diagnostic for rule in rules for diagnostic in islice(rule, MAX_DIAGNOSTICS + 1)]
@@ -167,6 +167,20 @@ def _ranks(document: Document, compute: Mapping[str, Any], target: Any) -> Itera
         yield document.diagnostic("E219", span, message, hint=f"write 'processes: {count}', or delete the key")
 
 
+def _environment(document: Document, value: Mapping[str, Any], target: Any) -> Iterator[Diagnostic]:
+    azureml = _mapping(_mapping(value, "compute"), "azureml")
+    path: Path = ("compute", "azureml", "environment")
+    if not azureml.get("environment"):
+        return
+    if azureml.get("image"):
+        message = "'image' and 'environment' both name what the job runs in"
+        yield document.diagnostic("E221", document.span(path, key=True), message, hint="keep one of the two")
+    elif target == "azureml" and value.get("packages"):
+        message = "'packages' are not installed into an environment that is named: it has to have them"
+        hint = "delete 'environment' to have one built with 'packages', or delete 'packages'"
+        yield document.diagnostic("W007", document.span(path), message, hint=hint, severity="warning")
+
+
 def _epochs(document: Document, value: Mapping[str, Any]) -> Iterator[Diagnostic]:
     args = _mapping(_mapping(value, "container"), "args")
     places: list[Path] = [("container", "args", name) for name in ("num_epochs", "max_epochs") if name in args]
@@ -222,35 +236,6 @@ def _outputs(document: Document, value: Mapping[str, Any]) -> Iterator[Diagnosti
                 message = f"run folders in '{quote(folder)}' would be part of the dataset in '{quote(local)}'"
                 span = document.span(("outputs", "folder"))
                 yield document.diagnostic("E212", span, message, hint="write a folder outside of the data")
-
-
-def _secrets(document: Document, value: Mapping[str, Any]) -> Iterator[Diagnostic]:
-    environment, secrets = _mapping(value, "environment"), value.get("secrets")
-    for index, name in enumerate(secrets if isinstance(secrets, list) else ()):
-        if isinstance(name, str) and name in environment:
-            line = document.span(("environment", name), key=True).line
-            message = f"'{quote(name)}' is a secret, and its value is in 'environment', line {line}"
-            hint = "delete it from 'environment'; if that value is a real one, have it replaced"
-            yield document.diagnostic("E208", document.span(("secrets", index)), message, hint=hint)
-
-
-def _literal_secrets(document: Document, value: Mapping[str, Any]) -> Iterator[Diagnostic]:
-    environment = _mapping(value, "environment")
-    for name, text in environment.items():
-        if isinstance(text, str) and looks_like_secret(text, name):
-            hint = f"list {quote(name)} in 'secrets' and export its value where the run is started"
-            yield _without_text(document, ("environment", name), f"the value of '{quote(name)}'", hint)
-    for path, dataset in _each_dataset(value):
-        identifier = dataset.get("id")
-        if isinstance(identifier, str) and looks_like_secret(identifier):
-            hint = "write the id without it; the credentials come from the environment or the job's identity"
-            yield _without_text(document, (*path, "id"), "the dataset's id", hint)
-
-
-def _without_text(document: Document, path: Path, what: str, hint: str) -> Diagnostic:
-    message = f"{what} looks like a secret, and a manifest is shared and recorded"
-    found = document.diagnostic("W006", document.span(path, key=True), message, hint=hint, severity="warning")
-    return replace(found, lines=())
 
 
 def _variables(document: Document, value: Mapping[str, Any]) -> Iterator[Diagnostic]:

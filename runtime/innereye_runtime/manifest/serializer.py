@@ -28,7 +28,7 @@ def to_data(manifest: Manifest) -> dict[str, Any]:
         data["dataset"] = datasets[0]
     elif datasets:
         data["datasets"] = datasets
-    for name in ("trainer", "compute", "sweep", "cross_validation", "outputs", "environment", "secrets"):
+    for name in ("packages", "trainer", "compute", "sweep", "cross_validation", "outputs", "environment", "secrets"):
         if part := _data(getattr(manifest, name)):
             data[name] = part
     if external := data.get("compute", {}).pop("external", None):

@@ -11,13 +11,14 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from innereye_runtime.data.datasets import preflight
 from innereye_runtime.data.mount.mountpoints import check_mountpoints
 from innereye_runtime.errors import ExitCode, PreflightError
 from innereye_runtime.job.datasets import datasets_of, mountpoints_of
 from innereye_runtime.job.entrypoint_args import EntrypointArgs
+from innereye_runtime.job.packages import check_installed, described
 from innereye_runtime.job.ranks import VARIABLES
 from innereye_runtime.job.resolve import Job
 from innereye_runtime.job.starting import write_start
@@ -30,6 +31,9 @@ from innereye_runtime.targets.base import RunStatus, StopResult
 from innereye_runtime.targets.preflight.result import CheckResult
 from innereye_runtime.targets.process_runs import ENTRYPOINT, ProcessRun, run_processes, stop
 from innereye_runtime.targets.supervision import RetryBudget, secret_values, supervise, timeout_reason
+
+if TYPE_CHECKING:
+    from innereye_runtime.packages.requirement import Requirements
 
 _ENTRYPOINT = ("-P", "-m", ENTRYPOINT)
 """-P: without it the working directory is searched first, and a random.py of the user's would be PyTorch's `random`."""
@@ -51,6 +55,8 @@ class ProcessPlan:
     datasets: tuple[Dataset, ...]
     mountpoints: tuple[Path | None, ...]
     """Where each dataset is to be found too; None: nowhere."""
+    requirements: Requirements | None = None
+    """What the manifest's `packages` ask for, which has to be installed already."""
 
     def describe(self) -> dict[str, Any]:
         return {
@@ -63,6 +69,7 @@ class ProcessPlan:
             "mount_points": [str(point) for point in self.mountpoints if point],
             "gpus": self.manifest.compute.gpus,
             "max_duration": str(self.manifest.compute.max_duration or "") or None,
+            **described(self.requirements),
         }
 
 
@@ -167,7 +174,7 @@ class ProcessTarget:
     def preflight(self, manifest: Manifest | None, outputs: Path, job: Job | None) -> Iterable[tuple[str, CheckResult]]:
         from innereye_runtime.targets.preflight import checks_of
 
-        return checks_of("process", manifest, outputs, datasets_of(job) if job else ())
+        return checks_of("process", manifest, outputs, datasets_of(job) if job else (), job)
 
     def attach(self, reference: str) -> ProcessRun | None:
         paths = RunPaths(Path(reference).absolute())
@@ -204,10 +211,12 @@ class ProcessTarget:
             manifest=manifest,
             datasets=datasets_of(job),
             mountpoints=mountpoints_of(job),
+            requirements=job.requirements,
         )
 
     def submit(self, plan: ProcessPlan, *, stdout: int) -> ProcessHandle:
         _check_packages()
+        check_installed(plan.requirements)
         secret_values(plan.manifest.secrets, os.environ)
         check_mountpoints(plan.mountpoints, preflight(plan.datasets))
         folder = plan.request.run_folder

@@ -54,7 +54,7 @@ def with_image(found: CheckContext, labels: dict[str, str]) -> CheckContext:
 
 def test_a_small_job_may_start(tmp_path: Path) -> None:
     found = dict(run_checks(subject(tmp_path)))
-    assert set(found) == {"gpu", "disk", "shared memory", "dataset", "credentials"}
+    assert set(found) == {"packages", "gpu", "disk", "shared memory", "dataset", "credentials"}
     assert all(finding.status != "failed" for finding in found.values())
     raise_on_failed_checks(subject(tmp_path))
 
@@ -160,7 +160,7 @@ def test_doctor_tells_all_of_it_and_ends_with_the_code_that_a_job_would_end_with
 ) -> None:
     good = project.run("doctor", "--target", "docker", "tiny.yaml")
     assert good.exit_code == 0, good.stdout + good.stderr
-    assert good.stdout.count("\nok ") + good.stdout.startswith("ok ") == 7
+    assert good.stdout.count("\nok ") + good.stdout.startswith("ok ") == 8
     project.write("bad.yaml", "schema: 1\ncontainer: {class: Tiny}\ndataset: {local: nowhere}\nsecrets: [NOT_SET]\n")
     bad = project.run("doctor", "--json", "--target", "docker", "bad.yaml")
     assert bad.exit_code == 5

@@ -135,7 +135,7 @@ class AzureMLTarget:
     is_local = False
 
     def preflight(self, manifest: Manifest | None, outputs: Path, job: Job | None) -> Iterable[tuple[str, CheckResult]]:
-        return checks_of("azureml", manifest, outputs, datasets_of(job) if job else ())
+        return checks_of("azureml", manifest, outputs, datasets_of(job) if job else (), job)
 
     def attach(self, reference: str) -> RunHandle | None:
         from innereye_runtime.targets.azureml import run_handle

@@ -68,6 +68,14 @@ class EngineClient:
     def image(self, reference: str) -> dict[str, Any]:
         return cast(dict[str, Any], self._ask("inspect_image", reference))
 
+    def images(self, label: str) -> list[dict[str, Any]]:
+        """Those that have the label, also without a tag."""
+        return cast(list[dict[str, Any]], self._ask("images", filters={"label": [label]}))
+
+    def remove_image(self, image: str) -> None:
+        """Takes away a tag, or an image that no container uses."""
+        self._ask("remove_image", image)
+
     def containers(self, label: str) -> list[dict[str, Any]]:
         """Those that have the label, in whatever state, the newest first."""
         return cast(list[dict[str, Any]], self._ask("containers", all=True, filters={"label": [label]}))

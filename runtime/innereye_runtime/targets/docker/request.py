@@ -13,8 +13,10 @@ from typing import TYPE_CHECKING, Any
 from innereye_runtime.job.datasets import datasets_of, mountpoints_of
 from innereye_runtime.job.entrypoint_args import EntrypointArgs
 from innereye_runtime.job.launch_context import LAUNCH_FILE
+from innereye_runtime.job.packages import described
 from innereye_runtime.manifest.model import Dataset, Gpus, Manifest
 from innereye_runtime.manifest.units import Memory
+from innereye_runtime.targets.docker.packages_build import PackagesBuild, plan_packages_build
 
 if TYPE_CHECKING:
     from innereye_runtime.introspection.discovery import Location
@@ -92,6 +94,8 @@ class DockerPlan:
     """What the launcher brings here before the container starts; where it then lies is not known yet."""
     mountpoints: tuple[Path | None, ...]
     """Where each dataset is bound too; None: nowhere."""
+    packages: PackagesBuild | None = None
+    """The image with the manifest's packages, which is built where it is not there yet."""
 
     def describe(self) -> dict[str, Any]:
         request = self.request
@@ -111,6 +115,7 @@ class DockerPlan:
             "cpus": request.cpus,
             "shm_size": str(request.shared_memory),
             "max_duration": str(self.manifest.compute.max_duration or "") or None,
+            **({"base_image": self.packages.base, **described(self.packages.requirements)} if self.packages else {}),
         }
 
     def container(
@@ -148,8 +153,9 @@ def plan_for(job: Job, caller: HostUser) -> DockerPlan:
     points = mountpoints_of(job) if datasets else ()
     if roots:
         environment.setdefault("PYTHONPATH", ":".join(map(str, roots)))
+    packages = plan_packages_build(job.requirements, base=image_for(manifest)) if job.requirements else None
     request = ContainerRequest(
-        image=image_for(manifest),
+        image=packages.tag if packages else image_for(manifest),
         command=tuple(handover.argv()),
         name="",
         user=f"{caller.uid}:{caller.gid}",
@@ -173,6 +179,7 @@ def plan_for(job: Job, caller: HostUser) -> DockerPlan:
         caller=caller,
         datasets=datasets,
         mountpoints=points,
+        packages=packages,
     )
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import platform
-import shutil
 import signal
 import threading
 from collections.abc import Iterable, Iterator, Sequence
@@ -12,7 +11,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from innereye_runtime.errors import ExitCode, InnerEyeError
 from innereye_runtime.job import provenance
@@ -26,11 +25,12 @@ from innereye_runtime.run.process_id import current_process
 from innereye_runtime.run.record import count_attempts, record_exit, recorded_exit_code
 from innereye_runtime.targets.base import RunHandle, RunStatus, StopResult
 from innereye_runtime.targets.docker import run_handle
-from innereye_runtime.targets.docker.client import EngineClient, RefusedError
+from innereye_runtime.targets.docker.client import EngineClient
+from innereye_runtime.targets.docker.container import Container
 from innereye_runtime.targets.docker.engine import create, digest_of, map_engine_errors
 from innereye_runtime.targets.docker.exit_status import ExitStatus, exit_status_of, finalize_run_record
 from innereye_runtime.targets.docker.launch_context_file import launch_context_file
-from innereye_runtime.targets.docker.log_stream import LogStreamer
+from innereye_runtime.targets.docker.packages_image import ensure_image
 from innereye_runtime.targets.docker.proxies import proxies_of_containers
 from innereye_runtime.targets.docker.request import DockerPlan, HostUser, container_name, datasets_to_bring, plan_for
 from innereye_runtime.targets.docker.runs import ensure_not_running
@@ -54,7 +54,7 @@ class DockerTarget:
     is_local = True
 
     def preflight(self, manifest: Manifest | None, outputs: Path, job: Job | None) -> Iterable[tuple[str, CheckResult]]:
-        return checks_of("docker", manifest, outputs, datasets_to_bring(job) if job else ())
+        return checks_of("docker", manifest, outputs, datasets_to_bring(job) if job else (), job)
 
     def attach(self, reference: str) -> RunHandle | None:
         return run_handle.attach(reference)
@@ -88,11 +88,14 @@ class DockerTarget:
         subject = CheckContext(
             target="docker",
             manifest=plan.manifest,
-            image_reference=plan.request.image,
+            image_reference=plan.packages.base if plan.packages else plan.request.image,
             outputs=plan.outputs_folder,
             datasets=plan.datasets,
         )
         raise_on_failed_checks(subject)
+        image = subject.image
+        if plan.packages is not None:
+            image = ensure_image(subject.client, plan.packages, output=2)
         if plan.handover.run_folder is not None:
             ensure_not_running(subject.client, plan.handover.run_folder)
         staged: tuple[StagedDataset, ...] = ()
@@ -117,7 +120,7 @@ class DockerTarget:
         asked.join()
         launch = LaunchContext(
             code=code[0],
-            image={"reference": plan.request.image, "digest": digest_of(subject.image)},
+            image={"reference": plan.request.image, "digest": digest_of(image)},
             datasets=[one.to_data() for one in staged],
             secrets=secrets,
         )
@@ -232,68 +235,6 @@ class DockerHandle:
     def _kill(self) -> None:
         if self._container is not None:
             self._container.signal(signal.SIGKILL)
-
-
-class Container:
-    """One container: attach, start, wait, look again, remove. In that order no byte of its output is lost."""
-
-    def __init__(self, client: EngineClient, identity: str, launch: Path, paths: RunPaths) -> None:
-        self._client = client
-        self._identity = identity
-        self._launch = launch
-        self._paths = paths
-        self._started = False
-
-    def run(self, asked: StopRequest, *, stdout: int) -> dict[str, Any]:
-        """The engine's `State` of the container after its end. Asked to stop before its start, it never starts."""
-        if asked.signum is not None:
-            return {"ExitCode": 128 + asked.signum}
-        chunks = self._client.attach(self._identity)
-        self._client.start(self._identity)
-        self._started = True
-        # The container has the file by now, and keeps it when its name is gone here.
-        shutil.rmtree(self._launch.parent, ignore_errors=True)
-        ended = threading.Event()
-        threading.Thread(target=self._repeat, args=(asked, ended), daemon=True).start()
-        output = LogStreamer(chunks, stdout=stdout, stderr=2)
-        try:
-            if asked.signum is not None:
-                self.signal(asked.signum)
-            self._client.wait(self._identity)
-            output.finish(lambda: asked.made)
-        finally:
-            ended.set()
-        state: dict[str, Any] = self._client.inspect(self._identity)["State"]
-        return state
-
-    def signal(self, signum: int) -> None:
-        """Sends a signal to the container where it runs; does nothing where it does not yet, or no more."""
-        if signum == signal.SIGINT and not self._paths.console_log.exists():
-            signum = signal.SIGTERM  # Python would answer the other one with a traceback out of its imports
-        if self._started:
-            # Not by this thread: a signal's handler may have interrupted it where the SDK holds a lock.
-            threading.Thread(target=self._send, args=(signum,), daemon=True).start()
-
-    def _send(self, signum: int) -> None:
-        with suppress(RefusedError, OSError):
-            self._client.kill(self._identity, signum)
-
-    def remove(self) -> None:
-        with map_engine_errors():
-            try:
-                self._client.remove(self._identity)
-            except RefusedError as refusal:
-                if not refusal.not_found:
-                    raise
-
-    def _repeat(self, asked: StopRequest, ended: threading.Event) -> None:
-        """Sends a signal of the first moments again: a container's first process misses one before it listens.
-
-        Once there is a log the running side listens, and must not be disturbed while it saves.
-        """
-        while not ended.wait(0.5) and not self._paths.console_log.exists():
-            if asked.signum is not None:
-                self.signal(asked.signum)
 
 
 TARGET = DockerTarget()

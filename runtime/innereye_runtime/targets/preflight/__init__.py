@@ -6,13 +6,14 @@ from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 
+from innereye_runtime.job.resolve import Job
 from innereye_runtime.manifest.model import Dataset, Manifest
-from innereye_runtime.targets.preflight import credentials, dataset, disk, engine, gpu, image, shared_memory
+from innereye_runtime.targets.preflight import credentials, dataset, disk, engine, gpu, image, packages, shared_memory
 from innereye_runtime.targets.preflight.context import CheckContext
 from innereye_runtime.targets.preflight.result import CheckResult
 
 OF_DOCKER: tuple[ModuleType, ...] = (engine, image)
-OF_EVERY_TARGET: tuple[ModuleType, ...] = (gpu, disk, shared_memory, dataset, credentials)
+OF_EVERY_TARGET: tuple[ModuleType, ...] = (packages, gpu, disk, shared_memory, dataset, credentials)
 
 
 def run_checks(subject: CheckContext) -> Iterator[tuple[str, CheckResult]]:
@@ -22,7 +23,7 @@ def run_checks(subject: CheckContext) -> Iterator[tuple[str, CheckResult]]:
 
 
 def checks_of(
-    target: str, manifest: Manifest | None, outputs: Path, datasets: tuple[Dataset, ...]
+    target: str, manifest: Manifest | None, outputs: Path, datasets: tuple[Dataset, ...], job: Job | None = None
 ) -> Iterator[tuple[str, CheckResult]]:
     """Every check that means something for a target of this distribution."""
     from innereye_runtime.targets.docker.request import image_for
@@ -34,6 +35,7 @@ def checks_of(
             image_reference=image_for(manifest),
             datasets=datasets or (manifest.datasets if manifest else ()),
             outputs=outputs,
+            requirements=job.requirements if job else None,
         )
     )
 

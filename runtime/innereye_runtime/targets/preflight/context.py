@@ -7,11 +7,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from innereye_runtime.manifest.model import Dataset, Manifest, TargetName
 from innereye_runtime.targets.docker.client import EngineClient
 from innereye_runtime.targets.docker.engine import connect, image_of, map_engine_errors
+
+if TYPE_CHECKING:
+    from innereye_runtime.packages.requirement import Requirements
 
 
 @dataclass(kw_only=True)
@@ -22,6 +25,8 @@ class CheckContext:
     outputs: Path
     datasets: tuple[Dataset, ...] = ()
     """Of the job."""
+    requirements: Requirements | None = None
+    """What the manifest's `packages` ask for."""
     environment: Mapping[str, str] = field(default_factory=lambda: os.environ)
 
     @cached_property
