@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import builtins
+import datetime
 import hashlib
 import logging
 import os
@@ -137,7 +138,14 @@ def test_no_code_in_a_weights_file_is_run(tmp_path: Path, kind: str, place: str,
 
 def test_what_lightning_writes_beside_weights_is_read(tmp_path: Path) -> None:
     hyper = AttributeDict(
-        rate=0.1, folder=Path("data"), table=np.arange(3), number=np.float32(2), space=argparse.Namespace(a=1)
+        rate=0.1,
+        folder=Path("data"),
+        names=np.array(["a"]),
+        kept=frozenset({1}),
+        day=datetime.date(2026, 11, 28),
+        table=np.arange(3),
+        number=np.float32(2),
+        space=argparse.Namespace(a=1),
     )
     content = {"state_dict": OrderedDict(w=torch.ones(2)), "hyper_parameters": hyper, "loops": {"x": [1, None]}}
     torch.save(content, tmp_path / "w.ckpt")

@@ -83,13 +83,15 @@ def read_weights(path: Path) -> dict[str, Any]:
 def data_alone() -> Any:
     """A context in which `torch.load(weights_only=True)` also takes what Lightning itself writes beside tensors."""
     import argparse
+    import datetime
     import pathlib
 
     import numpy as np
     import torch
 
-    kinds = ("bool", "u1", "i1", "u2", "i2", "u4", "i4", "u8", "i8", "f2", "f4", "f8")
-    numbers = [type(np.dtype(kind)) for kind in kinds]
+    kinds = ("bool", "u1", "i1", "u2", "i2", "u4", "i4", "u8", "i8", "f2", "f4", "f8", "c8", "c16", "S1", "U1")
+    numbers = [type(np.dtype(kind)) for kind in (*kinds, "M8", "m8")]
+    values = [frozenset, range, slice, datetime.date, datetime.datetime, datetime.timedelta, datetime.timezone]
     makers = {"_reconstruct": np.empty(0).__reduce__()[0], "scalar": np.float32(0).__reduce__()[0]}
     modules = ("numpy._core.multiarray", "numpy.core.multiarray")  # as NumPy 2 and 1 name it
     named = [(maker, f"{module}.{name}") for name, maker in makers.items() for module in modules]
@@ -98,7 +100,7 @@ def data_alone() -> Any:
     packages = ("lightning_fabric", "lightning.fabric")
     hyper = [(OrderedDict, f"{package}.utilities.data.AttributeDict") for package in packages]
     plain: list[Any] = [*hyper, argparse.Namespace, pathlib.Path, pathlib.PosixPath, pathlib.PurePosixPath]
-    return torch.serialization.safe_globals([*plain, *arrays, *numbers])
+    return torch.serialization.safe_globals([*plain, *arrays, *numbers, *values])
 
 
 def refused_code(path: Any, error: Exception) -> DataError | None:
