@@ -11,7 +11,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 
-.PHONY: help run test lint types docs coverage bench clean
+.PHONY: help run test lint types docs coverage bench faults clean
 .DELETE_ON_ERROR:
 
 help:
@@ -22,6 +22,7 @@ help:
 	@echo "make docs   the documentation, in build/site/index.html"
 	@echo "make coverage  the tests, and how much of the code they run (slower)"
 	@echo "make bench  the benchmark table of docs/explanation/performance.md"
+	@echo "make faults kill and stop jobs at random moments, for hours; ARGS=--seeds=3 for less"
 	@echo "make clean  remove what these made, not the runs in outputs/"
 
 run: $(VENV)/train
@@ -46,6 +47,9 @@ coverage: $(VENV)/dev $(VENV)/npm
 
 bench: $(VENV)/dev
 	@$(BIN)/python -m tests.benchmarks
+
+faults: $(VENV)/dev
+	@$(BIN)/python -m tests.faults $(ARGS)
 
 clean:
 	rm -rf $(VENV) .bench node_modules dist build .pytest_cache .mypy_cache .ruff_cache .hypothesis

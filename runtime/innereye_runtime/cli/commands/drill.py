@@ -157,7 +157,7 @@ class Drill:
         except OutputError:
             self._launch(folder).wait()
             return _run_in(folder)
-        if _record(run).state != "completed":
+        if not _is_complete(run, _record(run)):
             self._start(folder, "resume", str(run)).wait()
         return run
 
@@ -231,6 +231,13 @@ def _record(run: Path) -> RunRecord:
     return RunRecord.read(RunPaths(run))
 
 
+def _is_complete(run: Path, record: RunRecord) -> bool:
+    from innereye_runtime.run.paths import RunPaths
+    from innereye_runtime.run.record import is_complete
+
+    return is_complete(RunPaths(run), record)
+
+
 def _compare(unbroken: Path, run: Path) -> Iterator[str]:
     """What differs between two complete runs of one manifest, in words."""
     try:
@@ -238,7 +245,7 @@ def _compare(unbroken: Path, run: Path) -> Iterator[str]:
     except InnerEyeError as error:
         yield str(error)
         return
-    if other.state != "completed":
+    if not _is_complete(run, other):
         yield f"did not complete: {other.reason or other.state}"
         return
     for name in ("last", "best"):
