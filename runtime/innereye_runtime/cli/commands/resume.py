@@ -68,7 +68,6 @@ def run(argv: Sequence[str]) -> int:
         done = outcome(str(paths.root), ExitCode.DONE)
         print(json.dumps(done) if arguments.json else paths.root)
         return ExitCode.DONE
-    ensure_free(paths)
     if not paths.manifest.is_file():
         raise UsageError(f"{paths.root} has no manifest.yaml: it was stopped before it began", hint="start a new run")
     root = record.code.get("root")
@@ -81,6 +80,7 @@ def run(argv: Sequence[str]) -> int:
         run_folder=paths.root,
     )
     if arguments.restart:
+        ensure_free(paths)
         _set_aside(paths)
     return start(job, as_json=arguments.json)
 
