@@ -1,7 +1,7 @@
 """`make faults`, or `python -m tests.faults`: drills every variant with every seed, and keeps each result in a file.
 
-A bench that was interrupted continues where it was: what the file has is not run again. It ends with 1 where a broken run
-differs from the unbroken one, or did not end as it should.
+A bench that was interrupted continues where it was: what the file has is not run again. It ends with 1 where a broken
+run differs from the unbroken one, or did not end as it should.
 """
 
 from __future__ import annotations
