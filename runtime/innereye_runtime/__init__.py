@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from innereye_runtime.api.params.trainer_params import TrainerParams
     from innereye_runtime.api.params.workflow_params import WorkflowParams
     from innereye_runtime.figures.figure_files import add_curve, add_figure, add_overlay
+    from innereye_runtime.figures.tables import add_confusion_matrix, add_per_subject, add_table
 
 __version__ = "0.1.0"
 
@@ -38,9 +39,12 @@ _HOMES = {
     "OutputParams": "api.params.output_params",
     "TrainerParams": "api.params.trainer_params",
     "WorkflowParams": "api.params.workflow_params",
+    "add_confusion_matrix": "figures.tables",
     "add_curve": "figures.figure_files",
     "add_figure": "figures.figure_files",
     "add_overlay": "figures.figure_files",
+    "add_per_subject": "figures.tables",
+    "add_table": "figures.tables",
 }
 """The module that each public name comes from. It is imported when the name is first used."""
 
@@ -59,9 +63,12 @@ __all__ = [
     "TrainerParams",
     "WorkflowParams",
     "__version__",
+    "add_confusion_matrix",
     "add_curve",
     "add_figure",
     "add_overlay",
+    "add_per_subject",
+    "add_table",
 ]
 
 

@@ -21,7 +21,7 @@ from InnerEye.ML.lightning_container import LightningContainer as OldContainer
 from pytorch_lightning import LightningDataModule
 
 from innereye_runtime import InnerEyeInference, LightningContainer, LightningModuleWithOptimizer, ModelExecutionMode
-from innereye_runtime import add_curve, add_figure, add_overlay
+from innereye_runtime import add_confusion_matrix, add_curve, add_figure, add_overlay, add_per_subject, add_table
 
 
 class Net(LightningModuleWithOptimizer, InnerEyeInference):
@@ -36,6 +36,9 @@ class Net(LightningModuleWithOptimizer, InnerEyeInference):
         add_curve([0, 1], [0, 1], "title")
         add_overlay(model_output, [model_output > 0], "title")
         add_figure(model_output, "title")
+        add_table([{"a": 1}], "title")
+        add_confusion_matrix(model_output, "title", names=["a"])
+        add_per_subject({"subject": ["p"], "dice": [0.5]}, "title")
 
 
 class Mine(LightningContainer):

@@ -54,15 +54,15 @@ def add_figure(figure: Figure | ArrayLike | Path | str, title: str, caption: str
     if isinstance(figure, str | Path):
         source = Path(figure)
         _check_picture(source)
-        return _store(title, caption, source.suffix.lower(), lambda file: _copy(source, file))
+        return store(title, caption, source.suffix.lower(), lambda file: _copy(source, file))
     if hasattr(figure, "savefig"):
         # Without the metadata, which names matplotlib's version, equal figures are equal files.
         options: dict[str, Any] = {"format": "png", "dpi": 150, "bbox_inches": "tight", "metadata": {"Software": None}}
-        return _store(title, caption, ".png", lambda file: figure.savefig(file, **options))
+        return store(title, caption, ".png", lambda file: figure.savefig(file, **options))
     from innereye_runtime.figures.overlay import to_image
 
     image = to_image(figure)
-    return _store(title, caption, ".png", lambda file: image.save(file, format="PNG"), size=image.size)
+    return store(title, caption, ".png", lambda file: image.save(file, format="PNG"), size=image.size)
 
 
 def add_overlay(
@@ -93,7 +93,7 @@ def add_overlay(
     from innereye_runtime.figures.overlay import overlay
 
     drawn = overlay(image, labels, reference, names)
-    return _store(title, caption, ".png", lambda file: drawn.save(file, format="PNG"), size=drawn.size)
+    return store(title, caption, ".png", lambda file: drawn.save(file, format="PNG"), size=drawn.size)
 
 
 def add_curve(
@@ -122,10 +122,10 @@ def add_curve(
     curve = {"x_label": x_label, "y_label": y_label, "points": points, "guide": _points(*guide) if guide else []}
     drawing = chart.curve(curve, title=title)
     text = chart.standalone(drawing)
-    return _store(title, caption, ".svg", lambda file: _write_text(file, text), curve=curve)
+    return store(title, caption, ".svg", lambda file: write_text(file, text), curve=curve)
 
 
-def _store(title: str, caption: str, suffix: str, write: Callable[[Path], object], **details: Any) -> Path:
+def store(title: str, caption: str, suffix: str, write: Callable[[Path], object], **details: Any) -> Path:
     """Writes a picture, then the index. Each is replaced in one step: a kill in between leaves the index as it was."""
     folder = Path.cwd() / FOLDER
     given = _names_given.setdefault(folder, set())
@@ -145,7 +145,7 @@ def _store(title: str, caption: str, suffix: str, write: Callable[[Path], object
         replaced = index[position : position + 1]
         index[position : position + 1] = [entry]
         text = json.dumps({"schema": 1, "figures": index}, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
-        _replace(folder / INDEX, lambda temporary: _write_text(temporary, text))
+        _replace(folder / INDEX, lambda temporary: write_text(temporary, text))
         for earlier in replaced:
             if earlier["file"] != file.name:
                 (folder / Path(earlier["file"]).name).unlink(missing_ok=True)
@@ -229,7 +229,7 @@ def _copy(source: Path, file: Path) -> None:
     shutil.copyfile(source, file)
 
 
-def _write_text(file: Path, text: str) -> None:
+def write_text(file: Path, text: str) -> None:
     file.write_text(text, encoding="utf-8")
 
 

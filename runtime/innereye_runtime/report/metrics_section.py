@@ -10,7 +10,7 @@ from typing import Any
 
 from innereye_runtime.figures import chart
 from innereye_runtime.report.grouping import Family, families
-from innereye_runtime.report.sections import insert_word_breaks
+from innereye_runtime.report.text import insert_word_breaks
 from innereye_runtime.run.folder import RunFolder, mapping
 from innereye_runtime.run.metric_names import parse_metric_name, rank
 

@@ -8,7 +8,8 @@ from html import escape
 from typing import Any
 
 from innereye_runtime.figures import chart
-from innereye_runtime.report.sections import duration, insert_word_breaks, moment, seconds
+from innereye_runtime.report.sections import duration, moment, seconds
+from innereye_runtime.report.text import insert_word_breaks
 from innereye_runtime.run.folder import RunFolder, mapping, sequence
 
 _ORIGINS = ("command line", "manifest", "class", "default")

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from innereye_runtime.figures import chart
+from innereye_runtime.report import tables_section
 from innereye_runtime.run.folder import RunFolder, mapping, sequence
 from innereye_runtime.run.metric_names import rank
 
@@ -94,23 +95,29 @@ def _last(run: RunFolder) -> str:
 
 def pictures(run: RunFolder) -> str:
     """What the container added, in its order. Pictures are inlined; those that are too many are named."""
-    shown: list[str] = []
+    shown: dict[str, str] = {}
+    tables: list[tuple[Mapping[str, Any], str]] = []
     left_out: list[str] = []
     budget = _PICTURES_BYTES
     for entry in run.figures:
+        if table := tables_section.drawn(entry):
+            tables.append((entry, table))
+            continue
         name = escape(str(entry.get("title") or entry["file"]))
         caption = f"<p>{escape(str(entry['caption']))}</p>" if entry.get("caption") else ""
         drawing = _curve(entry)
         if not drawing:
-            content = _bytes(entry["path"])
+            content = _bytes(entry["path"]) if entry["path"].suffix.lower() in _TYPES else b""
             budget -= len(content)
             if not content or budget < 0:
                 budget += len(content)
                 left_out.append(escape(f"figures/{entry['path'].name}"))
                 continue
             drawing = _image(entry, content, alt=name)
-        shown.append(f'<figure class="picture">{drawing}<figcaption><b>{name}</b>{caption}</figcaption></figure>')
-    html = f'<div class="pictures">{"".join(shown)}</div>' if shown else ""
+        figure = f'<figure class="picture">{drawing}<figcaption><b>{name}</b>{caption}</figcaption></figure>'
+        shown[entry["path"].name] = figure
+    html = "".join(_added(entry, table, shown) for entry, table in tables)
+    html += f'<div class="pictures">{"".join(shown.values())}</div>' if shown else ""
     if left_out:
         limit = _PICTURES_BYTES // 1024 // 1024
         html += (
@@ -120,9 +127,13 @@ def pictures(run: RunFolder) -> str:
     return html
 
 
-def insert_word_breaks(name: str) -> str:
-    """`name` as HTML that may be broken into lines where its words end."""
-    return escape(name).replace("_", "_<wbr>").replace("/", "/<wbr>")
+def _added(entry: Mapping[str, Any], table: str, figures: dict[str, str]) -> str:
+    """A table with its title, and with those of the figures that belong to its worst subjects, which are taken out."""
+    caption = f"<p>{escape(str(entry['caption']))}</p>" if entry.get("caption") else ""
+    found = [figures.pop(file) for _, file in tables_section.pictures_of_worst(entry) if file in figures]
+    pictures = f'<div class="pictures">{"".join(found)}</div>' if found else ""
+    name = escape(str(entry.get("title") or entry["file"]))
+    return f'<div class="added"><h3>{name}</h3>{caption}{table}{pictures}</div>'
 
 
 def moment(value: Any) -> str:
