@@ -80,6 +80,7 @@ def run(request: EntrypointArgs) -> int:
     job = resolve_job(
         manifest.path, cwd=cwd, overrides=request.overrides, smoke=request.smoke, root=request.code_root, running=True
     )
+    job = replace(job, debug=request.debug)
     if job.manifest.sweep is not None or job.manifest.cross_validation is not None:
         raise UsageError(
             "the manifest asks for several runs", hint="start it with innereye-run, which runs each of them"
@@ -99,6 +100,7 @@ def run(request: EntrypointArgs) -> int:
         overrides=request.overrides,
         target=request.target,
         smoke=request.smoke,
+        debug=request.debug,
         run_folder=paths.root,
         code_root=job.code_root,
         datasets=tuple(cwd / dataset for dataset in request.datasets),
@@ -106,7 +108,7 @@ def run(request: EntrypointArgs) -> int:
     if group := group_to_start(ranks, job, os.environ):
         return launch(group, ["-P", "-m", "innereye_runtime.entrypoint", *sys.argv[1:]], paths)
     imports = imports or _begin_imports()
-    terminal = _terminal()
+    terminal = None if request.debug else _terminal()
 
     from innereye_runtime.training.lifecycle.children import end_children_with_parent
 

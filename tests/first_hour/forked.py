@@ -1,7 +1,7 @@
 """Runs `innereye-run` on many small projects, each in a fork of one process that has imported PyTorch and Lightning.
 
-Run as a script with a JSON file of [[folder, words], ...]: writes FOLDER/../NAME.out for each, what the command printed
-with its exit code. The process target's child is a fork too; nothing else of the way that a user takes is replaced.
+Run as a script with a JSON file of [[folder, words, variables], ...]: writes FOLDER.out for each, what the
+command printed with its exit code. The process target's child is a fork too; nothing else of a user's way is replaced.
 """
 
 from __future__ import annotations
@@ -65,12 +65,13 @@ def leave(action: Any, argv: list[str]) -> None:
         os._exit(code)
 
 
-def run(folder: Path, words: list[str]) -> None:
+def run(folder: Path, words: list[str], variables: dict[str, str]) -> None:
     shown = folder.with_suffix(".out")
     with shown.open("wb") as file:
         child = os.fork()
         if child == 0:
             os.chdir(folder)
+            os.environ.update(variables)
             os.dup2(file.fileno(), 1)
             os.dup2(file.fileno(), 2)
             signal.alarm(120)
@@ -81,5 +82,5 @@ def run(folder: Path, words: list[str]) -> None:
 
 if __name__ == "__main__":
     process.subprocess = type("Forks", (), {**vars(subprocess), "Popen": Fork})  # type: ignore[attr-defined]
-    for place, words in json.loads(Path(sys.argv[1]).read_text()):
-        run(Path(place), words)
+    for place, words, variables in json.loads(Path(sys.argv[1]).read_text()):
+        run(Path(place), words, variables)

@@ -79,6 +79,9 @@ class Mistake:
     """What is replaced in lungs.py, each by what."""
     manifest: str = MANIFEST
     files: dict[str, str] = field(default_factory=dict)
+    environment: dict[str, str] = field(default_factory=dict)
+    shows: str = ""
+    """A file that the command writes, shown below its output."""
 
     @property
     def source(self) -> str:
@@ -223,5 +226,18 @@ MISTAKES = (
         ),
     ),
     Mistake(name="exits", code=(("        return Data()", "        raise SystemExit('no licence')"),)),
+    Mistake(
+        name="failed-smoke-run-in-ci",
+        command=f"{RUN} --smoke --junit build/junit.xml",
+        code=(("torch.nn.Linear(4, channels)", "torch.nn.Linear(5, channels)"),),
+        environment={"GITHUB_ACTIONS": "true"},
+        shows="build/junit.xml",
+    ),
+    Mistake(
+        name="wrong-manifest-in-ci",
+        command="innereye-run validate --format junit lungs.yaml missing.yaml",
+        manifest=MANIFEST + "trainner: {}\n",
+    ),
+    Mistake(name="debug-elsewhere", command=f"{RUN} --debug --target docker"),
     Mistake(name="resume-nothing", command="innereye-run resume lungs.yaml"),
 )

@@ -29,6 +29,8 @@ class EntrypointArgs:
     hand.
     """
     smoke: bool = False
+    debug: bool = False
+    """A person follows it in a debugger."""
     run_folder: Path | None = None
     """None: a new one in the manifest's outputs folder."""
     code_root: Path | None = None
@@ -38,6 +40,7 @@ class EntrypointArgs:
 
     def argv(self) -> list[str]:
         options = ["--smoke"] if self.smoke else []
+        options += ["--debug"] if self.debug else []
         if self.target is not None:
             options.append(f"--target={self.target}")
         if self.run_folder is not None:
@@ -89,6 +92,7 @@ def parser() -> argparse.ArgumentParser:
     )
     result.add_argument("manifest", type=Path, metavar="MANIFEST", help="the manifest, a YAML file")
     result.add_argument("--smoke", action="store_true", help="one epoch of two batches of each split")
+    result.add_argument("--debug", action="store_true", help="keep the terminal for breakpoint(); no loader workers")
     result.add_argument("--run-folder", type=Path, metavar="DIR", help="the run folder; a run that is in it is resumed")
     result.add_argument(
         "--code-root", type=Path, metavar="DIR", help="the root of the code that has the container class"
@@ -126,6 +130,7 @@ def parse(argv: Sequence[str]) -> EntrypointArgs:
         overrides=(*rest, *(f"{SETTING}{word}" for word in known.set)),
         target=known.target,
         smoke=known.smoke,
+        debug=known.debug,
         run_folder=known.run_folder,
         code_root=known.code_root,
         datasets=tuple(known.dataset),

@@ -69,6 +69,8 @@ class Job:
     """Warnings and notes, in source order."""
     requirements: Requirements | None = None
     """What the manifest's `packages` ask for; None: nothing."""
+    debug: bool = False
+    """A person follows it in a debugger: it has the terminal, and no time limit."""
 
     @property
     def model_name(self) -> str:

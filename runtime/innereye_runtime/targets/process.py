@@ -98,7 +98,8 @@ class ProcessHandle:
     def _wait(self) -> int:
         compute = self._plan.manifest.compute
         budget = RetryBudget(compute.retries)
-        with supervise(self._signal, self._kill, max_duration=compute.max_duration) as request:
+        limit = None if self._plan.request.debug else compute.max_duration
+        with supervise(self._signal, self._kill, max_duration=limit) as request:
             while True:
                 self._child = self._start()
                 if request.signum is not None:  # it came while there was no child to pass it on to
@@ -124,10 +125,10 @@ class ProcessHandle:
         return subprocess.Popen(
             [self._plan.executable, *_ENTRYPOINT, *request.argv()],
             env={**_own_environment(), **self._plan.environment, LAUNCHER: current_process()},
-            stdin=subprocess.DEVNULL,
+            stdin=None if self._plan.request.debug else subprocess.DEVNULL,
             stdout=self._stdout,
             # A group of its own: Ctrl-C reaches this process alone, which passes it on once.
-            process_group=0,
+            process_group=None if self._plan.request.debug else 0,
         )
 
     def _ended(self, child: subprocess.Popen[bytes]) -> int:
@@ -201,6 +202,7 @@ class ProcessTarget:
                 overrides=job.overrides,
                 target="process",
                 smoke=job.smoke,
+                debug=job.debug,
                 run_folder=job.run_folder,
                 code_root=job.code_root,
             ),

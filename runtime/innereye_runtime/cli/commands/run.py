@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+import time
 from collections.abc import Sequence
 from dataclasses import replace
 from importlib.util import find_spec
@@ -12,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from innereye_runtime.cli.ui.job_options import JobArguments, job_parser, resolve_job_options
+from innereye_runtime.cli.ui.junit import Case, annotation, case_of_diagnostics, write_junit
 from innereye_runtime.cli.ui.parser import Parser
 from innereye_runtime.cli.ui.terminal import (
     YELLOW,
@@ -22,7 +24,7 @@ from innereye_runtime.cli.ui.terminal import (
     run_with_error_handling,
     show_diagnostics,
 )
-from innereye_runtime.errors import InnerEyeError, ManifestError
+from innereye_runtime.errors import InnerEyeError, ManifestError, UsageError
 
 if TYPE_CHECKING:
     from innereye_runtime.job.resolve import Job
@@ -31,8 +33,13 @@ if TYPE_CHECKING:
 JSON_HELP = "print one JSON object: run, state, exit_code, metrics, weights_sha256; all else goes to standard error"
 
 
+class RunArguments(JobArguments):
+    debug: bool = False
+    junit: Path | None = None
+
+
 def parser() -> Parser:
-    return job_parser(
+    options = job_parser(
         "run",
         about="Trains, evaluates and reports one manifest. 'run' is the default command.\n"
         "The last line of standard output is the run folder's absolute path.",
@@ -43,19 +50,83 @@ def parser() -> Parser:
         ],
         smoke="the whole path on two batches of each split, for one epoch",
         json=JSON_HELP,
+        more="[--debug] [--junit FILE]",
     )
+    options.add_argument(
+        "--debug",
+        action="store_true",
+        help="keep the terminal for breakpoint(): one process, no loader workers, no\ntime limits; "
+        "at the first exception, ask whether to debug it",
+    )
+    options.add_argument("--junit", type=Path, metavar="FILE", help="write the outcome as JUnit's XML, for a CI")
+    return options
 
 
 def run(argv: Sequence[str]) -> int:
     options = parser()
-    arguments, overrides = options.read(argv, JobArguments())
+    arguments, overrides = options.read(argv, RunArguments())
+    started = time.monotonic()
+    ended: list[dict[str, Any]] = []
+    failure: InnerEyeError | None = None
     try:
         job = resolve_job_options(options, arguments, overrides)
-        return start(job, as_json=arguments.json)
+        if arguments.debug:
+            job = debugged(job)
+        return start(job, as_json=arguments.json, ended=ended)
     except InnerEyeError as error:
+        failure = error
         if arguments.json:
             print_result(json.dumps({**NO_RUN, "state": "failed", "exit_code": int(error.exit_code)}))
         raise
+    finally:
+        _report_to_ci(arguments, ended, failure, time.monotonic() - started)
+
+
+def debugged(job: Job) -> Job:
+    """The job with its terminal, in one process, without time limits.
+
+    Raises:
+        UsageError: its target is not a process of this machine, or it is one of several.
+    """
+    compute = job.manifest.compute
+    if compute.target != "process" or compute.nodes > 1 or compute.gpus not in ("none", 0, 1):
+        raise UsageError(
+            "--debug is for one process on this machine",
+            hint="add --target process, and --set compute.gpus=none or --set compute.gpus=1",
+        )
+    return replace(job, debug=True)
+
+
+def _report_to_ci(
+    arguments: RunArguments, ended: Sequence[dict[str, Any]], failure: InnerEyeError | None, seconds: float
+) -> None:
+    """Writes what `--junit` names, and annotates a failed run at the line of the user's code."""
+    reason, traceback, details = (str(failure), "", failure.hint) if failure else ("", "", "")
+    if ended and ended[0]["exit_code"] != 0:
+        reason, traceback, details = _failure_of(Path(ended[0]["run"]), ended[0]["exit_code"])
+        if shown := annotation(reason, traceback, cwd=Path.cwd(), environment=os.environ):
+            eprint(shown.rstrip("\n"))
+    if arguments.junit is None:
+        return
+    suite = "smoke" if arguments.smoke else "run"
+    if isinstance(failure, ManifestError):
+        case = case_of_diagnostics(arguments.manifest, failure.diagnostics, suite=suite)
+    else:
+        name = str(arguments.manifest)
+        case = Case(name=name, suite=suite, seconds=seconds, failure=reason, details=details)
+    write_junit(arguments.junit, [case])
+
+
+def _failure_of(folder: Path, exit_code: int) -> tuple[str, str, str]:
+    """Why a run failed, its whole traceback, and the last lines that it printed."""
+    from innereye_runtime.run.folder import read_run_folder
+    from innereye_runtime.run.paths import RunPaths
+
+    paths = RunPaths(folder)
+    run = read_run_folder(paths)
+    file = paths.logs / "traceback.log"
+    traceback = file.read_text(encoding="utf-8", errors="replace") if file.is_file() else ""
+    return str(run.record.get("reason") or f"exit code {exit_code}"), traceback, run.console
 
 
 def run_old_command(argv: Sequence[str]) -> int:
@@ -96,8 +167,9 @@ def _has_gpu() -> bool:
     return bool(torch.cuda.is_available())
 
 
-def start(job: Job, *, as_json: bool = False) -> int:
-    """The exit code of `job`, when it has ended on its target and its run folder was named on standard output.
+def start(job: Job, *, as_json: bool = False, ended: list[dict[str, Any]] | None = None) -> int:
+    """The exit code of `job`, when it has ended on its target and its run folder was named on standard output. What it
+    came to is added to `ended`.
 
     Raises:
         InnerEyeError: it could not be started.
@@ -117,6 +189,8 @@ def start(job: Job, *, as_json: bool = False) -> int:
     with log_to_stderr():  # a dataset may have to be fetched first
         handle = target.submit(target.plan(job), stdout=2 if as_json else 1)
     exit_code = handle.wait()
+    if ended is not None:
+        ended.append({"run": handle.run, "exit_code": exit_code})
     print_result(json.dumps(outcome(handle.run, exit_code)) if as_json else handle.run)
     return exit_code
 

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from innereye_runtime.cli.ui.junit import Case, as_junit, case_of_diagnostics
 from innereye_runtime.cli.ui.parser import Parser, add_manifest, name_options
 from innereye_runtime.cli.ui.terminal import show_diagnostics, show_error
 from innereye_runtime.errors import ExitCode, ManifestError, UsageError
@@ -18,13 +19,13 @@ if TYPE_CHECKING:
 
 class Arguments(argparse.Namespace):
     manifests: list[Path]
-    format: Literal["text", "json", "github", "sarif"]
+    format: Literal["text", "json", "github", "sarif", "junit"]
 
 
 def parser() -> Parser:
     parser = Parser(
         "validate",
-        usage="[--format text|json|github|sarif] MANIFEST|FOLDER... [--key=value ...]",
+        usage="[--format text|json|github|sarif|junit] MANIFEST|FOLDER... [--key=value ...]",
         about="Checks manifests, the arguments of their containers and overrides; imports and starts nothing.\n"
         "Of a folder: its manifests, and in one line each container class.\n"
         "Exit code 2: at least one is wrong. Text goes to standard error, every other format to standard output.",
@@ -38,9 +39,10 @@ def parser() -> Parser:
     add_manifest(parser, many=True)
     parser.add_argument(
         "--format",
-        choices=("text", "json", "github", "sarif"),
+        choices=("text", "json", "github", "sarif", "junit"),
         default="text",
-        help="as a compiler shows it (the default), for a program, for annotations\non GitHub, for a code scanner",
+        help="as a compiler shows it (the default), for a program, for annotations\n"
+        "on GitHub, for a code scanner, as test results",
     )
     return parser
 
@@ -50,6 +52,7 @@ def run(argv: Sequence[str]) -> int:
     arguments, overrides = options.read(argv, Arguments())
     code = ExitCode.DONE
     found: list[Diagnostic] = []
+    cases: list[Case] = []
     manifests: list[Path] = []
     for path in arguments.manifests:
         manifests += _in_folder(path, overrides) if path.is_dir() else [path]
@@ -62,8 +65,10 @@ def run(argv: Sequence[str]) -> int:
         except UsageError as error:  # there is no such file; the others are checked all the same
             show_error(error)
             code = error.exit_code
+            cases.append(Case(name=str(manifest), suite="validate", failure=str(error), details=error.hint))
             continue
         found += diagnostics
+        cases.append(case_of_diagnostics(manifest, diagnostics, suite="validate"))
         if arguments.format == "text":
             show_diagnostics(diagnostics)
             if not any(diagnostic.severity == "error" for diagnostic in diagnostics):
@@ -75,9 +80,12 @@ def run(argv: Sequence[str]) -> int:
             failed = any(each.severity == "error" for each in checked.problems)
             code = ExitCode.USAGE if failed else code
             found += checked.problems
+            cases.append(case_of_diagnostics(Path(checked.line), checked.problems, suite="validate"))
             if arguments.format == "text":
                 print(checked.line, file=sys.stderr if failed else sys.stdout, flush=True)
-    if arguments.format != "text":
+    if arguments.format == "junit":
+        sys.stdout.write(as_junit(cases))
+    elif arguments.format != "text":
         from innereye_runtime.diagnostics.rendering import render
 
         sys.stdout.write(

@@ -21,9 +21,12 @@ class JobArguments(argparse.Namespace):
     json: bool
 
 
-def job_parser(command: str, *, about: str, examples: Sequence[str], smoke: str = "", json: str) -> Parser:
-    """The parser of a command that takes a job; `smoke` and `json` are the help of these flags, '' for no such flag."""
-    flags = "[--smoke] [--json]" if smoke else "[--json]"
+def job_parser(
+    command: str, *, about: str, examples: Sequence[str], smoke: str = "", json: str, more: str = ""
+) -> Parser:
+    """The parser of a command that takes a job; `smoke` and `json` are the help of these flags, '' for no such flag;
+    `more` is the usage of further ones."""
+    flags = " ".join(filter(None, ("[--smoke]" if smoke else "", "[--json]", more)))
     parser = Parser(
         command,
         usage=f"MANIFEST [--target process|docker|slurm|azureml] {flags} [--key=value ...]",

@@ -8,7 +8,7 @@ PREFIX: Final = "--container."
 """Before the name of a parameter that is called like an option: `--container.target=kidney`."""
 DIRECT: Final = ("model", "data")
 """The first part of the name of an argument of a class that a manifest names without a container: `--model.lr=1e-2`."""
-OPTIONS: Final = frozenset(("help", "json", "set", "smoke", "target"))
+OPTIONS: Final = frozenset(("debug", "help", "json", "junit", "set", "smoke", "target"))
 """The options of a command that starts a run, which come before parameters of their names."""
 
 

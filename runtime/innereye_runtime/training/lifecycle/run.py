@@ -71,7 +71,9 @@ class Run:
         shown = format_traceback(error, package=self.job.location.module.partition(".")[0])
         with suppress(OSError):
             file.write_text(whole + "\n", encoding="utf-8", errors="replace")
-        if shown != whole:
+        if self.job.debug:
+            shown = whole
+        elif shown != whole:
             frames, _, last = shown.rpartition("\n")
             frames = (frames if reason.startswith(last) else shown) if "  File " in shown else ""
             shown = f"{frames}\n  ... the whole traceback is in {file.relative_to(self.paths.root)}".lstrip("\n")
@@ -95,6 +97,10 @@ class Run:
         except BaseException as raised:  # also SystemExit of the user's code, and our own StopRequested
             error = (stop.requested if stop else None) or raised
             outcome = outcome_of(error)
+            if self.job.debug and outcome.show_traceback:
+                from innereye_runtime.training.lifecycle.debugging import offer_debugger
+
+                offer_debugger(error)
             if not self.ranks.is_first:
                 record_failure(self.paths, self.ranks.global_rank, error, outcome)
             elif self.record.state == "running":
@@ -132,8 +138,9 @@ def open_run(job: Job, paths: RunPaths, *, target: str | None) -> Iterator[Run]:
             run.write()
             reserve_disk_space(paths.run_json)
             paths.manifest.write_text(dump(job.manifest), encoding="utf-8")
-            own = [paths.rank_log(0)] if ranks.processes > 1 else []
-            stack.enter_context(tee_output(paths.console_log, *own))
+            if not job.debug:  # the debugger reads and writes the terminal itself
+                own = [paths.rank_log(0)] if ranks.processes > 1 else []
+                stack.enter_context(tee_output(paths.console_log, *own))
             _log_to_console()
         elif not _is_collected(paths.rank_log(ranks.global_rank)):
             stack.enter_context(tee_output(paths.rank_log(ranks.global_rank)))

@@ -51,6 +51,7 @@ from innereye_runtime.training.checkpoints.resuming import (
 )
 from innereye_runtime.training.evaluation.evaluate import evaluate
 from innereye_runtime.training.lifecycle.contract import container_class, data_of, require_model
+from innereye_runtime.training.lifecycle.debugging import load_without_workers
 from innereye_runtime.training.lifecycle.direct_container import direct_container
 from innereye_runtime.training.lifecycle.regression import check_regression
 from innereye_runtime.training.lifecycle.run import Run
@@ -89,6 +90,8 @@ def create_container(run: Run) -> LightningContainer:
     """
     job = run.job
     quieten_lightning()
+    if job.debug:
+        load_without_workers()
     compiling.install(gpu=job.manifest.compute.gpus not in ("none", 0))
     log.info("%s, attempt %d, in %s", job.model_name, run.record.attempt.number, run.paths.root)
     container = direct_container(job) or container_class(load(job.location, job.search_path), job.location)()
