@@ -31,6 +31,10 @@ class Model(pl.LightningModule):
         x, y = batch
         self.log("val/loss", torch.nn.functional.mse_loss(self(x), y))
 
+    def test_step(self, batch, batch_idx):
+        x, y = batch
+        self.log("test/loss", torch.nn.functional.mse_loss(self(x), y))
+
     def configure_optimizers(self):
         return torch.optim.Adam(self.parameters(), lr=1e-2)
 
@@ -45,6 +49,9 @@ class Data(pl.LightningDataModule):
         return DataLoader(self.table, batch_size=8)
 
     def val_dataloader(self):
+        return DataLoader(self.table, batch_size=8)
+
+    def test_dataloader(self):
         return DataLoader(self.table, batch_size=8)
 
 
