@@ -21,9 +21,16 @@ from types import ModuleType
 from typing import IO, TYPE_CHECKING
 
 from innereye_runtime.compat import lightning_alias
-from innereye_runtime.errors import InnerEyeError, ManifestError, PreflightError, UsageError, file_system_error
-from innereye_runtime.job.bundled import find_manifest
-from innereye_runtime.job.entrypoint_args import EntrypointArgs, parse
+from innereye_runtime.errors import (
+    ExitCode,
+    InnerEyeError,
+    ManifestError,
+    PreflightError,
+    UsageError,
+    file_system_error,
+)
+from innereye_runtime.job.bundled import ends_with_container, find_manifest
+from innereye_runtime.job.entrypoint_args import EntrypointArgs, parse, parser
 from innereye_runtime.job.rank_end import VARIABLE as OWN_LAUNCHER
 from innereye_runtime.job.rank_end import RankEnd
 from innereye_runtime.job.ranks import Ranks
@@ -46,9 +53,13 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     Ctrl-C before the run listens to signals ends this process at once, without a traceback.
     """
+    words = sys.argv[1:] if argv is None else argv
+    if not words:
+        print(parser().format_help(), end="")
+        return ExitCode.USAGE
     interrupted = signal.signal(signal.SIGINT, signal.SIG_DFL)
     try:
-        exit_code = run(parse(sys.argv[1:] if argv is None else argv))
+        exit_code = run(parse(words))
     except ManifestError as error:
         _show(error.diagnostics)
         end = RankEnd(kind="failed", exit_code=error.exit_code, reason=str(error))
@@ -92,6 +103,13 @@ def run(request: EntrypointArgs) -> int:
     else:
         outputs = job.output_to or cwd / "outputs" if manifest.shipped else job.outputs_folder
         paths = create_run_folder(outputs, job.model_name, datetime.now(UTC))
+    if request.target is None and ends_with_container(paths.root, os.environ):
+        print(
+            f"warning: nothing is mounted at {cwd}: the run is lost when this container is removed",
+            f'hint: docker run --user "$(id -u)" -v "$PWD":{cwd} ...',
+            sep="\n",
+            file=sys.stderr,
+        )
     if ranks.is_first:
         write_start(paths, job.manifest, replace(request, code_root=job.code_root), model=job.model_name)
     # Further ranks, also those that Lightning starts, have the same words; they must find this folder.

@@ -2,7 +2,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from innereye_runtime.job.bundled import VARIABLE, find_manifest
+import pytest
+
+from innereye_runtime import entrypoint
+from innereye_runtime.job.bundled import VARIABLE, ends_with_container, find_manifest
 
 
 def test_the_working_directory_comes_first_and_an_absolute_path_is_itself(tmp_path: Path) -> None:
@@ -22,3 +25,19 @@ def test_the_working_directory_comes_first_and_an_absolute_path_is_itself(tmp_pa
     assert find_manifest(named, cwd=cwd, environment={}).shipped is False
     (cwd / named).touch()
     assert found(named) == (cwd / named, False)
+
+
+@pytest.mark.parametrize(
+    ("mounted", "inside", "ends"),
+    [("/workspace", True, False), ("/workspace/outputs", True, False), ("/", True, True), ("/workspace", False, False)],
+)
+def test_a_run_that_lies_in_no_mounted_folder_ends_with_its_container(mounted: str, inside: bool, ends: bool) -> None:
+    environment = {VARIABLE: "/opt/innereye-runtime"} if inside else {}
+    run = Path("/workspace/outputs/2026-11-24T101530Z_Lungs")
+    assert ends_with_container(run, environment, is_mount=lambda path: path == Path(mounted)) is ends
+
+
+def test_the_image_without_a_word_shows_its_help(capsys: pytest.CaptureFixture[str]) -> None:
+    assert entrypoint.main([]) == 2
+    shown = capsys.readouterr()
+    assert "innereye-runtime [options] MANIFEST" in shown.out and not shown.err

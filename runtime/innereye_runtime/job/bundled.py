@@ -1,8 +1,10 @@
-"""The manifests and data that an image brings along, for a working directory that has none of that name."""
+"""What is different in the image: the manifests and data that it brings along, for a working directory that has none of
+that name, and folders that end with the container."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import os
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,3 +27,11 @@ def find_manifest(named: Path, *, cwd: Path, environment: Mapping[str, str]) -> 
     if share and not named.is_absolute() and not here.exists() and (there := Path(share) / named).is_file():
         return BundledManifest(path=there, shipped=True)
     return BundledManifest(path=here, shipped=False)
+
+
+def ends_with_container(
+    folder: Path, environment: Mapping[str, str], *, is_mount: Callable[[Path], bool] = os.path.ismount
+) -> bool:
+    """Whether `folder` is lost when the container is removed: it is one of the image, and nothing is mounted there."""
+    places = [place for place in (folder, *folder.parents) if place != Path(folder.anchor)]
+    return VARIABLE in environment and not any(map(is_mount, places))
