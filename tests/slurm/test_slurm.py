@@ -1,4 +1,4 @@
-"""The Slurm target on a real cluster of two nodes: submit, follow, stop, requeue, resume, and what a dead rank ends."""
+"""The Slurm target on a real cluster of two nodes: submit, follow, stop, preempt, resume, and what a dead rank ends."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def record_of(run: Path) -> dict[str, Any]:
     return record
 
 
-def test_one_run_is_stopped_resumed_and_queued_again_and_ends_as_an_unbroken_one(
+def test_one_run_is_stopped_resumed_and_preempted_and_ends_as_an_unbroken_one(
     cluster: Callable[[str], Cluster], tmp_path: Path
 ) -> None:
     project = cluster("nodes: 2")
@@ -72,7 +72,7 @@ def test_one_run_is_stopped_resumed_and_queued_again_and_ends_as_an_unbroken_one
         (run / f"waited{rank}").unlink()
     follower = project.start("resume", str(run))
     wait_until(lambda: running(run), 120)
-    ask("scontrol", "requeue", json.loads(project.run("ps", "--target", "slurm", "--json").stdout)[0]["job"])
+    ask("sbatch", "--partition=urgent", "--nodes=2", "--exclusive", "--output=/dev/null", "--wrap=sleep 2")
     output = follower.communicate(timeout=240)
     assert follower.returncode == 0, output
     record = record_of(run)
