@@ -101,6 +101,16 @@ class EngineClient:
         """Also one that runs, and its volumes."""
         self._ask("remove_container", container, v=True, force=True)
 
+    def create_network(self, name: str, labels: Mapping[str, str]) -> None:
+        self._ask("create_network", name, driver="bridge", labels=dict(labels))
+
+    def networks(self, label: str) -> list[dict[str, Any]]:
+        """Those that have the label."""
+        return cast(list[dict[str, Any]], self._ask("networks", filters={"label": [label]}))
+
+    def remove_network(self, network: str) -> None:
+        self._ask("remove_network", network)
+
     def wait(self, container: str, *, seconds: float | None = None) -> int:
         """The exit code of the container, at its end; None waits for days.
 

@@ -1,4 +1,4 @@
-"""One container of a run, from its creation to its removal."""
+"""One container of a job, from its start to its removal."""
 
 from __future__ import annotations
 
@@ -19,12 +19,16 @@ from innereye_runtime.targets.supervision import StopRequest
 class Container:
     """One container: attach, start, wait, look again, remove. In that order no byte of its output is lost."""
 
-    def __init__(self, client: EngineClient, identity: str, launch: Path, paths: RunPaths) -> None:
+    def __init__(self, client: EngineClient, identity: str, launch: Path | None, paths: RunPaths) -> None:
         self._client = client
         self._identity = identity
         self._launch = launch
         self._paths = paths
         self._started = False
+
+    @property
+    def started(self) -> bool:
+        return self._started
 
     def run(self, asked: StopRequest, *, stdout: int) -> dict[str, Any]:
         """The engine's `State` of the container after its end. Asked to stop before its start, it never starts."""
@@ -33,8 +37,8 @@ class Container:
         chunks = self._client.attach(self._identity)
         self._client.start(self._identity)
         self._started = True
-        # The container has the file by now, and keeps it when its name is gone here.
-        shutil.rmtree(self._launch.parent, ignore_errors=True)
+        if self._launch is not None:  # the container has the file by now, and keeps it when its name is gone here
+            shutil.rmtree(self._launch.parent, ignore_errors=True)
         ended = threading.Event()
         threading.Thread(target=self._repeat, args=(asked, ended), daemon=True).start()
         output = LogStreamer(chunks, stdout=stdout, stderr=2)

@@ -34,7 +34,7 @@ def to_create_body(request: ContainerRequest) -> dict[str, Any]:
 
     Source: ContainerCreate in the engine's API reference.
     """
-    return {
+    body: dict[str, Any] = {
         "Image": request.image,
         "Cmd": list(request.command),
         "User": request.user,
@@ -67,6 +67,10 @@ def to_create_body(request: ContainerRequest) -> dict[str, Any]:
             "DeviceRequests": _devices(request.gpus),
         },
     }
+    if request.network is not None:
+        body["HostConfig"]["NetworkMode"] = request.network
+        body["NetworkingConfig"] = {"EndpointsConfig": {request.network: {"Aliases": [request.alias]}}}
+    return body
 
 
 def _devices(gpus: Gpus) -> list[dict[str, Any]]:

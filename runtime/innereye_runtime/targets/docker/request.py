@@ -57,6 +57,10 @@ class ContainerRequest:
     shared_memory: Memory
     gpus: Gpus
     processes: int = _PROCESSES
+    network: str | None = None
+    """One of its own, for several nodes. None: the engine's default."""
+    alias: str = ""
+    """The name of this node there."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,6 +115,8 @@ class DockerPlan:
             "environment": dict(request.environment),
             "secrets": list(self.manifest.secrets),
             "gpus": request.gpus,
+            "nodes": self.manifest.compute.nodes,
+            "processes": self.manifest.compute.processes,
             "memory": str(request.memory),
             "cpus": request.cpus,
             "shm_size": str(request.shared_memory),

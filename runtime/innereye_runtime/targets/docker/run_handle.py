@@ -39,7 +39,7 @@ class DockerRun(FolderRun):
     def logs(self, write: Write, *, follow: bool) -> None:
         """What the container printed or, when it is gone, the log in the run folder."""
         try:
-            found = self._containers()
+            found = [one for one in self._containers() if one.node == 0]
         except InnerEyeError:
             if not self.paths.console_log.is_file():
                 raise
@@ -92,7 +92,7 @@ def run_status(container: JobContainer) -> RunStatus:
 
 
 def list_runs() -> list[RunStatus]:
-    return [run_status(container) for container in containers(connect())]
+    return [run_status(container) for container in containers(connect()) if container.node == 0]
 
 
 def clean() -> list[StopResult]:

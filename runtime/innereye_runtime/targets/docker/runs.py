@@ -20,6 +20,7 @@ from innereye_runtime.targets.docker.client import Chunk, EngineClient, RefusedE
 from innereye_runtime.targets.docker.engine import map_engine_errors
 from innereye_runtime.targets.docker.exit_status import exit_status_of, finalize_run_record
 from innereye_runtime.targets.docker.launch_context_file import cleanup_stale
+from innereye_runtime.targets.docker.nodes import remove_stale_networks
 from innereye_runtime.targets.docker.request import LABEL
 from innereye_runtime.targets.supervision import GRACE_SECONDS
 
@@ -42,6 +43,8 @@ class JobContainer:
     """The same for people: `Up 3 minutes`."""
     launcher: str
     orphan: bool
+    node: int = 0
+    """Which of several nodes of one run it is."""
 
     def describe(self) -> dict[str, Any]:
         return asdict(self)
@@ -117,11 +120,14 @@ def stop_all(client: EngineClient, those: Sequence[JobContainer]) -> list[Stoppe
     """Stops the containers, all at the same time, and removes those that have no launcher."""
     from innereye_runtime.data.mount import mounting
 
+    those = [one for one in those if one.orphan or one.node == 0]  # a launcher is asked once: twice is a kill
     with ThreadPoolExecutor(max_workers=max(len(those), 1)) as threads:
         codes = list(threads.map(lambda container: stop(client, container), those))
     for container, code in zip(those, codes, strict=True):
         if container.orphan:
             remove(client, container, stopped=code is not None)
+    with map_engine_errors():
+        remove_stale_networks(client)
     cleanup_stale()
     mounting.cleanup_stale_mounts()
     return [
@@ -203,4 +209,5 @@ def _job_container(entry: dict[str, Any]) -> JobContainer:
         status=entry["Status"],
         launcher=launcher.partition("-")[0] if here else "",
         orphan=here and not is_alive(launcher),
+        node=int(labels.get("node", "0")),
     )

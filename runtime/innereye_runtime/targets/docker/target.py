@@ -27,9 +27,10 @@ from innereye_runtime.targets.base import RunHandle, RunStatus, StopResult
 from innereye_runtime.targets.docker import run_handle
 from innereye_runtime.targets.docker.client import EngineClient
 from innereye_runtime.targets.docker.container import Container
-from innereye_runtime.targets.docker.engine import create, digest_of, map_engine_errors
+from innereye_runtime.targets.docker.engine import digest_of, map_engine_errors
 from innereye_runtime.targets.docker.exit_status import ExitStatus, exit_status_of, finalize_run_record
 from innereye_runtime.targets.docker.launch_context_file import launch_context_file
+from innereye_runtime.targets.docker.nodes import Nodes, created_nodes
 from innereye_runtime.targets.docker.packages_image import ensure_image
 from innereye_runtime.targets.docker.proxies import proxies_of_containers
 from innereye_runtime.targets.docker.request import DockerPlan, HostUser, container_name, datasets_to_bring, plan_for
@@ -148,7 +149,7 @@ class DockerHandle:
         self._launch = launch
         self._held = held
         self._stdout = stdout
-        self._container: Container | None = None
+        self._container: Container | Nodes | None = None
 
     @property
     def run(self) -> str:
@@ -206,7 +207,7 @@ class DockerHandle:
         return finalize_run_record(self._paths, end, model=self._plan.model_name, earlier=self._attempts)
 
     @contextmanager
-    def _created(self, attempt: int) -> Iterator[Container]:
+    def _created(self, attempt: int) -> Iterator[Container | Nodes]:
         with launch_context_file(self._launch, self._plan.caller) as file:
             request = self._plan.container(
                 self._plan.handover,
@@ -222,11 +223,9 @@ class DockerHandle:
             given = {**request.environment, **dict.fromkeys(self._plan.manifest.secrets, "")}
             proxies = proxies_of_containers(self._client.address.host, given)
             request = replace(request, environment={**proxies, **request.environment})
-            container = Container(self._client, create(self._client, request), file, self._paths)
-            try:
+            nodes = self._plan.manifest.compute.nodes
+            with created_nodes(self._client, request, nodes, file, self._paths, earlier=self._attempts) as container:
                 yield container
-            finally:
-                container.remove()
 
     def _stop(self, signum: int) -> None:
         if self._container is not None:

@@ -1,0 +1,45 @@
+"""Several processes and several nodes on a real engine: one model, one record, and the cause of the rank that died."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+from tests.launch.test_ranks_of_one_machine import run_of, several_project, wait_until
+from tests.projects import Result
+from tests.targets.docker.conftest import Engine
+
+
+def test_two_processes_and_two_nodes_train_the_model_that_two_processes_train_here(
+    engine: Engine, tmp_path: Path
+) -> None:
+    here = run(tmp_path, "processes: 2")
+    processes = run(tmp_path, "target: docker, processes: 2")
+    nodes = run(tmp_path, "target: docker, nodes: 2")
+    assert [processes.weights, nodes.weights] == [here.weights] * 2
+    assert [(nodes.run / f"variables{rank}.txt").read_text() for rank in (0, 1)] == ["0 0 0 2 1", "1 0 1 2 1"]
+    assert "rank 1 is here" in (nodes.run / "logs" / "rank-1.log").read_text()
+    assert engine.names() == []
+
+
+def test_a_node_whose_container_is_killed_ends_the_job_with_that_cause(engine: Engine, tmp_path: Path) -> None:
+    project = several_project(tmp_path, "target: docker, nodes: 2")
+    launcher = project.start("several.yaml", "--way=1 wait_once")
+    folder = run_of(project, launcher)
+    wait_until(lambda: (folder / "waited1").exists(), 120)
+    (node,) = [name for name in engine.names() if name.endswith("-node1")]
+    assert len(project.run("ps").stdout.splitlines()) == 2, "a run is listed once, however many nodes it has"
+    killed = time.monotonic()
+    engine("kill", "--signal=KILL", node)
+    output = launcher.communicate(timeout=30)
+    assert time.monotonic() - killed < 15
+    assert launcher.returncode == 137, output
+    assert '"reason": "node 1: killed from outside (SIGKILL)"' in (folder / "run.json").read_text()
+    assert engine.names() == []
+    assert "node" not in engine("network", "ls", "--format={{.Name}}", f"--filter=name={folder.name}").stdout
+
+
+def run(root: Path, compute: str) -> Result:
+    result = several_project(root, compute).run("several.yaml", "--rows=8")
+    assert result.exit_code == 0, result.stderr
+    return result
