@@ -162,7 +162,7 @@ sys.exit(launch(group, ["-c", {PROGRAM!r}, "stop", "99"], RunPaths(Path.cwd())))
 def job(nodes: int = 1, processes: int | None = None, gpus: Any = "none", most: int | None = None) -> Any:
     compute = SimpleNamespace(nodes=nodes, processes=processes, gpus=gpus)
     arguments = {} if most is None else {"max_num_gpus": SimpleNamespace(value=most)}
-    return SimpleNamespace(manifest=SimpleNamespace(compute=compute), arguments=arguments)
+    return SimpleNamespace(manifest=SimpleNamespace(compute=compute), arguments=arguments, model_name="Model")
 
 
 @pytest.mark.parametrize(
@@ -190,6 +190,11 @@ def test_which_ranks_a_process_starts(environment: dict[str, str], job: Any, sta
         again = [Ranks.from_environment(found.environment(rank, Path("/ends"), environment)) for rank in found.ranks]
         assert [(each.global_rank, each.local_rank, each.node_rank) for each in again] == started
         assert {each.processes for each in again} == {found.world_size}
+
+
+def test_more_processes_than_the_container_takes_gpus_are_refused() -> None:
+    with pytest.raises(UsageError, match="and max_num_gpus of Model is 1"):
+        group_to_start(Ranks(), job(processes=2, gpus=2, most=1), {})
 
 
 def test_several_nodes_need_the_name_of_the_first() -> None:

@@ -65,9 +65,6 @@ class Line(pl.LightningModule):
     def raise_an_error(self):
         raise RuntimeError("the left half is missing")
 
-    def leave_by_exit(self):
-        sys.exit(42)
-
     def be_killed(self):
         os.kill(os.getpid(), signal.SIGKILL)
 
@@ -177,7 +174,6 @@ def test_one_model_is_trained_whatever_nodes_and_processes_it_has(tmp_path: Path
             137,
             f"rank 0: {KILLED}",
         ),
-        ("0 leave_by_exit", 42, "the user's code exited with 42"),
     ],
 )
 def test_a_rank_that_dies_ends_the_job_with_its_own_cause(

@@ -19,6 +19,7 @@ from innereye_runtime.errors import ExitCode, PreflightError
 from innereye_runtime.job.datasets import datasets_of, mountpoints_of
 from innereye_runtime.job.entrypoint_args import EntrypointArgs
 from innereye_runtime.job.packages import check_installed, described
+from innereye_runtime.job.process_count import processes_of
 from innereye_runtime.job.ranks import VARIABLES
 from innereye_runtime.job.resolve import Job
 from innereye_runtime.job.starting import write_start
@@ -55,6 +56,8 @@ class ProcessPlan:
     datasets: tuple[Dataset, ...]
     mountpoints: tuple[Path | None, ...]
     """Where each dataset is to be found too; None: nowhere."""
+    processes: int | None
+    """Of each node, which the child starts; None: one for each GPU that it finds."""
     requirements: Requirements | None = None
     """What the manifest's `packages` ask for, which has to be installed already."""
 
@@ -68,6 +71,8 @@ class ProcessPlan:
             "datasets": [str(dataset.local or dataset.id) for dataset in self.datasets],
             "mount_points": [str(point) for point in self.mountpoints if point],
             "gpus": self.manifest.compute.gpus,
+            "nodes": self.manifest.compute.nodes,
+            "processes": self.processes or "all GPUs",
             "max_duration": str(self.manifest.compute.max_duration or "") or None,
             **described(self.requirements),
         }
@@ -213,6 +218,7 @@ class ProcessTarget:
             manifest=manifest,
             datasets=datasets_of(job),
             mountpoints=mountpoints_of(job),
+            processes=processes_of(job),
             requirements=job.requirements,
         )
 

@@ -14,13 +14,13 @@ from typing import Any
 from innereye_runtime.errors import InnerEyeError
 from innereye_runtime.job.ranks import PORT
 from innereye_runtime.run.paths import RunPaths
+from innereye_runtime.run.process_id import is_alive
 from innereye_runtime.run.record import record_exit, recorded_exit_code
 from innereye_runtime.targets.docker.client import EngineClient, RefusedError
 from innereye_runtime.targets.docker.container import Container
 from innereye_runtime.targets.docker.engine import create, map_engine_errors
 from innereye_runtime.targets.docker.exit_status import exit_status_of
 from innereye_runtime.targets.docker.request import LABEL, ContainerRequest
-from innereye_runtime.targets.process_id import is_alive
 from innereye_runtime.targets.supervision import StopRequest
 
 _END_SECONDS = 10.0

@@ -14,6 +14,7 @@ from innereye_runtime.job.datasets import datasets_of, mountpoints_of
 from innereye_runtime.job.entrypoint_args import EntrypointArgs
 from innereye_runtime.job.launch_context import LAUNCH_FILE
 from innereye_runtime.job.packages import described
+from innereye_runtime.job.process_count import processes_of
 from innereye_runtime.manifest.model import Dataset, Gpus, Manifest
 from innereye_runtime.manifest.units import Memory
 from innereye_runtime.targets.docker.packages_build import PackagesBuild, plan_packages_build
@@ -98,6 +99,8 @@ class DockerPlan:
     """What the launcher brings here before the container starts; where it then lies is not known yet."""
     mountpoints: tuple[Path | None, ...]
     """Where each dataset is bound too; None: nowhere."""
+    processes: int | None
+    """Of each node, which the container starts; None: one for each GPU that it finds."""
     packages: PackagesBuild | None = None
     """The image with the manifest's packages, which is built where it is not there yet."""
 
@@ -116,7 +119,7 @@ class DockerPlan:
             "secrets": list(self.manifest.secrets),
             "gpus": request.gpus,
             "nodes": self.manifest.compute.nodes,
-            "processes": self.manifest.compute.processes,
+            "processes": self.processes or "all GPUs",
             "memory": str(request.memory),
             "cpus": request.cpus,
             "shm_size": str(request.shared_memory),
@@ -185,6 +188,7 @@ def plan_for(job: Job, caller: HostUser) -> DockerPlan:
         caller=caller,
         datasets=datasets,
         mountpoints=points,
+        processes=processes_of(job),
         packages=packages,
     )
 
