@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from innereye_runtime.errors import PreflightError, UsageError
+from innereye_runtime.errors import UsageError
 from innereye_runtime.job.gpus import visible_gpus
 from innereye_runtime.job.process_count import processes_of
 from innereye_runtime.job.rank_end import VARIABLE
@@ -58,7 +58,6 @@ def group_to_start(ranks: Ranks, job: Job, environment: Mapping[str, str]) -> Ra
 
     Raises:
         UsageError: there are several nodes, and nothing names the first.
-        PreflightError: GPUs are asked for, and there are none.
     """
     launcher, nodes = ranks.launcher, job.manifest.compute.nodes
     if VARIABLE in environment or (launcher is not None and not launcher.by_torch):
@@ -102,15 +101,9 @@ def _free_port() -> str:
 
 
 def _count_gpus(environment: Mapping[str, str]) -> int:
-    """The GPUs that a process of this machine sees: those of CUDA_VISIBLE_DEVICES, else all of the driver's."""
+    """The GPUs that a process of this machine sees: those of CUDA_VISIBLE_DEVICES, else all of the driver's. 1 where
+    there is none: the process that trains reports that, and run.json has it."""
     visible = environment.get("CUDA_VISIBLE_DEVICES")
-    if visible is not None:
-        count = len([name for name in visible.split(",") if name.strip() not in ("", "-1")])
-    else:
-        count = visible_gpus()
-    if count == 0:
-        raise PreflightError(
-            "compute.gpus is 'all', and there is no GPU here",
-            hint="check that nvidia-smi sees them, or set 'gpus: none' to use the CPU",
-        )
-    return count
+    if visible is None:
+        return visible_gpus() or 1
+    return len([name for name in visible.split(",") if name.strip() not in ("", "-1")]) or 1
