@@ -34,7 +34,7 @@ FORMATS: tuple[tuple[str, Format], ...] = (
 
 def load(path: Path) -> Loaded:
     data = path.read_bytes()
-    target = re.match(rb"# --target (process|docker|azureml)\n", data)
+    target = re.match(rb"# --target (process|docker|slurm|azureml)\n", data)
     # a folder that is the same on every machine, since its name stands in the expected texts
     place = Path("/project/manifests") / path.name
     return parse(data, path=place, source=path.name, target=target and target[1].decode())  # type: ignore[arg-type]

@@ -61,9 +61,17 @@ class SlurmPlan:
         return self.request.run_folder or self.outputs_folder / RUN_PLACEHOLDER.format(model=self.model_name)
 
     def script(self, run_folder: Path) -> str:
-        """What sbatch is given for one attempt in `run_folder`."""
+        """What sbatch is given for one attempt in `run_folder`.
+
+        Raises:
+            UsageError: a path has a line break, which no option of a batch script can have.
+        """
         request = replace(self.request, run_folder=run_folder)
         options = (*self.options, f"--comment={MARK}{run_folder}", f"--output={log_of(run_folder)}")
+        if broken := [option for option in options if not option.isprintable()]:
+            raise UsageError(
+                f"a batch script can't hold {broken[0]!r}", hint="use paths and names without line breaks and controls"
+            )
         of_slurm = " ".join(sorted(name for name in VARIABLES if name.startswith("SLURM_")))
         command = shlex.join([self.executable, *_words(request)])
         lines = [
