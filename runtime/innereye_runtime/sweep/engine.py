@@ -21,7 +21,8 @@ from innereye_runtime.sweep.results import best_of, history, primary_value, read
 from innereye_runtime.sweep.sampling import Study
 from innereye_runtime.sweep.shares import shares_of
 from innereye_runtime.sweep.termination import TerminationPolicy
-from innereye_runtime.sweep.workers import Worker, adopted_worker, end_strays, start_worker
+from innereye_runtime.sweep.warm_pool import WarmPool
+from innereye_runtime.sweep.workers import Worker, adopted_worker, end_strays, start_warm_worker, start_worker
 from innereye_runtime.targets.supervision import StopRequest, supervise, timeout_reason
 
 log = logging.getLogger("innereye_runtime")
@@ -31,7 +32,8 @@ _JUDGE_SECONDS = 1.0
 
 
 class Engine:
-    def __init__(self, folder: Path, job: Job, record: SweepRecord) -> None:
+    def __init__(self, folder: Path, job: Job, record: SweepRecord, *, cold: bool = True) -> None:
+        """`cold`: each trial imports PyTorch and all else by itself."""
         self._folder, self._job, self._record = folder, job, record
         self._manifest = job.manifest
         self._writer = RecordWriter(folder, record)
@@ -41,6 +43,8 @@ class Engine:
         self._waiting: deque[TrialRecord] = deque()
         self._study: Study | None = None
         sweep = job.manifest.sweep
+        self._cold = cold or job.manifest.compute.target != "process"
+        self._pool: WarmPool | None = None
         self._policy = None
         if sweep is not None and sweep.early_termination is not None:
             self._policy = TerminationPolicy(sweep.early_termination, maximize=record.goal == "maximize")
@@ -54,6 +58,13 @@ class Engine:
         The first SIGINT or SIGTERM is passed on to the trials, which save what they have; a second one kills them.
         """
         self._prepare()
+        try:
+            return self._run()
+        finally:
+            if self._pool is not None:
+                self._pool.close()
+
+    def _run(self) -> int:
         with supervise(self._send, lambda: self._send(signal.SIGTERM), max_duration=self._timeout) as request:
             while True:
                 self._reap(request)
@@ -109,11 +120,27 @@ class Engine:
 
     def _fill(self, request: StopRequest) -> None:
         while self._has_more() and len(self._workers) < self._shares.concurrent and not request.made:
+            if self._is_warming_up():
+                return
             if not self._waiting:
                 assert self._study is not None
                 group = len(self._record.trials) // trials.folds_of(self._manifest)
                 self._waiting += self._add(group, self._study.ask(group))
             self._start(self._waiting.popleft())
+
+    def _is_warming_up(self) -> bool:
+        """Whether the process that trials start from is still importing; it is started where there is one to come."""
+        if self._cold:
+            return False
+        if self._pool is None:
+            shares = self._shares.of_slot(self._manifest, 0)
+            logs = self._folder / "logs"
+            logs.mkdir(exist_ok=True)
+            environment = {**self._import_path, **shares.environment}
+            self._pool = WarmPool(
+                self._folder / "manifest.yaml", self._job.code_root, logs / "imports.log", environment
+            )
+        return self._pool.is_importing
 
     def _start(self, trial: TrialRecord) -> None:
         folder, slot = self._trial_folder(trial), self._free_slot()
@@ -123,7 +150,7 @@ class Engine:
         value = trials.Trial(number=int(trial.name), group=trial.group, parameters=trial.parameters, fold=trial.fold)
         manifest = self._shares.of_slot(trials.manifest_of(self._manifest, value), slot)
         (folder / "manifest.yaml").write_text(dump(manifest), encoding="utf-8")
-        worker = start_worker(
+        worker = self._warm_worker(folder, logs / f"{trial.name}.log", slot) or start_worker(
             folder,
             logs / f"{trial.name}.log",
             target=self._manifest.compute.target,
@@ -135,6 +162,12 @@ class Engine:
         self._workers[trial.name] = worker
         trial.state, trial.launcher = "running", worker.identity
         self._writer.write(now=True)
+
+    def _warm_worker(self, folder: Path, log_file: Path, slot: int) -> Worker | None:
+        if self._pool is None or not self._pool.is_ready:
+            return None
+        smoke, root = self._job.smoke, self._job.code_root
+        return start_warm_worker(folder, log_file, self._pool, code_root=root, smoke=smoke, slot=slot)
 
     def _free_slot(self) -> int:
         taken = {worker.slot for worker in self._workers.values()}

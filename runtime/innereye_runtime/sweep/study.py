@@ -53,7 +53,7 @@ class StudyResult:
         }
 
 
-def start_study(job: Job) -> StudyResult:
+def start_study(job: Job, *, cold: bool = False) -> StudyResult:
     """The result of a new sweep, when it has ended.
 
     Raises:
@@ -78,10 +78,10 @@ def start_study(job: Job) -> StudyResult:
     )
     (folder / "trials").mkdir()
     (folder / "manifest.yaml").write_text(dump(manifest), encoding="utf-8")
-    return _run(folder, job, record)
+    return _run(folder, job, record, cold=cold)
 
 
-def resume_study(folder: Path, job: Job) -> StudyResult:
+def resume_study(folder: Path, job: Job, *, cold: bool = False) -> StudyResult:
     """The result of a sweep that was stopped or killed, when it has ended: trials that ended are left as they are.
 
     Raises:
@@ -90,7 +90,7 @@ def resume_study(folder: Path, job: Job) -> StudyResult:
     record = SweepRecord.read(folder)
     if record.state == "running" and is_alive(record.launcher):
         raise UsageError(f"{folder} is running", hint=f"innereye-run ls {folder} shows its trials")
-    return _run(folder, job, record)
+    return _run(folder, job, record, cold=cold)
 
 
 class Study:
@@ -134,11 +134,11 @@ class Study:
         return [stop_result(RunPaths(self._folder), exit_code)]
 
 
-def _run(folder: Path, job: Job, record: SweepRecord) -> StudyResult:
+def _run(folder: Path, job: Job, record: SweepRecord, *, cold: bool) -> StudyResult:
     record.state, record.reason, record.exit_code, record.ended = "running", "", None, None
     record.launcher = current_process()
     RecordWriter(folder, record).write(now=True)
-    Engine(folder, replace(job, run_folder=None), record).run()
+    Engine(folder, replace(job, run_folder=None), record, cold=cold).run()
     metrics = write_metrics(folder, record)
     write_sweep_report(folder, record.to_data(), metrics)
     return StudyResult(folder=folder, record=record, metrics=metrics)

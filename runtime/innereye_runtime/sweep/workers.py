@@ -14,6 +14,7 @@ from pathlib import Path
 from innereye_runtime.errors import UsageError
 from innereye_runtime.run.process_id import identity_of, is_alive
 from innereye_runtime.sweep.results import read_record
+from innereye_runtime.sweep.warm_pool import WarmChild, WarmPool
 from innereye_runtime.targets.process_runs import run_processes, stop
 from innereye_runtime.targets.registry import attach
 
@@ -28,7 +29,7 @@ class Worker:
     identity: str
     folder: Path
     slot: int
-    child: subprocess.Popen[bytes] | None
+    child: subprocess.Popen[bytes] | WarmChild | None
     """None: it was started by an earlier process of this sweep."""
     asked_to_stop: bool = False
 
@@ -78,6 +79,18 @@ def start_worker(
             process_group=0,  # Ctrl-C reaches the sweep alone, which passes it on once
         )
     return Worker(identity=identity_of(child.pid), folder=folder, slot=slot, child=child)
+
+
+def start_warm_worker(
+    folder: Path, log: Path, pool: WarmPool, *, code_root: Path, smoke: bool, slot: int
+) -> Worker | None:
+    """As `start_worker`, from the pool; None where that is gone."""
+    words = argv_of(folder, target="process", code_root=code_root, smoke=smoke)[-4:]
+    pid = pool.start(folder.name, words, log)
+    if pid is None:
+        return None
+    identity = identity_of(pid)
+    return Worker(identity=identity, folder=folder, slot=slot, child=WarmChild(pool, pid, identity))
 
 
 def adopted_worker(identity: str, folder: Path, slot: int) -> Worker | None:

@@ -29,6 +29,7 @@ from innereye_runtime.run.paths import RunPaths, create_run_folder
 from innereye_runtime.run.process_id import current_process
 from innereye_runtime.run.record import count_attempts, record_early_exit, record_exit, recorded_exit_code
 from innereye_runtime.targets.base import RunStatus, StopResult
+from innereye_runtime.targets.forked import ForkedChild
 from innereye_runtime.targets.preflight.result import CheckResult
 from innereye_runtime.targets.process_runs import ENTRYPOINT, ProcessRun, run_processes, stop
 from innereye_runtime.targets.supervision import RetryBudget, secret_values, supervise, timeout_reason
@@ -84,11 +85,13 @@ class ProcessHandle:
     It starts in `wait`, once signals are heard: one that ended this process in between would leave the child behind.
     """
 
-    def __init__(self, plan: ProcessPlan, paths: RunPaths, *, stdout: int) -> None:
+    def __init__(self, plan: ProcessPlan, paths: RunPaths, *, stdout: int, warm: bool = False) -> None:
         self._plan = plan
         self._paths = paths
         self._stdout = stdout
-        self._child: subprocess.Popen[bytes] | None = None
+        self._child: subprocess.Popen[bytes] | ForkedChild | None = None
+        if warm:
+            self._child = self._start(warm=True)
 
     @property
     def run(self) -> str:
@@ -106,7 +109,8 @@ class ProcessHandle:
         limit = None if self._plan.request.debug else compute.max_duration
         with supervise(self._signal, self._kill, max_duration=limit) as request:
             while True:
-                self._child = self._start()
+                if self._child is None:
+                    self._child = self._start()
                 if request.signum is not None:  # it came while there was no child to pass it on to
                     self._signal(request.signum)
                 returned = self._ended(self._child)
@@ -123,20 +127,24 @@ class ProcessHandle:
                     record_exit(self._paths, exit_code, timeout_reason(compute.max_duration), earlier=self._attempts)
                 if request.made or not budget.take(exit_code):
                     return exit_code
+                self._child = None
 
-    def _start(self) -> subprocess.Popen[bytes]:
+    def _start(self, *, warm: bool = False) -> subprocess.Popen[bytes] | ForkedChild:
         request = replace(self._plan.request, run_folder=self._paths.root)
         self._attempts = count_attempts(self._paths)
+        environment = {**_own_environment(), **self._plan.environment, LAUNCHER: current_process()}
+        if warm:  # a retry is not: the clocks of `supervise` are threads
+            return ForkedChild(request.argv(), environment, stdout=self._stdout)
         return subprocess.Popen(
             [self._plan.executable, *_ENTRYPOINT, *request.argv()],
-            env={**_own_environment(), **self._plan.environment, LAUNCHER: current_process()},
+            env=environment,
             stdin=None if self._plan.request.debug else subprocess.DEVNULL,
             stdout=self._stdout,
             # A group of its own: Ctrl-C reaches this process alone, which passes it on once.
             process_group=None if self._plan.request.debug else 0,
         )
 
-    def _ended(self, child: subprocess.Popen[bytes]) -> int:
+    def _ended(self, child: subprocess.Popen[bytes] | ForkedChild) -> int:
         """What the child returned, once its own children (loader workers, further ranks) have ended too."""
         # The child is not reaped before its group is killed: its number can't have become that of another group.
         os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)
@@ -176,6 +184,10 @@ def _own_environment() -> dict[str, str]:
 
 class ProcessTarget:
     is_local = True
+
+    def __init__(self, *, warm: bool = False) -> None:
+        """`warm`: this process has imported what training needs, and a job's first child is a fork of it."""
+        self._warm = warm
 
     def preflight(self, manifest: Manifest | None, outputs: Path, job: Job | None) -> Iterable[tuple[str, CheckResult]]:
         from innereye_runtime.targets.preflight import checks_of
@@ -235,7 +247,7 @@ class ProcessTarget:
         write_start(paths, plan.manifest, plan.request, model=plan.model_name)
         if plan.text is not None:
             plan = replace(plan, request=replace(plan.request, manifest=paths.manifest))
-        return ProcessHandle(plan, paths, stdout=stdout)
+        return ProcessHandle(plan, paths, stdout=stdout, warm=self._warm)
 
 
 def _check_packages() -> None:

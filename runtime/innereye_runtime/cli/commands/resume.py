@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from innereye_runtime.cli.commands.run import JSON_HELP, start
+from innereye_runtime.cli.commands.run import COLD_HELP, JSON_HELP, start
 from innereye_runtime.cli.commands.verify import add_run, run_folder_argument
 from innereye_runtime.cli.ui.parser import Parser, add_target
 from innereye_runtime.cli.ui.terminal import eprint
@@ -23,12 +23,13 @@ class Arguments(argparse.Namespace):
     target: TargetName | None
     json: bool
     restart: bool
+    cold: bool
 
 
 def parser() -> Parser:
     parser = Parser(
         "resume",
-        usage="RUN [--target process|docker|slurm|azureml] [--restart] [--json]",
+        usage="RUN [--target process|docker|slurm|azureml] [--restart] [--cold] [--json]",
         about="Resumes a run that was stopped, killed or failed: in the same folder, from its newest readable\n"
         "checkpoint, as the next attempt. A run that is complete is left as it is.",
         examples=["innereye-run resume outputs/2026-11-24T101530Z_HelloContainer"],
@@ -38,6 +39,7 @@ def parser() -> Parser:
     parser.add_argument(
         "--restart", action="store_true", help="set the checkpoints aside and train from the start, in the same folder"
     )
+    parser.add_argument("--cold", action="store_true", help=COLD_HELP)
     parser.add_argument("--json", action="store_true", help=JSON_HELP)
     return parser
 
@@ -56,7 +58,8 @@ def run(argv: Sequence[str]) -> int:
             raise UsageError(
                 "a sweep is not restarted as a whole", hint="start a new one, or restart one of its trials"
             )
-        return resume_many(arguments.folder.absolute(), target=arguments.target, as_json=arguments.json)
+        folder = arguments.folder.absolute()
+        return resume_many(folder, target=arguments.target, as_json=arguments.json, cold=arguments.cold)
     paths = RunPaths(run_folder_argument(arguments.folder))
     record = RunRecord.read(paths)
     if is_complete(paths, record) and not arguments.restart:

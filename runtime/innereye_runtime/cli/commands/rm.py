@@ -88,7 +88,8 @@ def _active_below(root: Path) -> Path | None:
         listed = get_target("docker").list()
         folders += [str(one.details["run_folder"]) for one in listed if one.state in ("created", "running", "paused")]
     sweep = _record(root / "sweep.json")
-    if sweep.get("state") == "running" and is_alive(str(sweep.get("launcher") or "0")):
+    launchers = [one.get("launcher") for one in (sweep, *sweep.get("trials", ())) if one.get("state") == "running"]
+    if any(is_alive(str(launcher)) for launcher in launchers if launcher):
         return root
     return next((Path(one) for one in folders if one and Path(one).resolve().is_relative_to(resolved)), None)
 

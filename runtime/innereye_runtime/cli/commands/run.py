@@ -33,9 +33,13 @@ if TYPE_CHECKING:
 JSON_HELP = "print one JSON object: run, state, exit_code, metrics, weights_sha256; all else goes to standard error"
 
 
+COLD_HELP = "of a sweep: each trial imports PyTorch by itself, and none starts from a process that has"
+
+
 class RunArguments(JobArguments):
     debug: bool = False
     junit: Path | None = None
+    cold: bool = False
 
 
 def parser() -> Parser:
@@ -59,6 +63,7 @@ def parser() -> Parser:
         "at the first exception, ask whether to debug it",
     )
     options.add_argument("--junit", type=Path, metavar="FILE", help="write the outcome as JUnit's XML, for a CI")
+    options.add_argument("--cold", action="store_true", help=COLD_HELP)
     return options
 
 
@@ -72,7 +77,7 @@ def run(argv: Sequence[str]) -> int:
         job = resolve_job_options(options, arguments, overrides)
         if arguments.debug:
             job = debugged(job)
-        return start(job, as_json=arguments.json, ended=ended)
+        return start(job, as_json=arguments.json, ended=ended, cold=arguments.cold)
     except InnerEyeError as error:
         failure = error
         if arguments.json:
@@ -167,7 +172,7 @@ def _has_gpu() -> bool:
     return bool(torch.cuda.is_available())
 
 
-def start(job: Job, *, as_json: bool = False, ended: list[dict[str, Any]] | None = None) -> int:
+def start(job: Job, *, as_json: bool = False, ended: list[dict[str, Any]] | None = None, cold: bool = False) -> int:
     """The exit code of `job`, when it has ended on its target and its run folder was named on standard output. What it
     came to is added to `ended`.
 
@@ -180,7 +185,7 @@ def start(job: Job, *, as_json: bool = False, ended: list[dict[str, Any]] | None
 
     show_diagnostics(job.warnings)
     if is_many(job.manifest):
-        return start_many(job, as_json=as_json)
+        return start_many(job, as_json=as_json, cold=cold)
     if job.manifest.compute.target == "azureml" and job.methods:
         from innereye_runtime.job.class_hooks import with_hooks_of_class
 

@@ -18,6 +18,7 @@ class JobArguments(argparse.Namespace):
     manifest: Path
     target: TargetName | None
     smoke: bool = False
+    cold: bool = False
     json: bool
 
 

@@ -18,15 +18,15 @@ if TYPE_CHECKING:
     from innereye_runtime.sweep.trials import Trial
 
 
-def start_many(job: Job, *, as_json: bool) -> int:
+def start_many(job: Job, *, as_json: bool, cold: bool = False) -> int:
     """The exit code of a sweep or of folds, when all runs have ended and the folder was named on standard output."""
     from innereye_runtime.sweep.study import start_study
 
     with log_to_stderr():
-        return _finish(start_study(job), as_json=as_json)
+        return _finish(start_study(job, cold=cold), as_json=as_json)
 
 
-def resume_many(folder: Path, *, target: str | None, as_json: bool) -> int:
+def resume_many(folder: Path, *, target: str | None, as_json: bool, cold: bool = False) -> int:
     """As `start_many`, of a sweep that was stopped or killed.
 
     Raises:
@@ -53,7 +53,7 @@ def resume_many(folder: Path, *, target: str | None, as_json: bool) -> int:
         root=Path(record.code_root),
     )
     with log_to_stderr():
-        return _finish(resume_study(folder, job), as_json=as_json)
+        return _finish(resume_study(folder, job, cold=cold), as_json=as_json)
 
 
 def _finish(result: StudyResult, *, as_json: bool) -> int:
