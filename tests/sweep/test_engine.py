@@ -17,8 +17,9 @@ from tests.sweep import studies
 from tests.sweep.studies import job_of, starts, use_trial_process
 
 from innereye_runtime.report.sweep_page import sweep_page
-from innereye_runtime.sweep.record import SweepRecord
+from innereye_runtime.sweep.record import SweepRecord, TrialRecord
 from innereye_runtime.sweep.results import write_metrics
+from innereye_runtime.targets.process_id import identity_of
 
 GRID = (
     "{search_space: {x: {values: [3, 1, 99, 2]}}, objective: {primary_metric: f}, limits: {max_concurrent_trials: 2}}"
@@ -130,6 +131,35 @@ def test_a_sweep_that_was_killed_takes_over_the_trials_that_still_run(tmp_path: 
     record = studies.run(job, folder, record)
     assert [trial.state for trial in record.trials] == ["completed", "completed", "failed", "completed"]
     assert sorted(starts(folder)) == ["000", "001", "002", "003"], "each trial once"
+
+
+def test_a_trial_that_was_killed_with_its_sweep_is_run_again_and_one_that_was_killed_alone_failed(
+    tmp_path: Path,
+) -> None:
+    job, folder = job_of(tmp_path, GRID), tmp_path / "s"
+    folder.mkdir()
+    record = studies.record_of(job, folder)
+    with subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"]) as orphan:
+        record.trials = [TrialRecord(name="000", group=0, parameters={"x": 3}, state="running")]
+        record.trials[0].launcher = identity_of(orphan.pid)
+        threading.Timer(0.5, orphan.kill).start()
+        record = studies.run(job, folder, record)
+    assert [(trial.state, trial.value) for trial in record.trials] == [("completed", 9)]
+    assert starts(folder) == ["000"]
+
+    (folder / "hold").touch()
+    record.trials = [TrialRecord(name="001", group=0, parameters={"x": 1})]
+
+    def kill() -> None:
+        while "001" not in starts(folder):
+            time.sleep(0.02)
+        launcher = SweepRecord.read(folder).trials[0].launcher
+        assert launcher is not None
+        os.kill(int(launcher.partition("-")[0]), signal.SIGKILL)
+
+    threading.Thread(target=kill).start()
+    record = studies.run(job, folder, record)
+    assert [(trial.state, trial.exit_code) for trial in record.trials] == [("failed", 137)]
 
 
 def test_trials_that_are_worse_than_the_others_are_stopped_early(tmp_path: Path) -> None:

@@ -29,6 +29,8 @@ log = logging.getLogger("innereye_runtime")
 
 _POLL_SECONDS = 0.05
 _JUDGE_SECONDS = 1.0
+_KILLED = 128
+"""Exit codes above it are those of a signal."""
 
 
 class Engine:
@@ -92,6 +94,8 @@ class Engine:
                 self._add(group, parameters)
         for members in record.groups():
             self._tell(members)
+        for trial in record.trials if self._policy else ():
+            self._histories[trial.name] = history(self._trial_folder(trial), record.primary_metric)
         unfinished = [trial for trial in record.trials if trial.state not in FINAL]
         for trial in unfinished:
             folder = self._trial_folder(trial)
@@ -176,8 +180,14 @@ class Engine:
     def _reap(self, request: StopRequest) -> None:
         for trial in [trial for trial in self._record.trials if trial.name in self._workers]:
             exit_code = self._workers[trial.name].exit_code()
-            if exit_code is not None:
-                del self._workers[trial.name]
+            if exit_code is None:
+                continue
+            worker = self._workers.pop(trial.name)
+            if worker.child is None and exit_code > _KILLED and trial.state == "running" and not request.made:
+                trial.state = "planned"  # it was stopped, or it was killed, with the process that started it
+                end_strays(worker.folder)
+                self._waiting.append(trial)
+            else:
                 self._conclude(trial, exit_code, stopping=request.made)
 
     def _conclude(self, trial: TrialRecord, exit_code: int, *, stopping: bool = False) -> None:
@@ -193,7 +203,7 @@ class Engine:
                 self._histories[trial.name] = history(folder, metric) if self._policy else []
         elif trial.reason and trial.state == "terminated":
             pass
-        elif stopping and exit_code in (130, 143):
+        elif stopping and exit_code > _KILLED:
             trial.state, trial.reason = "stopped", ""
         else:
             reason = read_record(folder).get("reason") or self._last_error(trial)
