@@ -17,9 +17,9 @@ from tests.sweep import studies
 from tests.sweep.studies import job_of, starts, use_trial_process
 
 from innereye_runtime.report.sweep_page import sweep_page
+from innereye_runtime.run.process_id import identity_of
 from innereye_runtime.sweep.record import SweepRecord, TrialRecord
 from innereye_runtime.sweep.results import write_metrics
-from innereye_runtime.targets.process_id import identity_of
 
 GRID = (
     "{search_space: {x: {values: [3, 1, 99, 2]}}, objective: {primary_metric: f}, limits: {max_concurrent_trials: 2}}"

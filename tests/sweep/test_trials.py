@@ -88,6 +88,7 @@ def test_the_manifest_of_a_trial_is_that_of_an_ordinary_job(tmp_path: Path) -> N
     [
         ("n: {values: [1, 2.5, 10]}", ["E303", "E304"]),
         ("n: {type: randint, upper: 3}", ["E304"]),
+        (f"n: {{values: {list(range(100, 200))}}}", ["E304"] * 5),
         ("m: {values: [1]}", ["E301"]),
         ("x: {values: [a]}, n: {values: [1], q: 3}", ["E303", "E215"]),
     ],

@@ -17,6 +17,9 @@ from innereye_runtime.parameters.parameter import Parameter
 if TYPE_CHECKING:
     from innereye_runtime.manifest.loading import Loaded
 
+_MOST = 5
+"""Values of one parameter that are told; with a hundred choices, the rest is wrong for the same reason."""
+
 
 def check_search_space(
     parameters: Mapping[str, Parameter], loaded: Loaded, overrides: Sequence[Override], *, incomplete: bool
@@ -27,7 +30,10 @@ def check_search_space(
     for name, distribution in _search_space(loaded).items():
         if "." in name:
             continue
+        before = len(found)
         for step, value in _representatives(distribution):
+            if len(found) - before >= _MOST:
+                break
             checker = ArgumentChecker(parameters, incomplete, {})
             checker.set_value(name, value, text.search_space(name, *step), "manifest", None)
             found |= {(one.span, one.code, one.message): one for one in checker.diagnostics}
