@@ -15,6 +15,8 @@ WAIT = 60
 class LanguageServer:
     """yaml-language-server over its standard input and output, with one JSON Schema for every YAML file."""
 
+    folder = Path("/project")
+
     def __init__(self, command: Path, schema: Path) -> None:
         self.settings = {
             "yaml": {
@@ -52,7 +54,7 @@ class LanguageServer:
 
     def open(self, name: str, text: str) -> list[dict[str, Any]]:
         """The diagnostics of a new document."""
-        uri = f"file:///project/{name}"
+        uri = f"file://{self.folder}/{name}"
         self.diagnostics[uri] = queue.Queue()
         document = {"uri": uri, "languageId": "yaml", "version": 1, "text": text}
         self.tell("textDocument/didOpen", {"textDocument": document})
@@ -62,7 +64,7 @@ class LanguageServer:
         """The answer to a question about a place; line and character count from 0."""
         place = {"line": line, "character": character}
         return self.ask(
-            f"textDocument/{method}", {"textDocument": {"uri": f"file:///project/{name}"}, "position": place}
+            f"textDocument/{method}", {"textDocument": {"uri": f"file://{self.folder}/{name}"}, "position": place}
         )
 
     def ask(self, method: str, parameters: dict[str, Any]) -> Any:

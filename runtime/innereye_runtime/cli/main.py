@@ -12,6 +12,7 @@ from innereye_runtime.cli.ui.terminal import run_with_error_handling
 from innereye_runtime.errors import ExitCode, UsageError
 
 COMMANDS = {
+    "init": "write a project that trains at once, or a manifest for a module",
     "run": "train, evaluate and report (default command)",
     "validate": "check a manifest and show every error with line and column",
     "plan": "what would be started, without starting it",

@@ -41,6 +41,11 @@ def dump(manifest: Manifest) -> str:
     return "\n".join(_lines(to_data(manifest), "")) + "\n"
 
 
+def in_a_line(value: Any) -> str:
+    """Plain data as YAML text in one line."""
+    return _flow(value)
+
+
 def _data(value: Any) -> Any:
     if is_dataclass(value) and not isinstance(value, (Memory, Duration)):
         parts = {field.name: _data(getattr(value, field.name)) for field in fields(value)}

@@ -5,8 +5,9 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from innereye_runtime.cli.ui.parser import Parser
 from innereye_runtime.cli.ui.terminal import YELLOW, eprint, paint
@@ -17,17 +18,19 @@ class Arguments(argparse.Namespace):
     container: str | None
     model: str | None
     data: str | None
+    write: Path | None
     namespace: list[str]
 
 
 def parser() -> Parser:
     parser = Parser(
         "schema",
-        usage="[--container CLASS [--namespace NAME ...] | --model CLASS | --data CLASS]",
+        usage="[--container CLASS [--namespace NAME ...] | --model CLASS | --data CLASS] [--write FILE]",
         about="Prints the JSON Schema of manifests, or that of `container.args`, `model.args` or `data.args` for one\n"
         "class.",
         examples=[
             "innereye-run schema > manifest.schema.json",
+            "innereye-run schema --write .innereye/manifest.schema.json",
             "innereye-run schema --container HelloContainer",
             "innereye-run schema --container my.configs.lungs:Lungs > lungs.schema.json",
             "innereye-run schema --model my_project.unet:UNet",
@@ -36,6 +39,9 @@ def parser() -> Parser:
     parser.add_argument("--container", metavar="CLASS", help="a class name, or package.module:ClassName")
     parser.add_argument("--model", metavar="CLASS", help="a LightningModule, as package.module:ClassName")
     parser.add_argument("--data", metavar="CLASS", help="a LightningDataModule, as package.module:ClassName")
+    parser.add_argument(
+        "--write", metavar="FILE", type=Path, help="write it to a file, for the first line of a manifest"
+    )
     parser.add_argument(
         "--namespace",
         metavar="NAME",
@@ -52,12 +58,11 @@ def run(argv: Sequence[str]) -> int:
     if sum(each is not None for each in (arguments.container, arguments.model, arguments.data)) > 1:
         raise UsageError("--container, --model and --data exclude each other", hint="name one class")
     if direct is not None:
-        return _of_signature(direct)
+        return _show(_of_signature(direct), arguments.write)
     if arguments.container is None:
         from innereye_runtime.manifest.schema import schema_text
 
-        sys.stdout.write(schema_text())
-        return ExitCode.DONE
+        return _show(schema_text(), arguments.write)
     from innereye_runtime.introspection.arguments.json_schema import json_schema
     from innereye_runtime.introspection.discovery import find, search_path
     from innereye_runtime.introspection.static.class_reader import read
@@ -66,11 +71,29 @@ def run(argv: Sequence[str]) -> int:
     source = read(find(arguments.container, arguments.namespace, places), places)
     for sentence in source.unresolved:
         eprint(f"{paint('note:', YELLOW, sys.stderr)} {sentence}")
-    print(json.dumps(json_schema(source.parameters, source.name), indent=2, ensure_ascii=False))
+    return _show(_text(json_schema(source.parameters, source.name)), arguments.write)
+
+
+def _show(text: str, file: Path | None) -> int:
+    """Prints `text`, or writes it to `file`."""
+    if file is None:
+        sys.stdout.write(text)
+        return ExitCode.DONE
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise UsageError(
+            f"'{file}' can't be written: {error.strerror}", hint="name a file in a folder of yours"
+        ) from None
     return ExitCode.DONE
 
 
-def _of_signature(class_name: str) -> int:
+def _text(schema: Mapping[str, Any]) -> str:
+    return json.dumps(schema, indent=2, ensure_ascii=False) + "\n"
+
+
+def _of_signature(class_name: str) -> str:
     from innereye_runtime.introspection.arguments.json_schema import signature_schema
     from innereye_runtime.introspection.discovery import find, search_path
     from innereye_runtime.introspection.static.signatures import read_signature
@@ -83,5 +106,4 @@ def _of_signature(class_name: str) -> int:
         raise UsageError(signature.problem, hint=signature.hint)
     if signature.open:
         eprint(f"{paint('note:', YELLOW, sys.stderr)} {signature.open}")
-    print(json.dumps(signature_schema(signature), indent=2, ensure_ascii=False))
-    return ExitCode.DONE
+    return _text(signature_schema(signature))
