@@ -237,3 +237,21 @@ def test_a_module_for_lightning_1_is_loaded_where_lightning_is_not_yet(
     )
     done = subprocess.run([sys.executable, "-c", code, str(tmp_path)], capture_output=True, text=True, check=False)
     assert (done.stdout, done.stderr) == ("Old\n", "")
+
+
+def test_the_file_that_has_the_class_is_named_before_a_guess(tmp_path: Path) -> None:
+    for name in (".venv/lib/site-packages/other.py", "node_modules/x/other.py", "code/deep/nets.py"):
+        (tmp_path / name).parent.mkdir(parents=True)
+        (tmp_path / name).write_text("class HalloContainer(LightningContainer): ...\n")
+    with pytest.raises(DiscoveryError) as refused:
+        find("HalloContainer", (), (tmp_path,))  # near to HelloContainer, an example
+    assert refused.value.hint == f"it is in {tmp_path}/code/deep/nets.py: write 'namespaces: [code.deep.nets]'"
+
+
+def test_a_name_is_not_near_to_another_for_its_ending(tmp_path: Path) -> None:
+    with pytest.raises(DiscoveryError) as refused:
+        find("BrainContainer", (), (tmp_path,))
+    assert "Hello" not in refused.value.hint
+    with pytest.raises(DiscoveryError) as refused:
+        find("HeloContainer", (), (tmp_path,))
+    assert refused.value.hint.startswith("did you mean 'HelloContainer'")

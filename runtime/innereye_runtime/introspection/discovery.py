@@ -7,6 +7,7 @@ import contextlib
 import os
 import re
 import sys
+import time
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from importlib import import_module
@@ -21,7 +22,11 @@ _CHECKOUT: Final = "InnerEye.ML.configs"
 """Where the old toolbox had its users' classes, which were found there without a namespace."""
 _ROOT_MARKS: Final = (".git", "pyproject.toml", "setup.py", "setup.cfg")
 _CLASS: Final = re.compile(rb"^[ \t]*class[ \t]+(\w+)[ \t]*[(:\[]", re.MULTILINE)
-_MOST_FILES_IN_HINT: Final = 500
+_SECONDS_FOR_HINT: Final = 2.0
+_NOT_USERS: Final = ("node_modules", "site-packages", "dist-packages", "__pycache__", "outputs", "build", "dist")
+"""Folders without code of the user's, beside those whose names begin with a dot."""
+
+_NAME_IT: Final = "name the module that holds it in container.namespaces, or write package.module:ClassName"
 
 _loaded_from: Final[list[Path]] = []
 
@@ -235,7 +240,7 @@ def _missing(
     if found:
         return DiscoveryError(message, hint=f"delete it from the namespaces; {class_name} stands in {found[0].module}")
     near = _suggest(class_name, known, 1)
-    hint = f"did you mean '{near[0]}'?" if near else _elsewhere(class_name, search_path)
+    hint = _elsewhere(class_name, search_path) or (f"did you mean '{near[0]}'?" if near else _NAME_IT)
     return DiscoveryError(f"there is no class '{class_name}'; {message}", hint=hint)
 
 
@@ -244,9 +249,8 @@ def _unknown(
 ) -> DiscoveryError:
     message = f"there is no class '{class_name}' in {_listed(searched)}"
     near = _suggest(class_name, known, 3)
-    if near:
-        return DiscoveryError(message, hint=f"did you mean {' or '.join(repr(name) for name in near)}?")
-    return DiscoveryError(message, hint=_elsewhere(class_name, search_path))
+    guess = f"did you mean {' or '.join(repr(name) for name in near)}?" if near else _NAME_IT
+    return DiscoveryError(message, hint=_elsewhere(class_name, search_path) or guess)
 
 
 def _file_for_module(name: str, class_name: str = "") -> str:
@@ -259,25 +263,37 @@ def _file_for_module(name: str, class_name: str = "") -> str:
 
 
 def _elsewhere(class_name: str, search_path: Sequence[Path]) -> str:
-    """Says where the class is, when it is in a file of the user's that no namespace names."""
+    """Says where the class is, when it is in a file of the user's that no namespace names; else ''. The search ends
+    after a few seconds, whatever the number of files.
+    """
+    end = time.monotonic() + _SECONDS_FOR_HINT
     wanted = re.compile(rb"^class[ \t]+" + re.escape(class_name.encode()) + rb"[ \t]*[(:]", re.MULTILINE)
     for root in search_path:
-        for count, file in enumerate(root.rglob("*.py")):
-            parts = file.relative_to(root).with_suffix("").parts
-            if count > _MOST_FILES_IN_HINT:
+        for file in _users_files(root):
+            if time.monotonic() > end:
                 break
+            parts = file.relative_to(root).with_suffix("").parts
             if all(part.isidentifier() for part in parts) and wanted.search(file.read_bytes()):
                 return f"it is in {file}: write 'namespaces: [{'.'.join(parts)}]'"
         notebook = next((file for file in root.glob("*.ipynb") if class_name.encode() in file.read_bytes()), None)
         if notebook is not None:
             return f"a class can't be imported from a notebook: move it from {notebook} to a .py file"
-    return "name the module that holds it in container.namespaces, or write package.module:ClassName"
+    return ""
+
+
+def _users_files(root: Path) -> Iterator[Path]:
+    """The Python files of a project, those nearest to its root first in each folder."""
+    for folder, folders, names in os.walk(root):
+        folders[:] = sorted(name for name in folders if name not in _NOT_USERS and not name.startswith((".", "venv")))
+        yield from (Path(folder, name) for name in sorted(names) if name.endswith(".py"))
 
 
 def _suggest(name: str, names: Iterable[str], count: int) -> list[str]:
+    """The names that are near; that two end in Container brings them no nearer."""
     from difflib import get_close_matches
 
-    return get_close_matches(name, list(names), count)
+    stems = {known.removesuffix("Container") or known: known for known in names}
+    return [stems[near] for near in get_close_matches(name.removesuffix("Container") or name, stems, count)]
 
 
 def _listed(names: Sequence[str]) -> str:
