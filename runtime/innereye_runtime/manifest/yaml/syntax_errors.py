@@ -206,6 +206,11 @@ def friendly_message(error: MarkedYAMLError, lines: tuple[str, ...], source: str
         return [
             problem(source, lines, "E012", span, "tabs are not allowed for indentation", hint=hint) for span in tabs
         ]
+    if said.startswith("expected ',' or") and (reference := _reference(lines, mark.line if mark else 0)):
+        line, written, column = reference
+        span = Span(line + 1, column + 1, line + 1, column + len(written) + 1)
+        message, hint = f"'{quote(written)}' needs quotes inside braces and brackets", f'write "{quote(written)}"'
+        return [problem(source, lines, "E003", span, message, hint=hint)]
     rule = lookup(said, context)
     if rule is None:
         return [
@@ -226,6 +231,14 @@ def friendly_message(error: MarkedYAMLError, lines: tuple[str, ...], source: str
     groups = tuple(quote(group) for group in found.groups()) if found else ()
     message = rule.message.format(*groups, word=quote(word), open=start.line + 1 if start else 1)
     return [problem(source, lines, rule.code, span, message, hint=rule.hint.format())]
+
+
+def _reference(lines: tuple[str, ...], broken: int) -> tuple[int, str, int] | None:
+    """The line, the text and the column of a `${...}` without quotes in line `broken` or the one before it."""
+    for line in (broken, broken - 1):
+        if 0 <= line < len(lines) and (match := re.search(r"(?<=[\s,\[])\$\{[\w.]*\}[^\s,\]}]*", lines[line])):
+            return line, match[0], match.start()
+    return None
 
 
 def lookup(said: str, context: str) -> Rule | None:
