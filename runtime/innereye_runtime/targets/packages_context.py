@@ -20,12 +20,12 @@ SCRIPT = "install-packages"
 _OF_TORCH = re.compile(r"(nvidia|cuda)-.*|triton")
 """What a lock has beside torch: an image's torch has its own."""
 _COPY = """\
-COPY . /opt/innereye-runtime/packages
+COPY packages /opt/innereye-runtime/packages
 RUN bash /opt/innereye-runtime/packages/install-packages /opt/innereye-runtime/packages
 """
 """Plain, without BuildKit's extensions: the builder of AzureML need not have them."""
 _BIND = """\
-RUN --mount=type=bind,target=/build/packages \\
+RUN --mount=type=bind,source=packages,target=/build/packages \\
     --mount=type=cache,target=/root/.cache/uv --mount=type=cache,target=/opt/innereye-runtime-tools \\
     --mount=type=cache,target=/var/cache/apt,sharing=locked \\
     --mount=type=cache,target=/var/lib/apt/lists,sharing=locked \\

@@ -28,7 +28,7 @@ def job_data(plan: AzureMLPlan, *, run: str | None = None) -> dict[str, Any]:
         "display_name": plan.display_name,
         "experiment_name": plan.experiment,
         "compute": f"azureml:{plan.cluster}",
-        "environment": {"image": plan.image} if plan.image else {"build": {"path": BUILT}},
+        "environment": _environment(plan),
         "code": str(plan.code),
         "command": plan.command,
         "identity": {"type": IDENTITIES[plan.identity]} if plan.identity else None,
@@ -53,6 +53,15 @@ def job_data(plan: AzureMLPlan, *, run: str | None = None) -> dict[str, Any]:
     if plan.nodes * plan.processes > 1:
         data["distribution"] = {"type": "pytorch", "process_count_per_instance": plan.processes}
     return _without_unset(data)
+
+
+def _environment(plan: AzureMLPlan) -> str | dict[str, Any]:
+    """What the job runs in: the first that there is of an environment, and an image."""
+    if plan.environment_name:
+        return plan.environment_name
+    if plan.packages:
+        return f"azureml:{plan.packages.name}:{plan.packages.version}"
+    return {"image": plan.image} if plan.image else {"build": {"path": BUILT}}
 
 
 def job_text(plan: AzureMLPlan) -> str:
@@ -83,7 +92,9 @@ def _remarks(plan: AzureMLPlan) -> list[str]:
     ]
     if plan.run_folder is None:
         lines.append("innereye-run puts the start of the run for <UTC start>; by hand, put any name")
-    if not plan.image:
+    if plan.packages:
+        lines.append(f"innereye-run registers environment {plan.packages.name} where the workspace does not have it")
+    elif not plan.image and not plan.environment_name:
         lines.append("without compute.azureml.image, innereye-run builds the environment from this project")
     if plan.secrets:
         lines.append(f"innereye-run adds from its environment: {', '.join(plan.secrets)}")

@@ -17,10 +17,12 @@ from innereye_runtime.errors import UsageError
 from innereye_runtime.job.datasets import datasets_of, unknown_ids
 from innereye_runtime.job.entrypoint_args import EntrypointArgs
 from innereye_runtime.job.launch_context import VARIABLE
+from innereye_runtime.job.packages import described
 from innereye_runtime.job.process_count import processes_of
 from innereye_runtime.job.resolve import Job
 from innereye_runtime.manifest.model import Dataset, Manifest
 from innereye_runtime.manifest.serializer import dump
+from innereye_runtime.targets.azureml.environment import PackagesEnvironment, plan_environment
 from innereye_runtime.targets.azureml.job_file import OUTPUT, folder_path, job_data, job_text
 from innereye_runtime.targets.azureml.settings import WorkspaceSettings, find_workspace
 
@@ -60,7 +62,11 @@ class AzureMLPlan:
     experiment: str
     display_name: str
     image: str | None
-    """None: an environment is built from this project."""
+    """None: an environment is built from this project, or named by `environment`."""
+    environment_name: str | None
+    """An environment of the workspace or of a registry, as the manifest has it."""
+    packages: PackagesEnvironment | None
+    """The environment with the manifest's packages."""
     command: str
     code: Path
     manifest_place: str
@@ -94,6 +100,7 @@ class AzureMLPlan:
                 key: f"{setting.value} ({setting.origin})" if setting else None for key, setting in workspace.items()
             },
             "secrets": list(self.secrets),
+            **described(self.packages.requirements if self.packages else None),
             "job": job_data(self),
         }
 
@@ -121,6 +128,10 @@ def plan_for(job: Job, environment: Mapping[str, str] | None = None) -> AzureMLP
     place = _manifest_place(job)
     experiment = settings.experiment or _text(job, "experiment") or manifest.name
     tag = _text(job, "tag")
+    image = None if settings.environment else settings.image or environment.get(IMAGE_VARIABLE) or None
+    packages = None
+    if job.requirements is not None and settings.environment is None:
+        packages = plan_environment(job.requirements, image)
     return AzureMLPlan(
         workspace=find_workspace(settings, environment, job.code_root, has_manifest=job.text is None),
         cluster=settings.cluster,
@@ -128,7 +139,9 @@ def plan_for(job: Job, environment: Mapping[str, str] | None = None) -> AzureMLP
         identity=settings.identity,
         experiment=_safe(experiment),
         display_name=manifest.name,
-        image=settings.image or environment.get(IMAGE_VARIABLE) or None,
+        image=image,
+        environment_name=settings.environment,
+        packages=packages,
         command=_command(job, place, inputs),
         code=job.code_root,
         manifest_place=place,

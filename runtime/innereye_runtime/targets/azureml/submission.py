@@ -16,7 +16,7 @@ from innereye_runtime.errors import PreflightError, UsageError
 from innereye_runtime.job import provenance
 from innereye_runtime.job.launch_context import LaunchContext
 from innereye_runtime.targets.azureml.assets import resolve_data_asset
-from innereye_runtime.targets.azureml.environment import build_context
+from innereye_runtime.targets.azureml.environment import build_context, ensure_environment
 from innereye_runtime.targets.azureml.error_mapping import UnreachableError, is_not_found, map_azure_errors
 from innereye_runtime.targets.azureml.job_file import job_data
 from innereye_runtime.targets.azureml.job_uri import JobUri
@@ -86,6 +86,9 @@ def submit(
     data = job_data(plan, run=submission.run)
     for one in plan.inputs:
         data["inputs"][one.name]["path"] = resolve_data_asset(session, one, plan.datastore)
+    if isinstance(data["environment"], str):
+        data["environment"] = _environment(session, plan)
+    in_what = data["environment"] if isinstance(data["environment"], str) else plan.image
     with tempfile.TemporaryDirectory(prefix="innereye-runtime-") as folder:
         code = Path(folder) / "code"
         code.mkdir()
@@ -95,11 +98,11 @@ def submit(
         manifest.write_text(plan.manifest_text, encoding="utf-8")
         launch = LaunchContext(
             code=provenance.code(plan.code),
-            image={"reference": plan.image, "digest": ""} if plan.image else None,
+            image={"reference": in_what, "digest": ""} if in_what else None,
             run=submission.run,
         )
         launch.write(code / LAUNCH)
-        if not plan.image:
+        if not in_what:
             data["environment"] = {"build": {"path": str(build_context(Path(folder) / "context"))}}
         data["code"] = str(code)
         data["name"] = submission.name
@@ -107,6 +110,31 @@ def submit(
         data["environment_variables"] = data.get("environment_variables", {}) | dict(values)
         _send(session, data, submission)
     return session.address(submission.name)
+
+
+def _environment(session: Session, plan: AzureMLPlan) -> str:
+    """The environment of the job with its version, registered where it is one with packages.
+
+    Raises:
+        PreflightError: the workspace has no such environment, or can't be asked.
+    """
+    if plan.packages is not None:
+        return ensure_environment(session, plan.packages)
+    reference = str(plan.environment_name)
+    name, _, rest = reference.removeprefix("azureml:").partition("@" if "@" in reference else ":")
+    if name.startswith("//"):  # in a registry, which the service looks into
+        return reference
+    wanted = {"label": rest} if "@" in reference else {"version": rest}
+    try:
+        found = session.call(f"looking for environment {name}", lambda client: client.environments.get(name, **wanted))
+    except PreflightError as error:
+        if not is_not_found(error):
+            raise
+        raise PreflightError(
+            f"workspace {session.workspace} has no environment {reference.removeprefix('azureml:')}",
+            hint="az ml environment list shows those that are there",
+        ) from error
+    return f"azureml:{name}:{found.version}"
 
 
 def _send(session: Session, data: Mapping[str, Any], submission: Submission) -> None:

@@ -146,6 +146,7 @@ def info(reference: str) -> dict[str, Any]:
         "manifest_schema": labels.get(f"{LABEL}.manifest-schema"),
         "requirements": labels.get(f"{LABEL}.requirements"),
         "source": source,
+        "packages": labels.get(f"{LABEL}.packages"),
         "same_source_as_here": source == source_digest() if source else None,
         "layers": len(image["RootFS"]["Layers"]),
     }

@@ -66,7 +66,7 @@ def build_packages(client: EngineClient, request: PackagesBuild, *, output: int)
     with tempfile.TemporaryDirectory(prefix="innereye-runtime-packages-") as folder:
         context, secret_folder = Path(folder) / "context", Path(folder) / "secrets"
         secret_folder.mkdir(mode=0o700)
-        write_context(context, request.requirements)
+        write_context(context / "packages", request.requirements)
         dockerfile = Path(folder) / "Dockerfile"
         dockerfile.write_text(f"ARG BASE\nFROM ${{BASE}}\n{instructions(buildkit=True)}")
         secrets = BuildNetwork.current().write_secrets(secret_folder)
