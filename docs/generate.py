@@ -149,7 +149,7 @@ def error_codes() -> str:
     Raises:
         PluginError: a code belongs to no family.
     """
-    known = [code for kind in "EWN" for number in range(500) if _title(code := f"{kind}{number:03}")]
+    known = [code for kind in "EWN" for number in range(600) if _title(code := f"{kind}{number:03}")]
     if strange := [code for code in known if code[:2] not in TEXTS["families"]]:
         raise PluginError(f"docs/reference.toml: families lacks that of {', '.join(strange)}")
     parts: list[str] = []
