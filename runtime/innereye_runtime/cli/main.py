@@ -31,6 +31,7 @@ COMMANDS = {
     "compare": "what differs between runs, and their metrics side by side",
     "rm": "remove run folders",
     "logs": "what a run prints, while it runs or later",
+    "wait": "wait until runs are over, with the worst of their exit codes",
     "stop": "ask runs to save a checkpoint and end",
     "drill": "break a job at random moments, resume it, compare the results",
     "clean": "stop and remove what killed launchers left behind",

@@ -123,6 +123,7 @@ def _compute(value: Mapping[str, Any]) -> Compute:
         shm_size=Memory.parse(value["shm_size"]) if "shm_size" in value else None,
         max_duration=Duration.parse(value["max_duration"]) if "max_duration" in value else None,
         retries=Retries(**value.get("retries", {})),
+        detach=value.get("detach"),
         docker=DockerSettings(**docker),
         slurm=SlurmSettings(**slurm),
         azureml=AzureMLSettings(**azureml),

@@ -141,6 +141,7 @@ class Compute:
     shm_size: Memory | None = None
     max_duration: Duration | None = None
     retries: Retries = Retries()
+    detach: bool | None = None
     docker: DockerSettings = DockerSettings()
     slurm: SlurmSettings = SlurmSettings()
     azureml: AzureMLSettings = AzureMLSettings()

@@ -95,6 +95,18 @@ class DownloadResult:
     """None: the job is not over yet."""
 
 
+@runtime_checkable
+class DetachingTarget(Protocol):
+    """A target whose jobs need nobody who follows them: it has `detach` beside what each `Target` has."""
+
+    def detach(self, plan: Any) -> str:
+        """The reference of the job, which is submitted like one to be followed and is queued by now.
+
+        Raises:
+            InnerEyeError: it could not be submitted.
+        """
+
+
 class RunHandle(Protocol):
     """A run that was submitted some time, by this process or another one."""
 

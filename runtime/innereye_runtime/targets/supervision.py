@@ -98,6 +98,10 @@ class RetryBudget:
     def __init__(self, retries: Retries) -> None:
         self._left = {"preempted": retries.preempted, "infrastructure": retries.infrastructure, "user": retries.user}
 
+    @property
+    def left(self) -> Retries:
+        return Retries(**self._left)
+
     def take(self, exit_code: int) -> bool:
         """True where a job that ended with `exit_code`, unasked, is to be started once more."""
         kind = _failure_kind(exit_code)

@@ -40,6 +40,7 @@ class RunArguments(JobArguments):
     debug: bool = False
     junit: Path | None = None
     cold: bool = False
+    detach: bool = False
 
 
 def parser() -> Parser:
@@ -53,6 +54,7 @@ def parser() -> Parser:
             "innereye-run --json --smoke manifests/hello.yaml | jq .metrics.test",
         ],
         smoke="the whole path on two batches of each split, for one epoch",
+        detach="end as soon as the job is queued; the last line is then its reference, for logs, wait and download",
         json=JSON_HELP,
         more="[--debug] [--junit FILE]",
     )
@@ -77,7 +79,7 @@ def run(argv: Sequence[str]) -> int:
         job = resolve_job_options(options, arguments, overrides)
         if arguments.debug:
             job = debugged(job)
-        return start(job, as_json=arguments.json, ended=ended, cold=arguments.cold)
+        return start(job, as_json=arguments.json, ended=ended, cold=arguments.cold, detach=arguments.detach)
     except InnerEyeError as error:
         failure = error
         if arguments.json:
@@ -172,15 +174,24 @@ def _has_gpu() -> bool:
     return bool(torch.cuda.is_available())
 
 
-def start(job: Job, *, as_json: bool = False, ended: list[dict[str, Any]] | None = None, cold: bool = False) -> int:
-    """The exit code of `job`, when it has ended on its target and its run folder was named on standard output. What it
-    came to is added to `ended`.
+def start(
+    job: Job,
+    *,
+    as_json: bool = False,
+    ended: list[dict[str, Any]] | None = None,
+    cold: bool = False,
+    detach: bool = False,
+) -> int:
+    """The exit code of `job`, when it has ended on its target and its run folder was named on standard output; 0 for
+    one that is detached, when it is queued and its reference was printed there. What it came to is added to `ended`.
 
     Raises:
         InnerEyeError: it could not be started.
+        UsageError: it was to be detached, and jobs of its target end with the command.
     """
     from innereye_runtime.cli.ui.study import start_many
     from innereye_runtime.sweep.trials import is_many
+    from innereye_runtime.targets.base import DetachingTarget
     from innereye_runtime.targets.registry import get_target
 
     show_diagnostics(job.warnings)
@@ -191,6 +202,15 @@ def start(job: Job, *, as_json: bool = False, ended: list[dict[str, Any]] | None
 
         job = with_hooks_of_class(job)
     target = get_target(job.manifest.compute.target)
+    if detach or job.manifest.compute.detach:
+        if isinstance(target, DetachingTarget):
+            reference = target.detach(target.plan(job))
+            print_result(json.dumps({**NO_RUN, "run": reference, "state": "queued"}) if as_json else reference)
+            return 0
+        reason = f"a job on target {job.manifest.compute.target} can't be detached: it ends with this command"
+        if detach:
+            raise UsageError(reason, hint="leave --detach out, or use --target azureml")
+        eprint(f"{paint('note:', YELLOW, sys.stderr)} compute.detach has no effect: {reason}")
     with log_to_stderr():  # a dataset may have to be fetched first
         handle = target.submit(target.plan(job), stdout=2 if as_json else 1)
     exit_code = handle.wait()

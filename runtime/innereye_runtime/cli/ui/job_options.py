@@ -23,11 +23,13 @@ class JobArguments(argparse.Namespace):
 
 
 def job_parser(
-    command: str, *, about: str, examples: Sequence[str], smoke: str = "", json: str, more: str = ""
+    command: str, *, about: str, examples: Sequence[str], smoke: str = "", detach: str = "", json: str, more: str = ""
 ) -> Parser:
-    """The parser of a command that takes a job; `smoke` and `json` are the help of these flags, '' for no such flag;
-    `more` is the usage of further ones."""
-    flags = " ".join(filter(None, ("[--smoke]" if smoke else "", "[--json]", more)))
+    """The parser of a command that takes a job; `smoke` and the like are the help of these flags, '' for no such
+    flag. `more` is the usage of further ones.
+    """
+    given = {"[--smoke]": smoke, "[--detach]": detach, "[--json]": json, more: more}
+    flags = " ".join(flag for flag, text in given.items() if text)
     parser = Parser(
         command,
         usage=f"MANIFEST [--target process|docker|slurm|azureml] {flags} [--key=value ...]",
@@ -39,6 +41,8 @@ def job_parser(
     add_target(parser)
     if smoke:
         parser.add_argument("--smoke", action="store_true", help=smoke)
+    if detach:
+        parser.add_argument("--detach", action="store_true", help=detach)
     parser.add_argument("--json", action="store_true", help=json)
     return parser
 

@@ -14,7 +14,7 @@ from innereye_runtime.targets.azureml.logs import LogReader
 from innereye_runtime.targets.azureml.session import TERMINAL_STATES, Session, state_of
 from innereye_runtime.targets.supervision import DetachedError, write_all
 
-SHORTEST_PAUSE, LONGEST_PAUSE = 1.0, 10.0
+SHORTEST_PAUSE, LONGEST_PAUSE, LONGEST_WAIT = 1.0, 10.0, 60.0
 PATIENCE_SECONDS = 600
 """How long a service that does not answer is asked again, before following ends."""
 
@@ -50,6 +50,24 @@ def follow(
             pause = min(LONGEST_PAUSE, SHORTEST_PAUSE + (time.monotonic() - began) / 60)
             if interrupted.wait(pause):
                 raise DetachedError(interrupted.signum)
+
+
+def await_end(session: Session, job: str) -> str:
+    """The state that the job ended in. It is asked for less and less often, so that a hundred may be waited for.
+
+    Raises:
+        UnreachableError: the service has not answered for `PATIENCE_SECONDS`.
+    """
+    began = answered = time.monotonic()
+    while True:
+        try:
+            if (status := state_of(session.job(job))) in TERMINAL_STATES:
+                return status
+            answered = time.monotonic()
+        except UnreachableError:
+            if time.monotonic() - answered > PATIENCE_SECONDS:
+                raise
+        time.sleep(min(LONGEST_WAIT, SHORTEST_PAUSE + (time.monotonic() - began) / 20))
 
 
 class _Interruption:

@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 import os
-import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from innereye_runtime.manifest.model import AzureMLSettings
 from innereye_runtime.targets.azureml import runs
-from innereye_runtime.targets.azureml.exit_code import exit_code_of
-from innereye_runtime.targets.azureml.history import get_failure_message
 from innereye_runtime.targets.azureml.job_uri import JobUri, is_job_uri
-from innereye_runtime.targets.azureml.session import TERMINAL_STATES, Session, state_of
+from innereye_runtime.targets.azureml.log_stream import await_end, log_status
+from innereye_runtime.targets.azureml.retries import newest_of, resubmit, retries_in
+from innereye_runtime.targets.azureml.session import Session
 from innereye_runtime.targets.azureml.settings import find_workspace
 from innereye_runtime.targets.base import DownloadResult, RunStatus, StopResult, Write
-
-_POLL_SECONDS = 10.0
+from innereye_runtime.targets.supervision import RetryBudget
 
 
 class AzureMLRun:
@@ -30,25 +28,35 @@ class AzureMLRun:
         self._session = runs.session_of(uri)
 
     def status(self) -> Mapping[str, Any]:
-        return runs.status_of(self._session, self._uri).describe()
+        return runs.status_of(self._session, self._newest()).describe()
 
     def logs(self, write: Write, *, follow: bool) -> None:
         """Raises `DetachedError` where a signal ended the following."""
-        runs.read_log(self._session, self._uri, lambda piece: write(1, piece), follows=follow)
+        runs.read_log(self._session, self._newest(), lambda piece: write(1, piece), follows=follow)
 
     def stop(self) -> Sequence[StopResult]:
-        state = runs.stop(self._session, self._uri)
-        run = str(self._uri)
-        return [StopResult(run=run, summary=state, details={"state": state})]
+        job = self._newest()
+        state = runs.stop(self._session, job)
+        return [StopResult(run=str(job), summary=state, details={"state": state})]
 
     def wait(self) -> int:
-        while (state := state_of(self._session.job(self._uri.job))) not in TERMINAL_STATES:
-            time.sleep(_POLL_SECONDS)
-        failure = get_failure_message(self._session, self._uri.job) if state == "Failed" else ""
-        return exit_code_of(state, Path("outputs") / runs.run_name(self._session, self._uri), failure)
+        """Submits the job again where it failed and its manifest allows that."""
+        job = self._newest()
+        while True:
+            state = await_end(self._session, job.job)
+            exit_code = runs.exit_code_in_store(self._session, job, state)
+            budget = RetryBudget(retries_in(self._session.job(job.job).tags or {}))
+            if state in ("Completed", "Canceled") or not budget.take(exit_code):
+                return exit_code
+            log_status(f"{job.job} ended with {exit_code}; the manifest allows another try")
+            job = resubmit(self._session, job, budget.left)
+            log_status(f"submitted {job}")
 
     def download(self, outputs: Path) -> DownloadResult:
-        return runs.download(self._session, self._uri, outputs)
+        return runs.download(self._session, self._newest(), outputs)
+
+    def _newest(self) -> JobUri:
+        return newest_of(self._session, self._uri)
 
 
 def attach(reference: str) -> AzureMLRun | None:

@@ -6,9 +6,11 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from itertools import islice
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from innereye_runtime.errors import OutputError, UsageError
+from innereye_runtime.run.paths import RunPaths
 from innereye_runtime.targets.azureml.exit_code import exit_code_of, has_record
 from innereye_runtime.targets.azureml.history import get_failure_message
 from innereye_runtime.targets.azureml.job_file import OUTPUT
@@ -17,7 +19,7 @@ from innereye_runtime.targets.azureml.log_stream import follow, log_status
 from innereye_runtime.targets.azureml.logs import LogReader
 from innereye_runtime.targets.azureml.session import TERMINAL_STATES, Session, state_of
 from innereye_runtime.targets.azureml.submission import RUN_TAG, cancel
-from innereye_runtime.targets.azureml.transfer import BlobPrefix, download_run, is_empty
+from innereye_runtime.targets.azureml.transfer import BlobPrefix, download_run, fetch_named, is_empty
 from innereye_runtime.targets.base import DownloadResult
 
 
@@ -96,9 +98,29 @@ def read_log(session: Session, address: JobUri, write: Callable[[bytes], None], 
         write(piece)
 
 
-def run_name(session: Session, address: JobUri) -> str:
-    """The name of the job's run folder; the job's own where innereye-run did not submit it."""
-    return str((session.job(address.job).tags or {}).get(RUN_TAG, address.job))
+def exit_code_in_store(session: Session, address: JobUri, state: str) -> int:
+    """The exit code of a job that ended in `state`, from the record in its datastore; its run folder stays there.
+
+    Raises:
+        OutputError: the job is complete, and its run folder is not.
+        PreflightError: the service can't be asked.
+    """
+    job: Any = session.job(address.job)
+    described = (job.outputs or {}).get(OUTPUT)
+    with TemporaryDirectory(prefix="innereye-runtime-") as temporary:
+        folder = Path(temporary) / (job.tags or {}).get(RUN_TAG, address.job)
+        if described is not None:
+            place = _place(session, address.job, OUTPUT, getattr(described, "path", None))
+            fetch_named(session, place, [RunPaths(folder).run_json.name, RunPaths(folder).outputs_json.name], folder)
+        is_unrecorded = state == "Failed" and not has_record(folder)
+        failure = get_failure_message(session, address.job) if is_unrecorded else ""
+        try:
+            return exit_code_of(state, folder, failure)
+        except OutputError as error:
+            raise OutputError(
+                f"job {address.job} is complete, and its run folder in the datastore has no outputs.json",
+                hint=f"innereye-run logs '{address}' shows what it printed",
+            ) from error
 
 
 def stop(session: Session, address: JobUri) -> str:

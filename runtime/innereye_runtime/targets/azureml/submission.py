@@ -74,9 +74,15 @@ def ensure_not_running(session: Session, run: str) -> None:
 
 
 def submit(
-    session: Session, plan: AzureMLPlan, submission: Submission, snapshot: Snapshot, values: Mapping[str, str]
+    session: Session,
+    plan: AzureMLPlan,
+    submission: Submission,
+    snapshot: Snapshot,
+    values: Mapping[str, str],
+    *,
+    tags: Mapping[str, str],
 ) -> JobUri:
-    """The address of the job, which is now the service's. `values`: of the secrets.
+    """The address of the job, which is now the service's. `values`: of the secrets; `tags`: beside those of the plan.
 
     Raises:
         DataError: a dataset is not in the workspace.
@@ -106,9 +112,9 @@ def submit(
             data["environment"] = {"build": {"path": str(build_context(Path(folder) / "context"))}}
         data["code"] = str(code)
         data["name"] = submission.name
-        data["tags"] |= {SUBMISSION_TAG: submission.token, RUN_TAG: submission.run}
+        data["tags"] |= {SUBMISSION_TAG: submission.token, RUN_TAG: submission.run, **tags}
         data["environment_variables"] = data.get("environment_variables", {}) | dict(values)
-        _send(session, data, submission)
+        send(session, _loaded(data), submission)
     return session.address(submission.name)
 
 
@@ -137,13 +143,23 @@ def _environment(session: Session, plan: AzureMLPlan) -> str:
     return f"azureml:{name}:{found.version}"
 
 
-def _send(session: Session, data: Mapping[str, Any], submission: Submission) -> None:
-    """Sends the job until the service has it. After a failure that leaves open whether it has, it is asked first."""
+def _loaded(data: Mapping[str, Any]) -> Job:
+    """The job of the SDK.
+
+    Raises:
+        UsageError: the SDK finds fault with it.
+    """
     from azure.ai.ml import load_job
-    from azure.core.exceptions import ClientAuthenticationError, ResourceExistsError
 
     with map_azure_errors("reading the job"), suppress_azure_output():
-        job = load_job(StringIO(json.dumps(data)))
+        job: Job = load_job(StringIO(json.dumps(data)))
+    return job
+
+
+def send(session: Session, job: Job, submission: Submission) -> None:
+    """Sends the job until the service has it. After a failure that leaves open whether it has, it is asked first."""
+    from azure.core.exceptions import ClientAuthenticationError, ResourceExistsError
+
     for number in range(1, TRIES + 1):
         try:
             with map_azure_errors("submitting the job"), suppress_azure_output():

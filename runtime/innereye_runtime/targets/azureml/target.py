@@ -22,12 +22,14 @@ from innereye_runtime.targets.azureml.job_uri import JobUri
 from innereye_runtime.targets.azureml.log_stream import follow, log_status
 from innereye_runtime.targets.azureml.logs import LogReader
 from innereye_runtime.targets.azureml.plan import AzureMLPlan, plan_for
+from innereye_runtime.targets.azureml.retries import RETRIES_TAG, resubmit, retries_tag
 from innereye_runtime.targets.azureml.session import Session
 from innereye_runtime.targets.azureml.settings import KEYS, find_workspace
 from innereye_runtime.targets.azureml.snapshot import Snapshot, take_snapshot
 from innereye_runtime.targets.azureml.submission import cancel, ensure_not_running, new_submission, submit
 from innereye_runtime.targets.azureml.transfer import BlobPrefix, download_run, is_empty, reserve_run_folder, upload_run
 from innereye_runtime.targets.base import RunHandle, RunStatus, StopResult
+from innereye_runtime.targets.detached import record_detached
 from innereye_runtime.targets.preflight import checks_of
 from innereye_runtime.targets.preflight.result import CheckResult
 from innereye_runtime.targets.supervision import DetachedError, RetryBudget, secret_values, write_all
@@ -79,18 +81,25 @@ class AzureMLHandle:
                     self._is_home = True
                     return exit_code
                 log_status(f"{self._address.job} ended with {exit_code}; the manifest allows another try")
-                self._address, is_over = self._submit(), False
+                self._address, is_over = resubmit(self._session, self._address, budget.left), False
+                log_status(f"submitted {self._address}")
         except (DetachedError, KeyboardInterrupt) as interruption:
             if not is_over:
                 log_status(f"detached: the job keeps running; to follow it: innereye-run logs -f '{self._address}'")
             log_status(f"to download its run folder when it is done: innereye-run download '{self._address}'")
-            _remove_if_empty(self._folder)
+            self.detach()
             is_terminated = isinstance(interruption, DetachedError) and interruption.signum == signal.SIGTERM
             return ExitCode.STOPPED if is_terminated else ExitCode.INTERRUPTED
         except InnerEyeError as error:
             error.hint = f"the job was submitted; download it later: innereye-run download '{self._address}'"
             _remove_if_empty(self._folder)
             raise
+
+    def detach(self) -> str:
+        """The address of the job, which nobody follows from here on; `download --all` knows of it."""
+        record_detached(self._folder.parent, self._folder.name, str(self._address))
+        _remove_if_empty(self._folder)
+        return str(self._address)
 
     def _exit_code(self, status: str) -> int:
         failure = ""
@@ -123,7 +132,8 @@ class AzureMLHandle:
         values = secret_values(self._plan.secrets, os.environ)
         submission = new_submission(self._folder.name)
         try:
-            address = submit(self._session, self._plan, submission, self._snapshot, values)
+            tags = {RETRIES_TAG: retries_tag(self._plan.manifest.compute.retries)}
+            address = submit(self._session, self._plan, submission, self._snapshot, values, tags=tags)
         except KeyboardInterrupt:
             log_status(f"look for job {submission.name} in workspace {self._session.workspace} before you submit again")
             raise
@@ -187,6 +197,10 @@ class AzureMLTarget:
             if is_new:
                 _remove_if_empty(folder)
             raise
+
+    def detach(self, plan: AzureMLPlan) -> str:
+        """The address of the job, as soon as it is queued."""
+        return self.submit(plan, stdout=2).detach()
 
 
 def _new_folder(session: Session, plan: AzureMLPlan, now: datetime) -> Path:

@@ -19,6 +19,7 @@ from typing import Any
 from innereye_runtime.errors import OutputError, PreflightError, UsageError
 from innereye_runtime.run.output_manifest import verify
 from innereye_runtime.run.paths import RunPaths
+from innereye_runtime.targets.azureml.error_mapping import is_not_found
 from innereye_runtime.targets.azureml.session import Session
 
 PARALLEL = 8
@@ -113,6 +114,22 @@ def download_run(session: Session, place: BlobPrefix, folder: Path) -> int:
             f"the run folder {folder} cannot be downloaded: {error.filename2 or error.filename}: {error.strerror}",
             hint="move away what is there, or name another folder with innereye-run download --to",
         ) from error
+
+
+def fetch_named(session: Session, place: BlobPrefix, names: Iterable[str], folder: Path) -> None:
+    """Those files of `place` that are there, in `folder`.
+
+    Raises:
+        PreflightError: the datastore can't be reached.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    for name in names:
+        blob = _Blob(name=f"{place.path}/{name}", size=0, target=folder / name)
+        try:
+            _fetch(session, place.datastore, blob)
+        except PreflightError as error:
+            if not is_not_found(error):
+                raise
 
 
 @contextlib.contextmanager

@@ -1,0 +1,97 @@
+"""Jobs that nobody follows: submitted, waited for, retried and downloaded by commands of their own."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.projects import Project
+from tests.targets.azureml.conftest import MANIFEST, azure
+
+from innereye_runtime.cli.main import main
+from innereye_runtime.manifest.model import Retries
+from innereye_runtime.targets.azureml.retries import RETRIES_TAG, next_name, retries_in, retries_tag
+
+
+def test_what_is_left_of_the_retries_is_read_from_the_tag() -> None:
+    left = Retries(preempted=2, infrastructure=1, user=0)
+    assert retries_in({RETRIES_TAG: retries_tag(left)}) == left
+    assert retries_in({}) == Retries(preempted=0, infrastructure=0, user=0)
+
+
+def test_the_name_of_a_retry_follows_from_that_of_its_job() -> None:
+    assert next_name("2026_tiny-0badcafe") == "2026_tiny-0badcafe-r1"
+    assert next_name("2026_tiny-0badcafe-r9") == "2026_tiny-0badcafe-r10"
+
+
+def test_a_job_of_this_machine_is_not_detached(
+    project: Project, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(project.root)
+    assert main(["--detach", "--target", "process", "tiny.yaml"]) == 2
+    shown = capsys.readouterr()
+    assert "error: a job on target process can't be detached: it ends with this command\n" in shown.err
+    assert shown.out == "" and not (project.root / "outputs").exists()
+
+
+def test_download_takes_one_job_or_all(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    assert main(["download"]) == 2
+    assert main(["download", "--all", "azureml://x"]) == 2
+    assert main(["download", "--all", "--to", str(tmp_path)]) == 0
+    assert f"{tmp_path}/.detached lists no run" in capsys.readouterr().err
+
+
+def test_detached_jobs_are_waited_for_and_downloaded_together(project: Project, cloud: Any, image: str) -> None:
+    environment = cloud.environment()
+    good = azure(project, cloud, "--detach")
+    project.write("tiny.yaml", MANIFEST.replace("compute:\n", "compute:\n  detach: true\n"))
+    bad = azure(project, cloud, "--misbehaviour=raise", "--json")
+    assert (good.exit_code, bad.exit_code) == (0, 0), good.stderr + bad.stderr
+    queued = json.loads(bad.stdout)
+    addresses = [good.stdout.strip(), queued["run"]]
+    assert all(address.startswith("azureml://") for address in addresses)
+    assert (queued["state"], queued["exit_code"]) == ("queued", None)
+    assert [path.name for path in (project.root / "outputs").iterdir()] == [".detached"]
+
+    waited = project.run("wait", *addresses, environment=environment)
+    assert waited.exit_code == 1, waited.stderr
+    ends = [f"{addresses[0]}: exit code 0", f"{addresses[1]}: exit code 1"]
+    assert sorted(waited.stdout.splitlines()) == sorted(ends)
+    assert "epoch 4 of 4" in project.run("logs", "-f", addresses[0], environment=environment).stdout
+
+    home = project.run("download", "--all", environment=environment)
+    assert home.exit_code == 0, home.stderr
+    first, second = (Path(line) for line in home.stdout.splitlines())
+    assert f"{second.name}: the run ended with exit code 1" in home.stderr
+    assert first.name not in home.stderr
+    assert project.run("verify", str(first)).exit_code == 0
+    assert json.loads((second / "run.json").read_text())["exit_code"] == 1
+    assert "lists no run" in project.run("download", "--all", environment=environment).stderr
+
+
+def test_a_detached_job_is_retried_once_by_two_who_wait_for_it(
+    project: Project, cloud_for: Callable[..., Any], image: str
+) -> None:
+    project.write("tiny.yaml", MANIFEST.replace("preempted: 0", "preempted: 1"))
+    with cloud_for(restarts_preempted=False) as cloud:
+        environment = {**cloud.environment(), "WANDB_MODE": "offline"}
+        submitted = azure(project, cloud, "--detach", "--pause=0.2", "--num_epochs=8")
+        address = submitted.stdout.strip()
+        (job,) = cloud.workspace.jobs.values()
+        waiting = [project.start("wait", "--json", address, environment=environment) for _ in range(2)]
+        deadline = time.monotonic() + 120
+        while "epoch 2 of 8" not in project.run("logs", address, environment=environment).stdout:
+            assert time.monotonic() < deadline
+        job.preempt()
+        for waiter in waiting:
+            stdout, stderr = waiter.communicate(timeout=180)
+            assert json.loads(stdout) == [{"run": address, "exit_code": 0, "error": None}], stderr
+        assert list(cloud.workspace.jobs) == [job.name, next_name(job.name)]
+        home = project.run("download", address, environment=environment)
+        assert home.exit_code == 0, home.stderr
+        assert [attempt["state"] for attempt in home.record["attempts"]] == ["stopped", "completed"]
+        assert home.weights == project.run("tiny.yaml", "--num_epochs=8").weights
