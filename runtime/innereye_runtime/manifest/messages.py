@@ -143,6 +143,9 @@ def _missing(document: Document, departure: Departure) -> tuple[str, str]:
             f"the key '{key}' is missing in 'compute', which target azureml needs",
             "add 'compute: {azureml: {cluster: gpu}}', or your own",
         )
+    if departure.path == ("compute", "azureml", "cluster"):
+        message = "'compute.azureml' has neither 'cluster' nor 'instance_type', and target azureml needs one"
+        return message, f"{hint}; or 'instance_type: SIZE' for a serverless job on a virtual machine of that size"
     if parent[:1] == ["compute"]:
         return f"'{dotted(tuple(parent))}' lacks the key '{key}', which target azureml needs", hint
     return (f"'{dotted(tuple(parent))}' lacks" if parent else "the manifest lacks") + f" the key '{key}'", hint

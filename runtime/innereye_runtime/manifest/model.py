@@ -107,7 +107,9 @@ class AzureMLSettings:
     resource_group: str | None = None
     workspace: str | None = None
     cluster: str | None = None
+    """None: the job is serverless."""
     instance_type: str | None = None
+    job_tier: Literal["spot", "basic", "standard", "premium"] | None = None
     identity: Literal["token", "managed", "user"] | None = None
     datastore: str | None = None
     """Default: `workspaceblobstore`."""

@@ -142,6 +142,12 @@ def _compute(document: Document, compute: Mapping[str, Any], target: Any) -> Ite
         span = document.span(("compute", "gpus"))
         hint = "write the number of GPUs that each node has"
         yield document.diagnostic("E206", span, "target slurm takes a number of GPUs, not all", hint=hint)
+    azureml = _mapping(compute, "azureml")
+    if azureml.get("cluster") and azureml.get("job_tier"):
+        message = "'job_tier' is of a serverless job, and 'cluster' names a cluster, which has a tier of its own"
+        span = document.span(("compute", "azureml", "job_tier"), key=True)
+        hint = "delete 'job_tier', or delete 'cluster' and name an 'instance_type'"
+        yield document.diagnostic("E222", span, message, hint=hint)
     docker = _mapping(compute, "docker")
     memory, shared = _size(docker.get("memory")), _size(compute.get("shm_size"))
     if memory is not None and memory.bytes < _SMALLEST_MEMORY:

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from tests.projects import Project
-from tests.targets.azureml.conftest import MANIFEST, azure
+from tests.targets.azureml.conftest import MANIFEST, azure, newest
 
 from innereye_runtime.cli.main import main
 from innereye_runtime.manifest.model import Retries
@@ -48,12 +48,15 @@ def test_download_takes_one_job_or_all(capsys: pytest.CaptureFixture[str], tmp_p
 def test_detached_jobs_are_waited_for_and_downloaded_together(project: Project, cloud: Any, image: str) -> None:
     environment = cloud.environment()
     good = azure(project, cloud, "--detach")
-    project.write("tiny.yaml", MANIFEST.replace("compute:\n", "compute:\n  detach: true\n"))
+    serverless = MANIFEST.replace("cluster: cpu", "instance_type: Standard_D4s_v3, job_tier: spot")
+    project.write("tiny.yaml", serverless.replace("compute:\n", "compute:\n  detach: true\n"))
     bad = azure(project, cloud, "--misbehaviour=raise", "--json")
     assert (good.exit_code, bad.exit_code) == (0, 0), good.stderr + bad.stderr
     queued = json.loads(bad.stdout)
     addresses = [good.stdout.strip(), queued["run"]]
     assert all(address.startswith("azureml://") for address in addresses)
+    submitted = newest(cloud).properties
+    assert (submitted.get("computeId"), submitted["queueSettings"]) == (None, {"jobTier": "Spot"})
     assert (queued["state"], queued["exit_code"]) == ("queued", None)
     assert [path.name for path in (project.root / "outputs").iterdir()] == [".detached"]
 

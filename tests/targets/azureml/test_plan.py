@@ -119,6 +119,27 @@ def test_what_the_manifest_leaves_out_is_left_to_azureml(project: Project) -> No
     assert job["outputs"]["run"]["path"].startswith("azureml://datastores/workspaceblobstore/paths/")
 
 
+def test_a_job_that_names_no_cluster_is_serverless(project: Project, needs: Callable[..., None]) -> None:
+    serverless = MANIFEST.replace("cluster: cpu", "instance_type: Standard_D4s_v3, job_tier: spot")
+    serverless = serverless.replace("compute:\n", "compute:\n  nodes: 2\n")
+    plan = plan_of(project, manifest=serverless)
+    job = plan.describe()["job"]
+    assert "compute" not in job
+    assert job["queue_settings"] == {"job_tier": "spot"}
+    assert job["resources"] == {"instance_count": 2, "instance_type": "Standard_D4s_v3"}
+    needs("azure")
+    code = """
+import io, sys
+from azure.ai.ml import load_job
+job = load_job(io.StringIO(sys.stdin.read()))
+print(job.compute, job.queue_settings.job_tier, job.resources.instance_type)
+"""
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", code], input=plan.job_file(), capture_output=True, text=True
+    )
+    assert done.stdout.split() == ["None", "spot", "Standard_D4s_v3"], done.stderr
+
+
 def test_a_url_that_names_no_folder_of_blobs_is_told_before_anything_is_sent(project: Project) -> None:
     with pytest.raises(DataError, match="'azure://imaging' names no folder of blobs"):
         plan_of(project, manifest=MANIFEST + 'dataset: {id: "azure://imaging"}\n')

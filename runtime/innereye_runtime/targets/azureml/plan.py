@@ -55,8 +55,10 @@ class Input:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AzureMLPlan:
     workspace: WorkspaceSettings
-    cluster: str
+    cluster: str | None
+    """None: the job is serverless."""
     instance_type: str | None
+    job_tier: str | None
     identity: str | None
     """As the manifest has it; None: AzureML's choice."""
     experiment: str
@@ -118,9 +120,11 @@ def plan_for(job: Job, environment: Mapping[str, str] | None = None) -> AzureMLP
     """
     manifest = job.manifest
     compute, settings = manifest.compute, manifest.compute.azureml
-    if not settings.cluster:
+    if not (settings.cluster or settings.instance_type):
         raise UsageError(
-            "compute.azureml.cluster is not set", hint="name the compute cluster of the workspace that runs the job"
+            "neither compute.azureml.cluster nor compute.azureml.instance_type is set",
+            hint="name the compute cluster of the workspace that runs the job, or the size of a machine for a "
+            "serverless job",
         )
     environment = os.environ if environment is None else environment
     datastore = settings.datastore or _text(job, "datastore") or DATASTORE
@@ -136,6 +140,7 @@ def plan_for(job: Job, environment: Mapping[str, str] | None = None) -> AzureMLP
         workspace=find_workspace(settings, environment, job.code_root, has_manifest=job.text is None),
         cluster=settings.cluster,
         instance_type=settings.instance_type,
+        job_tier=settings.job_tier,
         identity=settings.identity,
         experiment=_safe(experiment),
         display_name=manifest.name,
