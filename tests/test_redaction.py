@@ -85,3 +85,9 @@ def test_a_literal_secret_in_a_manifest_is_a_warning_that_does_not_show_it(forma
 )
 def test_known_forms_of_keys_are_noticed_under_any_name(value: str) -> None:
     assert looks_like_secret(value, "X") and not looks_like_secret("plain text", "X")
+
+
+def test_the_names_of_variables_are_no_credentials() -> None:
+    for text in ("https://${NAME}:${TOKEN}@host/simple", "https://$TOKEN@host/simple"):
+        assert redacted(text) == text
+    assert redacted("https://${NAME}:hunter2@host") == "https://***@host"

@@ -8,9 +8,13 @@ from typing import Any, Final
 
 HIDDEN: Final = "***"
 
+_VARIABLES: Final = r"(?!\$\{?\w+\}?(?::\$\{?\w+\}?)?@)"
+"""Not where the names of variables stand for the values."""
 _IN_URL: Final = re.compile(
-    r"(?<=://)[^/\s:@'\"<>]*:[^/\s@'\"<>]+@"  # user:password@
-    r"|(?<=http://)[^/\s:@'\"<>]+@|(?<=https://)[^/\s:@'\"<>]+@"  # a token in place of the user
+    rf"(?<=://){_VARIABLES}"
+    r"[^/\s:@'\"<>]*:[^/\s@'\"<>]+@"  # user:password@
+    rf"|(?:(?<=http://)|(?<=https://)){_VARIABLES}"
+    r"[^/\s:@'\"<>]+@"  # a token in place of the user
 )
 _PARAMETER: Final = re.compile(
     r"((?:[?&;])(?:sig|signature|sas|token|access_token|auth|api[_-]?key|key|password|pwd|secret|client_secret"

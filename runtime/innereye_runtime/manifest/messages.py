@@ -182,9 +182,8 @@ def _wrong_type(document: Document, departure: Departure) -> tuple[str, str]:
         return message, _gpus_hint(node.text, value)
     if kind == "integer" and isinstance(value, float):
         message += " with a decimal point or an exponent"
-        return message, f"write {int(value)}" if value.is_integer() and abs(
-            value
-        ) < 1e15 else f"write a whole number{example(departure)}"
+        is_whole = value.is_integer() and abs(value) < 1e15
+        return message, f"write {int(value)}" if is_whole else f"write a whole number{example(departure)}"
     if kind in ("integer", "number") and is_text:
         return message, _number_hint(node.text, departure)
     if kind == "boolean":
@@ -257,10 +256,8 @@ def _wrong_form(departure: Departure) -> tuple[str, str]:
         return message, "write its letters in lower case"
     if "unit" in departure.schema["title"] and value.strip().isdigit():
         return message, _unit_hint(value.strip(), departure)
-    if "such as" in departure.schema["title"]:
-        return message, "write numbers with units" if "time" in departure.schema[
-            "title"
-        ] else "write a number and a unit"
+    if "such as" in (title := departure.schema["title"]):
+        return message, "write numbers with units" if "time" in title else "write a number and a unit"
     return message, f"write one{example(departure)}" if "examples" in departure.schema else "choose another name"
 
 
