@@ -11,7 +11,7 @@ from fcntl import ioctl
 from itertools import count
 from pathlib import Path
 from types import SimpleNamespace
-from typing import IO
+from typing import IO, Any
 
 import pytest
 import pytorch_lightning as pl
@@ -46,8 +46,9 @@ class Many(pl.LightningModule):
 
     val_dataloader = train_dataloader
 
-    def configure_optimizers(self) -> torch.optim.Optimizer:
-        return torch.optim.SGD(self.parameters(), 0.1)
+    def configure_optimizers(self) -> Any:
+        optimizer = torch.optim.SGD(self.parameters(), 0.1)
+        return [optimizer], [torch.optim.lr_scheduler.StepLR(optimizer, 1, 0.5)]
 
 
 class Organs(LightningContainer):
@@ -79,6 +80,8 @@ def test_an_epoch_is_one_line_with_the_monitored_metric_first(
     assert lines[0].startswith("epoch 1 of 3: val/loss 0.3  train/loss ")
     assert all("in metrics.csv" in line and len(line) < 180 for line in lines[:3])
     assert [line.endswith("*best") for line in lines[:3]] == [True, True, False]
+    rates = [line.split(",")[2] for line in (tmp_path / "run" / "logs" / "training.csv").read_text().splitlines()]
+    assert rates == ["learning_rate", "0.1", "0.05", "0.025"], "that of the epoch, not of the next one"
     assert lines[3] == "best epoch: 2 of 3 (val/loss 0.2, the lowest)"
 
 

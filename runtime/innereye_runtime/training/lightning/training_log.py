@@ -22,10 +22,17 @@ class TrainingLog(Callback):
         self._path = path
         self._started: float | None = None
         self._batches = 0
+        self._rate: float | str = ""
         self._row: list[float | str] | None = None
 
     def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         self._started, self._batches, self._row = None, 0, None
+
+    def on_train_batch_start(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, batch: Any, batch_idx: int
+    ) -> None:
+        if batch_idx == 0 and trainer.optimizers:  # a schedule changes it before the epoch has ended
+            self._rate = float(trainer.optimizers[0].param_groups[0]["lr"])
 
     def on_train_batch_end(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
@@ -40,17 +47,13 @@ class TrainingLog(Callback):
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         if not trainer.is_global_zero:
             return
-        rate: float | str = ""
-        for optimizer in trainer.optimizers:
-            rate = float(optimizer.param_groups[0]["lr"])
-            break
         speed, memory = self._row or ["", ""]
         is_new = not self._path.exists()
         with self._path.open("a", encoding="utf-8", newline="") as file:
             writer = csv.writer(file, lineterminator="\n")
             if is_new:
                 writer.writerow(COLUMNS)
-            writer.writerow([trainer.current_epoch, trainer.global_step, rate, speed, memory])
+            writer.writerow([trainer.current_epoch, trainer.global_step, self._rate, speed, memory])
 
     def _measured(self, trainer: pl.Trainer) -> list[float | str]:
         assert self._started is not None
