@@ -33,11 +33,13 @@ class _Frame:
 
 
 def remedy(error: BaseException) -> str:
-    """What to do about `error`, where its frames show it; else ''."""
+    """What to do about `error`, where its frames show it; else ''. Objects of the user's that can't be looked at cost
+    the remedy alone: what called this has the end of a run to record."""
     frames = list(_frames(error))
     for rule in _RULES:
-        if told := rule(error, frames):
-            return told
+        with suppress(Exception):
+            if told := rule(error, frames):
+                return told
     return ""
 
 
