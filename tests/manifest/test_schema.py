@@ -80,7 +80,7 @@ def test_every_mapping_is_closed_but_the_free_ones() -> None:
         for place, part in mappings
         if "additionalProperties" not in part and part.get("unevaluatedProperties") is not False
     ]
-    assert opened == ["args", "args", "args", "arguments"]
+    assert opened == ["args", "args", "args", "arguments", "job"]
 
 
 def test_no_keyword_is_used_that_the_messages_do_not_know() -> None:

@@ -106,6 +106,8 @@ def _compute(value: Mapping[str, Any]) -> Compute:
     azureml = _written(value.get("azureml", {}))
     if "tags" in azureml:
         azureml["tags"] = dict(azureml["tags"])
+    if "job" in azureml:
+        azureml["job"] = dict(azureml["job"])
     docker = {name: item for name, item in _written(value.get("docker", {})).items() if (name, item) != ("cpus", 0)}
     if "memory" in docker:
         docker["memory"] = Memory.parse(docker["memory"])

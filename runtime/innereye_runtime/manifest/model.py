@@ -119,6 +119,8 @@ class AzureMLSettings:
     """Default: an environment built from the project."""
     environment: str | None = None
     """Of the workspace or a registry, in place of an image: azureml:NAME@latest."""
+    job: Mapping[str, Any] = field(default_factory=dict)
+    """Fields of Azure's command job, merged into the job file."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

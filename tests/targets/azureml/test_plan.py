@@ -18,9 +18,10 @@ from innereye_runtime.errors import DataError, PreflightError, UsageError
 from innereye_runtime.job.resolve import Job, resolve_job
 from innereye_runtime.manifest.model import Dataset
 from innereye_runtime.targets.azureml.job_file import job_data
+from innereye_runtime.targets.azureml.own_fields import ELSEWHERE
 from innereye_runtime.targets.azureml.plan import AzureMLPlan, _data_path, plan_for
 from innereye_runtime.targets.azureml.settings import Setting
-from innereye_runtime.targets.azureml.submission import new_submission
+from innereye_runtime.targets.azureml.submission import check, new_submission
 
 
 def job_of(project: Project, *overrides: str, manifest: str = MANIFEST, **more: Any) -> Job:
@@ -138,6 +139,80 @@ print(job.compute, job.queue_settings.job_tier, job.resources.instance_type)
         [sys.executable, "-W", "ignore", "-c", code], input=plan.job_file(), capture_output=True, text=True
     )
     assert done.stdout.split() == ["None", "spot", "Standard_D4s_v3"], done.stderr
+
+
+OWN = """\
+    job:
+      description: a first trial
+      parent_job_name: sweep-1
+      services: {board: {type: tensor_board, log_dir: outputs}}
+      resources: {docker_args: --ipc=host, locations: [westeurope]}
+      inputs: {level: 3}
+      tags: {grant: "42"}
+"""
+
+
+def with_job(fields: str) -> str:
+    """The manifest with `compute.azureml.job`, in block style."""
+    settings = f'  azureml:\n    cluster: cpu\n    image: "{IMAGE}"\n{fields}'
+    return re.sub(r"  azureml: .*\n", lambda match: settings, MANIFEST)
+
+
+@pytest.mark.filterwarnings("ignore")  # the SDK's own
+def test_fields_in_azures_words_are_merged_into_the_job(project: Project, needs: Callable[..., None]) -> None:
+    plan = plan_of(project, manifest=with_job(OWN))
+    job = plan.describe()["job"]
+    assert job["resources"] == {"instance_count": 1, "docker_args": "--ipc=host", "locations": ["westeurope"]}
+    assert job["tags"] == {"model": "Tiny", "manifest": "tiny.yaml", "grant": "42"}
+    assert (job["description"], job["inputs"]) == ("a first trial", {"level": 3})
+    assert job["outputs"].keys() == {"run"}
+    assert "compute" in job and "parent_job_name: sweep-1\n" in plan.job_file()
+    assert plan_of(project, manifest=with_job("")).own_fields == {}
+    needs("azure")
+    check(plan)
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ("{command: echo}", "'command' can't be set there"),
+        ("{resources: {instance_count: 2}}", "'resources.instance_count' can't be set there"),
+        ("{outputs: {run: {mode: upload}}}", "'outputs.run' can't be set there"),
+        ("{inputs: {dataset_0: x}}", "'inputs.dataset_0' is a name that the runtime uses itself"),
+        ("{tags: none}", "'tags' has to be a mapping"),
+    ],
+)
+def test_what_has_a_key_of_its_own_is_not_set_in_azures_words(project: Project, fields: str, message: str) -> None:
+    with pytest.raises(UsageError, match=re.escape(f"compute.azureml.job: {message}")):
+        plan_of(project, manifest=with_job(f"    job: {fields}\n"))
+
+
+@pytest.mark.filterwarnings("ignore")  # the SDK's own
+@pytest.mark.parametrize("fields", ["{nonsense: 1}", "{resources: {nonsense: 1}}", "{limits: {nonsense: 1}}"])
+def test_a_field_that_azure_does_not_know_is_told_before_anything_is_sent(
+    project: Project, needs: Callable[..., None], fields: str
+) -> None:
+    needs("azure")
+    with pytest.raises(UsageError, match=r'"nonsense": \[ "Unknown field\." \]') as caught:
+        check(plan_of(project, manifest=with_job(f"    job: {fields}\n")))
+    assert "compute.azureml.job" in caught.value.hint
+
+
+@pytest.mark.filterwarnings("ignore")  # the SDK's own
+def test_the_reference_lists_every_field_of_a_command_job(needs: Callable[..., None]) -> None:
+    needs("azure")
+    from azure.ai.ml._schema.job.command_job import CommandJobSchema
+
+    schema = CommandJobSchema(context={"base_path": "."})
+    fields = {name for name, field in schema.fields.items() if not field.dump_only}
+    table = (Path(__file__).resolve().parents[3] / "docs" / "reference" / "azure.md").read_text()
+    rows = dict(re.findall(r"(?m)^\| `(\w+)` \| (.*) \|$", table))
+    assert rows.keys() == fields
+    taken = {name for name in fields if name in ELSEWHERE}
+    assert {name for name, where in rows.items() if "*job*" in where} & taken == set()
+    assert {name for name, where in rows.items() if where == "*job*"} == {
+        *("description", "services", "properties", "parent_job_name")
+    }
 
 
 def test_a_url_that_names_no_folder_of_blobs_is_told_before_anything_is_sent(project: Project) -> None:

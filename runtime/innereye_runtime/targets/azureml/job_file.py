@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from io import StringIO
 from typing import TYPE_CHECKING, Any
 
+from innereye_runtime.targets.azureml.own_fields import merge
+
 if TYPE_CHECKING:
     from innereye_runtime.targets.azureml.plan import AzureMLPlan
 
@@ -53,7 +55,7 @@ def job_data(plan: AzureMLPlan, *, run: str | None = None) -> dict[str, Any]:
     }
     if plan.nodes * plan.processes > 1:
         data["distribution"] = {"type": "pytorch", "process_count_per_instance": plan.processes}
-    return _without_unset(data)
+    return merge(_without_unset(data), plan.own_fields)
 
 
 def _environment(plan: AzureMLPlan) -> str | dict[str, Any]:

@@ -24,6 +24,7 @@ from innereye_runtime.manifest.model import Dataset, Manifest
 from innereye_runtime.manifest.serializer import dump
 from innereye_runtime.targets.azureml.environment import PackagesEnvironment, plan_environment
 from innereye_runtime.targets.azureml.job_file import OUTPUT, folder_path, job_data, job_text
+from innereye_runtime.targets.azureml.own_fields import refuse_managed_fields
 from innereye_runtime.targets.azureml.settings import WorkspaceSettings, find_workspace
 
 DATASTORE = "workspaceblobstore"
@@ -92,6 +93,8 @@ class AzureMLPlan:
     environment: Mapping[str, str]
     secrets: tuple[str, ...]
     tags: Mapping[str, str]
+    own_fields: Mapping[str, Any]
+    """Of the job file, merged into it as the user wrote them."""
     manifest: Manifest = field(compare=False, repr=False)
 
     def describe(self) -> dict[str, Any]:
@@ -126,6 +129,7 @@ def plan_for(job: Job, environment: Mapping[str, str] | None = None) -> AzureMLP
             hint="name the compute cluster of the workspace that runs the job, or the size of a machine for a "
             "serverless job",
         )
+    refuse_managed_fields(settings.job)
     environment = os.environ if environment is None else environment
     datastore = settings.datastore or _text(job, "datastore") or DATASTORE
     inputs = tuple(_input(index, dataset, datastore) for index, dataset in enumerate(_datasets(job)))
@@ -169,6 +173,7 @@ def plan_for(job: Job, environment: Mapping[str, str] | None = None) -> AzureMLP
             **({"tag": tag} if tag else {}),
             **settings.tags,
         },
+        own_fields=settings.job,
         manifest=manifest,
     )
 

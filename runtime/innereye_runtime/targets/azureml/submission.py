@@ -73,6 +73,30 @@ def ensure_not_running(session: Session, run: str) -> None:
         )
 
 
+def check(plan: AzureMLPlan) -> None:
+    """Returns where Azure's SDK takes the job as planned; nothing is sent.
+
+    Raises:
+        UsageError: the SDK finds fault with it; names each field.
+    """
+    data = job_data(plan)
+    if not plan.image:
+        data["environment"] = {"image": "built-later"}
+    try:
+        _loaded(data)
+    except UsageError as error:
+        if plan.own_fields:
+            error.hint = "see compute.azureml.job; innereye-run plan shows the job"
+        raise
+
+
+def _faults(error: Exception) -> str:
+    """Every field that the SDK names, in one line."""
+    text = str(error).replace("\\n", "\n").replace('\\"', '"')
+    found = re.search(r"Validation for CommandJobSchema failed:(.*?\n\})", text, re.S)
+    return re.sub(r"\s+", " ", found[1] if found else text).strip()[:500]
+
+
 def submit(
     session: Session,
     plan: AzureMLPlan,
@@ -151,8 +175,13 @@ def _loaded(data: Mapping[str, Any]) -> Job:
     """
     from azure.ai.ml import load_job
 
-    with map_azure_errors("reading the job"), suppress_azure_output():
-        job: Job = load_job(StringIO(json.dumps(data)))
+    try:
+        with map_azure_errors("reading the job"), suppress_azure_output():
+            job: Job = load_job(StringIO(json.dumps(data)))
+    except Exception as error:
+        if type(error).__name__ != "ValidationError":  # of marshmallow, which is the SDK's own affair
+            raise
+        raise UsageError(f"reading the job: {_faults(error)}") from error
     return job
 
 

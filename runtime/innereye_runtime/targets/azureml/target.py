@@ -26,7 +26,7 @@ from innereye_runtime.targets.azureml.retries import RETRIES_TAG, resubmit, retr
 from innereye_runtime.targets.azureml.session import Session
 from innereye_runtime.targets.azureml.settings import KEYS, find_workspace
 from innereye_runtime.targets.azureml.snapshot import Snapshot, take_snapshot
-from innereye_runtime.targets.azureml.submission import cancel, ensure_not_running, new_submission, submit
+from innereye_runtime.targets.azureml.submission import cancel, check, ensure_not_running, new_submission, submit
 from innereye_runtime.targets.azureml.transfer import BlobPrefix, download_run, is_empty, reserve_run_folder, upload_run
 from innereye_runtime.targets.base import RunHandle, RunStatus, StopResult
 from innereye_runtime.targets.detached import record_detached
@@ -182,6 +182,7 @@ class AzureMLTarget:
             log_status(f"not part of the job's code: {left_out}")
         log_status(f"code: {len(snapshot.files)} files, {snapshot.bytes / 1e6:.1f} MB, from {plan.code}")
         session = Session(*settings)
+        check(plan)
         session.container(plan.datastore)  # the run folder has a place, or there is no job
         if plan.run_folder is not None:
             folder, is_new = plan.run_folder, False
