@@ -48,8 +48,9 @@ def resubmit(session: Session, address: JobUri, left: Retries) -> JobUri:
     tags = {**(job.tags or {}), RETRIES_TAG: retries_tag(left)}
     job.name = next_name(address.job)
     job.tags = tags
-    job.services = None  # the service's own links to the job that ended
-    job.outputs = {name: output for name, output in (job.outputs or {}).items() if name != "default"}
+    links = ("Tracking", "Studio")  # the service's own, to the job that ended
+    job.services = {name: one for name, one in (job.services or {}).items() if name not in links} or None
+    job.outputs.pop("default", None)  # what AzureML keeps of the working directory
     job.properties = {key: value for key, value in (job.properties or {}).items() if not _is_of_service(key)}
     send(session, job, Submission(name=job.name, run=tags.get(RUN_TAG, ""), token=tags.get(SUBMISSION_TAG, "")))
     return session.address(job.name)
