@@ -7,6 +7,7 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from innereye_runtime.errors import UsageError
+from innereye_runtime.run import folder_lock
 from innereye_runtime.run.folder_lock import announce, ensure_free, held, holder_of, withdraw
 from innereye_runtime.run.output_manifest import verify, write_outputs
 from innereye_runtime.run.paths import RunPaths
@@ -140,3 +142,41 @@ def test_a_run_that_is_killed_while_its_outputs_are_listed_is_not_complete(tmp_p
     assert is_complete(paths, RunRecord.read(paths))
     assert ProcessRun(paths).status()["state"] == "completed"
     assert verify(paths.root) == ()
+
+
+def test_of_two_that_start_at_once_one_works_and_one_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(folder_lock, "_SECONDS", 0.1)
+    for race in range(50):
+        paths = RunPaths(tmp_path / str(race))
+        paths.root.mkdir()
+        go, went = os.pipe()
+        ends = [fork_contender(paths, go, went) for _ in range(2)]
+        os.close(go)
+        os.close(went)  # both see the end of the pipe at once
+        codes = sorted(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) for pid in ends)
+        assert codes == [0, 2], f"race {race}: {codes}"
+        assert not paths.lock.exists()
+
+
+def fork_contender(paths: RunPaths, go: int, went: int) -> int:
+    """A process that works in the folder until nobody else can have been refused only for being late."""
+    pid = os.fork()
+    if pid == 0:
+        code = 1
+        try:
+            os.close(went)
+            os.read(go, 1)
+            with held(paths, launcher=None):
+                (paths.root / f"{os.getpid()}.works").touch()
+                code = 0
+                deadline = time.monotonic() + 10
+                while not list(paths.root.glob("*.refused")) and time.monotonic() < deadline:
+                    time.sleep(0.005)
+        except UsageError as error:
+            code = int(error.exit_code)
+            (paths.root / f"{os.getpid()}.refused").touch()
+        finally:
+            os._exit(code)
+    return pid
