@@ -24,6 +24,7 @@ from innereye_runtime.introspection.discovery import (
 from innereye_runtime.introspection.static.class_reader import read
 from innereye_runtime.job.class_arguments import with_arguments
 from innereye_runtime.job.class_diagnostics import hidden, imports_of, of_class, unread_parts, untested
+from innereye_runtime.job.manifest_folder import manifest_folder, recorded_folder
 from innereye_runtime.job.packages import requirements_of
 from innereye_runtime.manifest.builder import expanded
 from innereye_runtime.manifest.loading import Loaded, deduplicate, load, parse
@@ -65,6 +66,8 @@ class Job:
     """Of the run to go on with; None: a new one."""
     code_root: Path
     search_path: tuple[Path, ...]
+    manifest_folder: str
+    """As `innereye_runtime.job.manifest_folder` has it."""
     warnings: tuple[Diagnostic, ...]
     """Warnings and notes, in source order."""
     requirements: Requirements | None = None
@@ -127,6 +130,9 @@ def resolve_job(
     places = search_path(path, cwd)
     if root is not None:
         places = tuple(dict.fromkeys((*import_folders(root), *places)))
+    absolute = None if path is None else cwd / path
+    if (started_in := recorded_folder(absolute, root or code_root(path, cwd))) is not None:
+        places = tuple(dict.fromkeys((*places, started_in)))
     diagnostics = list(loaded.diagnostics)
     requirements, problems = (None, []) if running else requirements_of(loaded)
     diagnostics += problems
@@ -204,6 +210,7 @@ def resolve_job(
         run_folder=run_folder,
         code_root=root or code_root(path, cwd),
         search_path=places,
+        manifest_folder=manifest_folder(absolute, root or code_root(path, cwd)),
         warnings=tuple(diagnostics),
         requirements=requirements,
     )

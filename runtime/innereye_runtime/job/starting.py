@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from innereye_runtime import __version__
 from innereye_runtime.job.entrypoint_args import EntrypointArgs
+from innereye_runtime.job.manifest_folder import manifest_folder
 from innereye_runtime.manifest.model import Manifest
 from innereye_runtime.manifest.serializer import dump, to_data
 from innereye_runtime.run.paths import RunPaths
@@ -26,4 +27,5 @@ def write_start(paths: RunPaths, manifest: Manifest, request: EntrypointArgs, *,
     record.runtime_version = __version__
     if request.code_root is not None:
         record.code = {"root": str(request.code_root), "commit": None, "dirty": False, "diff": ""}
+        record.code["manifest_folder"] = manifest_folder(manifest.path, request.code_root)
     record.write(paths)

@@ -246,7 +246,8 @@ def _shared_memory(size: int) -> str:
 def _manifest_place(job: Job) -> str:
     path = job.manifest.path
     if path is None or not path.is_relative_to(job.code_root):
-        return LOOSE_MANIFEST
+        folder = Path(job.manifest_folder)  # of a run that is resumed: what lay beside its manifest is imported
+        return LOOSE_MANIFEST if folder.is_absolute() else (folder / LOOSE_MANIFEST).as_posix()
     return path.relative_to(job.code_root).as_posix()
 
 

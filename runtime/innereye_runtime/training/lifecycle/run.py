@@ -174,7 +174,8 @@ def _record(job: Job, paths: RunPaths, target: str, launch: LaunchContext) -> Ru
     }
     if job.direct is not None and (data := job.direct.top.get("data")) is not None:
         record.container["data"] = {"class": data.class_name, "module": data.module, "file": str(data.file)}
-    record.code = asdict(launch.code or provenance.code(job.code_root))
+    code = asdict(launch.code or provenance.code(job.code_root))
+    record.code = code | {"manifest_folder": job.manifest_folder}
     record.image = dict(launch.image) if launch.image else None
     record.packages = provenance.packages()
     record.python = platform.python_version()
