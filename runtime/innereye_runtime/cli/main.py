@@ -29,6 +29,7 @@ COMMANDS = {
     "ps": "list the active runs on this machine",
     "ls": "list the runs in a folder, with their metrics",
     "compare": "what differs between runs, and their metrics side by side",
+    "rerun": "run a run once more, and say whether it came to the same",
     "rm": "remove run folders",
     "logs": "what a run prints, while it runs or later",
     "wait": "wait until runs are over, with the worst of their exit codes",

@@ -97,6 +97,21 @@ class Repository:
         """What `git ls-files` lists, with NUL after each name."""
         return self._ask("ls-files", "-z", *options)
 
+    def prefix(self) -> Answer:
+        """The folder's own path below the top of the working tree, with a `/` at its end; empty for the top."""
+        return self._ask("rev-parse", "--show-prefix")
+
+    def add_worktree(self, folder: Path, commit: str) -> Answer:
+        """Checks `commit` out into a new working tree."""
+        return self._ask_unfiltered("worktree", "add", "--quiet", "--detach", str(folder), commit)
+
+    def remove_worktree(self, folder: Path) -> Answer:
+        return self._ask("worktree", "remove", "--force", str(folder))
+
+    def apply(self, diff: str) -> Answer:
+        """Makes the changes that a diff of this repository has."""
+        return self._ask("apply", "--whitespace=nowarn", text=diff)
+
     def _diff(self, *arguments: str) -> Answer:
         off = ("--no-ext-diff", "--no-textconv", "--no-color", "--no-renames", "--ignore-submodules=dirty")
         return self._ask_unfiltered("diff", *off, "--submodule=short", "HEAD", *arguments)
@@ -121,14 +136,14 @@ class Repository:
         settings = [f"{driver}.{key}" for driver in drivers for key in ("clean=", "smudge=", "process=", "required=0")]
         return self._ask(*(word for setting in settings for word in ("-c", setting)), *arguments)
 
-    def _ask(self, *arguments: str) -> Answer:
+    def _ask(self, *arguments: str, text: str = "") -> Answer:
         command = ["git", *_NOTHING_IS_RUN, "-C", str(self._root), *arguments]
         try:
             done = subprocess.run(
                 command,
                 capture_output=True,
                 timeout=_SECONDS,
-                stdin=subprocess.DEVNULL,
+                input=text.encode(),
                 env=_environment(os.environ),
                 check=False,
             )

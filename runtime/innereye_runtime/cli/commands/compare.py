@@ -47,7 +47,7 @@ def run(argv: Sequence[str]) -> int:
     arguments, _ = parser().read(argv, Arguments())
     from innereye_runtime.run.comparison import compare
 
-    records = _records([each for folder in arguments.folders for each in _runs_in(folder)])
+    records = records_of([each for folder in arguments.folders for each in _runs_in(folder)])
     if len(records) < 2:
         raise UsageError("there is one run, and nothing to compare it with", hint="name two run folders or more")
     found = compare(records)
@@ -65,7 +65,7 @@ def _runs_in(folder: Path) -> list[Path]:
     return [run_folder_argument(folder)]
 
 
-def _records(folders: Sequence[Path]) -> dict[str, dict[str, Any]]:
+def records_of(folders: Sequence[Path]) -> dict[str, dict[str, Any]]:
     """run.json of each folder, by the shortest name that tells it from the others."""
     records: dict[str, dict[str, Any]] = {}
     short = [folder.name for folder in folders]

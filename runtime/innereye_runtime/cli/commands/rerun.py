@@ -1,0 +1,77 @@
+"""`innereye-run rerun RUN`: the same run once more, from what its record names, and whether it came to the same."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+from innereye_runtime.cli.commands.run import JSON_HELP, start
+from innereye_runtime.cli.commands.verify import run_folder_argument
+from innereye_runtime.cli.ui.parser import Parser, add_target
+from innereye_runtime.cli.ui.terminal import eprint
+from innereye_runtime.errors import ExitCode, UsageError
+
+
+class Arguments(argparse.Namespace):
+    folder: Path
+    target: str | None
+    json: bool
+
+
+def parser() -> Parser:
+    parser = Parser(
+        "rerun",
+        usage="RUN [--target process|docker|slurm|azureml] [--json]",
+        about="Runs a run once more, in a new folder beside it: its effective manifest, and its code at the recorded\n"
+        "commit with the recorded changes, in a git worktree that is removed afterwards. What can't be had again\n"
+        "is listed before it starts. Ends with exit code 0 where weights and metrics are equal, else with 6.",
+        examples=["innereye-run rerun outputs/2026-11-24T101530Z_HelloContainer"],
+    )
+    parser.add_argument("folder", metavar="RUN", type=Path, help="a run folder, as the last line of a run names it")
+    add_target(parser, default="where the run was")
+    parser.add_argument("--json", action="store_true", help=JSON_HELP)
+    return parser
+
+
+def run(argv: Sequence[str]) -> int:
+    arguments, _ = parser().read(argv, Arguments())
+    from innereye_runtime.job.checkout import checked_out, packages_that_differ
+    from innereye_runtime.job.resolve import resolve_job
+    from innereye_runtime.run.paths import RunPaths, create_run_folder
+    from innereye_runtime.run.record import RunRecord, is_complete
+
+    paths = RunPaths(run_folder_argument(arguments.folder))
+    record = RunRecord.read(paths)
+    if not is_complete(paths, record):
+        raise UsageError(
+            f"{paths.root.name} is {record.state}, and there is nothing to compare with",
+            hint=f"innereye-run resume {arguments.folder} completes it",
+        )
+    with ExitStack() as stack:
+        code = stack.enter_context(checked_out(record.code))
+        target = arguments.target or record.target
+        for note in (*code.notes, *(packages_that_differ(record.packages) if target == "process" else ())):
+            eprint(f"note: {note}")
+        job = resolve_job(paths.manifest, cwd=Path.cwd(), target=target, smoke=record.smoke, root=code.root)
+        again = create_run_folder(paths.root.parent, job.model_name, datetime.now(UTC))
+        exit_code = start(replace(job, run_folder=again.root), as_json=arguments.json)
+    return exit_code or _compared(paths.root, again.root)
+
+
+def _compared(first: Path, second: Path) -> int:
+    from innereye_runtime.cli.commands.compare import records_of
+    from innereye_runtime.run.comparison import compare
+
+    found = compare(records_of([first, second]))
+    if found.equal:
+        eprint(f"equal: weights and metrics of {second.name} are those of {first.name}, bit by bit")
+        return ExitCode.DONE
+    differing = list(dict.fromkeys(f"{one.section} ({one.key})" for one in found.differences))
+    because = ", ".join(differing[:5]) if differing else "nothing that the records name"
+    eprint(f"not equal: weights or metrics of {second.name} differ from those of {first.name}")
+    eprint(f"  what differs before that: {because}; innereye-run compare {first} {second} shows all")
+    return ExitCode.OUTPUTS

@@ -1,0 +1,109 @@
+"""`rerun`: the code of a run is had again from its record, and the result is compared with the first."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.projects import MANIFEST, tiny_project
+
+from innereye_runtime.errors import UsageError
+from innereye_runtime.job.checkout import checked_out, packages_that_differ
+from innereye_runtime.job.provenance import code, packages
+
+NOBODY = {f"GIT_{who}_{what}": "nobody" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")}
+
+
+def git(root: Path, *words: str) -> str:
+    done = subprocess.run(
+        ["git", "-C", root, *words], env={**os.environ, **NOBODY}, capture_output=True, text=True, check=True
+    )
+    return done.stdout
+
+
+@pytest.fixture
+def repository(tmp_path: Path) -> Path:
+    """A repository with a project in a folder of it."""
+    (tmp_path / "top" / "project").mkdir(parents=True)
+    (tmp_path / "top" / "project" / "model.py").write_text("a\nb\nc\n")
+    (tmp_path / "top" / "other.txt").write_text("other\n")
+    git(tmp_path / "top", "init", "-q")
+    git(tmp_path / "top", "add", "--all")
+    git(tmp_path / "top", "commit", "-qm", "first")
+    return tmp_path / "top"
+
+
+def recorded(root: Path) -> dict[str, Any]:
+    found = code(root)
+    return {"root": found.root, "commit": found.commit, "dirty": found.dirty, "diff": found.diff}
+
+
+def test_code_is_at_its_commit_with_its_changes_and_nothing_is_left(repository: Path) -> None:
+    project = repository / "project"
+    (project / "model.py").write_text("a\nB\nc\n")
+    record = recorded(project)
+    git(repository, "commit", "-qam", "second")
+    (project / "model.py").write_text("later\n")
+    with checked_out(record) as checkout:
+        assert (checkout.root / "model.py").read_text() == "a\nB\nc\n"
+        assert (checkout.root.parent / "other.txt").is_file()
+        assert code(checkout.root).commit == record["commit"]
+        assert checkout.notes == ("files that git did not track are not recorded, and are left out",)
+        place = checkout.root
+    assert not place.exists()
+    assert len(git(repository, "worktree", "list").splitlines()) == 1
+    assert (project / "model.py").read_text() == "later\n"
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"commit": "0" * 40}, "can't be checked out"),
+        ({"diff": "nothing that can be applied"}, "the recorded changes can't be applied to the commit"),
+        ({"root": "/no/such/folder"}, "the code of the run is not there any more: /no/such/folder"),
+    ],
+)
+def test_what_can_not_be_had_again_is_an_error(repository: Path, change: dict[str, Any], message: str) -> None:
+    with pytest.raises(UsageError, match=message), checked_out({**recorded(repository), **change}):
+        pass
+    assert len(git(repository, "worktree", "list").splitlines()) == 1
+
+
+def test_code_without_a_repository_is_used_as_it_is(tmp_path: Path) -> None:
+    with checked_out({"root": str(tmp_path), "commit": None}) as checkout:
+        assert checkout.root == tmp_path
+        assert checkout.notes == (f"the code was in no repository: {tmp_path} is used as it is now",)
+
+
+def test_other_packages_are_named() -> None:
+    assert packages_that_differ(packages()) == ()
+    assert packages_that_differ({"monai": "0.0.1", "torch": "1.0"}) == (
+        f"the run had other packages: monai 0.0.1 (here {packages().get('monai', 'none')}), "
+        f"torch 1.0 (here {packages()['torch']})",
+    )
+
+
+def test_a_run_is_equal_to_itself_from_another_state_of_the_code(tmp_path: Path) -> None:
+    project = tiny_project(tmp_path, MANIFEST)
+    project.write(".gitignore", "out*/\n__pycache__/\n")
+    git(tmp_path, "init", "-q")
+    git(tmp_path, "add", "--all")
+    git(tmp_path, "commit", "-qm", "first")
+    first = project.run("tiny.yaml", "--num_epochs=1")
+    assert first.exit_code == 0, first.stderr
+    project.write("tiny.py", "raise ValueError('this is not the code of the run')\n")
+    again = project.run("rerun", str(first.run))
+    assert again.exit_code == 0, again.stderr
+    assert again.run != first.run and again.run.parent == first.run.parent
+    assert "bit by bit" in again.stderr
+    assert again.record["code"]["commit"] == first.record["code"]["commit"]
+    record = json.loads((first.run / "run.json").read_text())
+    record["checkpoints"]["last"]["weights_sha256"] = "0" * 64
+    (first.run / "run.json").write_text(json.dumps(record))
+    other = project.run("rerun", str(first.run))
+    assert other.exit_code == 6
+    assert "not equal: weights or metrics" in other.stderr
