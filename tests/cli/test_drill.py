@@ -10,8 +10,8 @@ from tests.projects import CONTAINER, tiny_project
 
 FORGETFUL = CONTAINER.replace(
     "        loss = self.loss((x + 0.1 * torch.randn_like(x), y))\n",
-    "        self.steps = getattr(self, 'steps', 0) + 1\n"
-    "        loss = self.loss((x + 0.1 * torch.randn_like(x), y)) * self.steps\n",
+    "        Model.steps = getattr(Model, 'steps', 0) + 1\n"  # of the class, which no checkpoint looks at
+    "        loss = self.loss((x + 0.1 * torch.randn_like(x), y)) * Model.steps\n",
 )
 
 
