@@ -53,9 +53,9 @@ def project(root: Path, mistake: Mistake) -> Path:
 
 def plain(text: str, folder: Path) -> str:
     """`text` without what differs from run to run and from machine to machine."""
-    text = text.replace(str(folder), "PROJECT").replace(sys.prefix, "PREFIX")
+    text = re.sub(r"/\S+/site-packages/", "SITE/", text.replace(str(folder), "PROJECT"))
+    text = text.replace(sys.prefix, "PREFIX")
     text = re.sub(r"\d{4}-\d\d-\d\dT\d{6}Z_", "START_", text)
-    text = re.sub(r"/\S+/site-packages/", "SITE/", text)
     text = re.sub(r"\d+\.\d s\b", "N s", text)
     text = re.sub(r'time="[\d.]+"', 'time="N"', text)
     return re.sub(r"(?m)[ \t]+$", "", text)

@@ -39,6 +39,7 @@ def start(folder: Path, script: str) -> ProcessHandle:
         ),
         datasets=(),
         mountpoints=(),
+        processes=1,
     )
     return ProcessHandle(plan, RunPaths(folder), stdout=sys.stderr.fileno())
 

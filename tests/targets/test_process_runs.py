@@ -56,9 +56,9 @@ def test_a_run_is_listed_shown_and_stopped_once_though_retries_are_left(project:
         assert status["state"] == "running"
         assert "epoch 1" in ask(project, "logs", one["run_folder"]).stdout
         with subprocess.Popen(
-            project.command("logs", "-f", one["run"]), cwd=project.root, stdout=subprocess.PIPE, text=True
+            project.command("logs", "-f", one["run_folder"]), cwd=project.root, stdout=subprocess.PIPE, text=True
         ) as follower:
-            stopped = ask(project, "stop", one["run"])
+            stopped = ask(project, "stop", one["run_folder"])
             assert stopped.stdout == f"{one['run']}: ended with exit code 143\n"
             shown, _ = follower.communicate(timeout=30)
         assert "stopped" in shown

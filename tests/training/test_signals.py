@@ -84,6 +84,7 @@ def test_the_record_has_the_stop_whatever_the_framework_makes_of_it(
 ) -> None:
     ended: list[Any] = []
     run: Any = SimpleNamespace(
+        job=SimpleNamespace(debug=False),
         ranks=SimpleNamespace(is_first=True),
         record=SimpleNamespace(state="", end_attempt=lambda *end: ended.append(end)),
         exit_code=0,

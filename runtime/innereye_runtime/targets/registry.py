@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -50,11 +51,12 @@ def attach(reference: str) -> RunHandle:
 
     Raises:
         PreflightError: no target knows it, and one could not be asked.
-        UsageError: no target knows it.
+        UsageError: no target knows it, or it is the name of several active runs.
     """
     folder = Path(reference)
     if (folder / "run.json").is_file():
         return _attach_folder(folder)
+    _ensure_one(reference)
     unasked: list[InnerEyeError] = []
     for name in (*_BUILT_IN, *external_targets()):
         try:
@@ -65,6 +67,20 @@ def attach(reference: str) -> RunHandle:
     if unasked and not folder.is_dir():
         raise unasked[0]
     raise UsageError(f"'{reference}' is not a run", hint="innereye-run ps lists the runs on this machine")
+
+
+def _ensure_one(name: str) -> None:
+    """Nothing for a name that at most one active run of this machine has. Runs of two folders that start in the same
+    second have the same.
+    """
+    folders: set[str] = set()
+    for target in local_targets().values():
+        with suppress(PreflightError):
+            folders |= {str(each.details.get("run_folder")) for each in target.list() if each.run == name}
+    if len(folders) > 1:
+        raise UsageError(
+            f"'{name}' is the name of {len(folders)} active runs", hint=f"name one: {', '.join(sorted(folders))}"
+        )
 
 
 def _attach_folder(folder: Path) -> RunHandle:

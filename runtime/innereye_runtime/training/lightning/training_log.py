@@ -31,8 +31,9 @@ class TrainingLog(Callback):
     def on_train_batch_start(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, batch: Any, batch_idx: int
     ) -> None:
-        if batch_idx == 0 and trainer.optimizers:  # a schedule changes it before the epoch has ended
-            self._rate = float(trainer.optimizers[0].param_groups[0]["lr"])
+        groups = [group for optimizer in trainer.optimizers for group in optimizer.param_groups]
+        if batch_idx == 0 and groups:  # a schedule changes it before the epoch has ended
+            self._rate = float(groups[0]["lr"])
 
     def on_train_batch_end(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
