@@ -40,6 +40,16 @@ def test_ticks_are_round(points: list[tuple[float, float]], expected: list[str])
     assert ("(log scale)" in shown) == (points[0][1] == 1e-5)
 
 
+@pytest.mark.parametrize(
+    ("low", "high"), [(0.009998, 0.01), (0.9991, 0.9998), (1234.5, 1234.9), (-5.0001, -5.0), (0, 3)]
+)
+def test_no_two_ticks_have_the_same_label(low: float, high: float) -> None:
+    *labels, first, second, name = texts(chart((1, low), (2, high)))
+    assert (first, second, name) == ("1", "2", "epoch")
+    assert len(labels) >= 3
+    assert len(set(labels)) == len(labels)
+
+
 def test_lines_stay_inside_the_axes() -> None:
     svg = chart(*[(step, math.sin(step) * 1e4) for step in range(100)])
     (path,) = re.findall(r'class="line line" d="M([^"]+)"', svg)

@@ -157,6 +157,8 @@ class _Axis:
         if low == high:
             margin = 0.5 if whole else abs(low) * 0.1 or 1.0
             low, high = low - margin, high + margin
+        if not whole and (missing := 4 * _resolution(max(abs(low), abs(high))) - (high - low)) > 0:
+            low, high = low - missing / 2, high + missing / 2  # closer ticks would have equal labels
         step = _round_step((high - low) / 5, whole=whole)
         first, last = math.floor(low / step + 1e-9), math.ceil(high / step - 1e-9)
         ticks = tuple(round(index * step, 12) for index in range(first, last + 1))
@@ -180,6 +182,11 @@ class _Axis:
     @property
     def data(self) -> str:
         return f"{self.low:.12g} {self.high:.12g} {self.start:g} {self.end:g}{' log' if self.logarithmic else ''}"
+
+
+def _resolution(value: float) -> float:
+    """The smallest difference that `number` shows between values of this size."""
+    return 10.0 ** (math.floor(math.log10(value)) - 3)
 
 
 def _round_step(about: float, *, whole: bool) -> float:

@@ -120,7 +120,7 @@ class Run:
 @contextmanager
 def open_run(job: Job, paths: RunPaths, *, target: str | None) -> Iterator[Run]:
     """A run in the folder `paths`: its next attempt begins here, and ends with the block, whatever ends that
-    (`Run.guarded`).
+    (`Run.record_errors`).
 
     Inside, the working directory is the run folder, and all output goes to logs/console.log too.
     """
