@@ -6,7 +6,6 @@ rank, and can say what that was.
 
 from __future__ import annotations
 
-import ctypes
 import os
 import shutil
 import signal
@@ -24,6 +23,7 @@ from innereye_runtime.errors import ExitCode
 from innereye_runtime.job.rank_end import RankEnd
 from innereye_runtime.launch.failure import Failure, failure_of, is_running, recorded_end
 from innereye_runtime.launch.rank_group import Rank, RankGroup
+from innereye_runtime.run.parent_death import signal_at_parent_death
 from innereye_runtime.run.paths import RunPaths
 from innereye_runtime.run.record import count_attempts, record_exit
 
@@ -37,9 +37,6 @@ _GRACE_SECONDS = 30.0
 _LOOK_SECONDS = 1.0
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _SHOWN_LINES = 30
-
-_LIBC = ctypes.CDLL(None) if sys.platform == "linux" else None
-_PR_SET_PDEATHSIG = 1
 
 
 @dataclass(slots=True, kw_only=True)
@@ -238,5 +235,4 @@ class RankLauncher:
 
 def _end_with_parent() -> None:
     """Lets a rank end with its launcher, whatever ends that: Linux sends it SIGKILL."""
-    if _LIBC is not None:
-        _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    signal_at_parent_death(signal.SIGKILL)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
 import os
 import signal
 import sys
@@ -10,9 +9,8 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from importlib import import_module
 
+from innereye_runtime.run.parent_death import signal_at_parent_death
 from innereye_runtime.targets.process_runs import ENTRYPOINT
-
-_PR_SET_PDEATHSIG = 1
 
 
 class ForkedChild:
@@ -51,7 +49,7 @@ def _become_entrypoint(argv: Sequence[str], environment: Mapping[str, str], *, s
     """Ends this process as the entrypoint ends: by an exception, so that the interpreter closes as it always does."""
     os.setpgid(0, 0)
     # `ps` and `clean` don't know it by its command line; without its launcher it saves a checkpoint and ends.
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+    signal_at_parent_death(signal.SIGTERM)
     if os.getppid() != parent:
         raise SystemExit(128 + signal.SIGTERM)
     redirect(stdout=stdout, stderr=2)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
 import multiprocessing
 import multiprocessing.process
 import os
@@ -10,7 +9,7 @@ import signal
 import sys
 import threading
 
-_PR_SET_PDEATHSIG = 1
+from innereye_runtime.run.parent_death import signal_at_parent_death
 
 
 class _Fork:
@@ -27,14 +26,13 @@ def end_children_with_parent() -> None:
     """
     if not sys.platform.startswith("linux"):
         return
-    libc = ctypes.CDLL(None, use_errno=True)  # loaded here: between fork and exec nothing should be
 
     def before() -> None:
         _Fork.parent, _Fork.is_main_thread = os.getpid(), threading.current_thread() is threading.main_thread()
 
     def in_child() -> None:
         if _Fork.is_main_thread:
-            libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+            signal_at_parent_death(signal.SIGKILL)
             if os.getppid() != _Fork.parent:  # it died in between
                 os.kill(os.getpid(), signal.SIGKILL)
 
