@@ -11,7 +11,8 @@ import signal
 import sys
 import threading
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, nullcontext, suppress
+from concurrent.futures import Future
+from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from datetime import UTC, datetime
 from importlib import import_module
@@ -139,7 +140,7 @@ def run(request: EntrypointArgs) -> int:
 
 
 def _steps(
-    job: Job, paths: RunPaths, request: EntrypointArgs, imports: threading.Thread, terminal: IO[str] | None
+    job: Job, paths: RunPaths, request: EntrypointArgs, imports: Future[ModuleType], terminal: IO[str] | None
 ) -> int:
     from innereye_runtime.training.lifecycle.run import open_run
 
@@ -169,27 +170,30 @@ def _may_have_several(ranks: Ranks, manifest: Path) -> bool:
     return not started and any(word in manifest.read_bytes() for word in words)
 
 
-def _begin_imports() -> threading.Thread:
+def _begin_imports() -> Future[ModuleType]:
     """Starts to import PyTorch and Lightning, while the manifest is read and the dataset looked at.
 
     They make a million objects that live on, and looking for garbage among those takes a fifth of the time: it is put
     off until they are there, and then they are left out of it for good.
     """
     gc.disable()
-    thread = threading.Thread(target=_import_training, daemon=True)
-    thread.start()
-    return thread
+    steps: Future[ModuleType] = Future()
+    threading.Thread(target=_import_training, args=(steps,), daemon=True).start()
+    return steps
 
 
-def _import_training() -> None:
-    with suppress(ImportError):  # `_finish_imports` meets it again, and says it
-        import_module("innereye_runtime.training.lifecycle.steps")
-
-
-def _finish_imports(thread: threading.Thread) -> ModuleType:
-    thread.join()
+def _import_training(steps: Future[ModuleType]) -> None:
+    """Whatever ends the import is the future's, also what meets it in an interpreter that a stop is ending: nobody
+    asks for it then, and it leaves no traceback."""
     try:
-        steps = import_module("innereye_runtime.training.lifecycle.steps")
+        steps.set_result(import_module("innereye_runtime.training.lifecycle.steps"))
+    except BaseException as error:
+        steps.set_exception(error)
+
+
+def _finish_imports(imports: Future[ModuleType]) -> ModuleType:
+    try:
+        steps = imports.result()
     except ModuleNotFoundError as error:
         raise PreflightError(
             f"training needs the package {error.name}, which is not installed in {sys.prefix}",

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import gc
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from innereye_runtime import entrypoint
 from innereye_runtime.introspection import discovery
 from innereye_runtime.training import imports
 from innereye_runtime.training.lifecycle.outcome import outcome_of
@@ -61,3 +63,20 @@ def test_in_an_image_the_way_is_an_image_from_it(root: Path, monkeypatch: pytest
     assert hint.endswith(
         "install nibabelx in an image FROM this one (compute.docker.image; images/README.md shows how)"
     )
+
+
+def test_an_import_that_a_stop_ends_leaves_no_traceback(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As concurrent.futures.thread, imported while the interpreter ends: nobody waits for the import then."""
+
+    def ended(name: str) -> None:
+        raise RuntimeError("can't register atexit after shutdown")
+
+    monkeypatch.setattr(entrypoint, "import_module", ended)
+    try:
+        error = entrypoint._begin_imports().exception(timeout=60)
+    finally:
+        gc.enable()
+    assert isinstance(error, RuntimeError)
+    assert capsys.readouterr().err == ""
