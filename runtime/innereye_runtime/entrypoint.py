@@ -40,7 +40,7 @@ from innereye_runtime.job.starting import write_start
 from innereye_runtime.launch.rank_group import group_to_start
 from innereye_runtime.launch.rank_launcher import launch
 from innereye_runtime.run.folder_lock import LAUNCHER, held
-from innereye_runtime.run.paths import RunPaths, create_run_folder
+from innereye_runtime.run.paths import RunPaths, create_run_folder, resume_command
 
 if TYPE_CHECKING:
     from innereye_runtime.diagnostics.diagnostic import Diagnostic
@@ -135,6 +135,8 @@ def run(request: EntrypointArgs) -> int:
     with held(paths, launcher=os.environ.get(LAUNCHER)) if ranks.is_first else nullcontext():
         exit_code = _steps(job, paths, request, imports, terminal)
     if request.target is None and ranks.is_first:
+        if exit_code in (ExitCode.INTERRUPTED, ExitCode.STOPPED):
+            print(f"hint: {resume_command(paths, cwd)}", file=sys.stderr, flush=True)
         print(paths.root)
     return exit_code
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import random
+import re
 import signal
 import subprocess
 import time
@@ -125,11 +126,12 @@ def test_a_stop_keeps_the_checkpoint_and_says_so(
     run = wait_for_run(tmp_path, launcher)
     wait_for(lambda: (run / "checkpoints" / "last.ckpt").exists(), launcher)
     launcher.send_signal(signum)
-    launcher.communicate(timeout=32)
+    _, shown = launcher.communicate(timeout=32)
     assert launcher.returncode == exit_code
     record = json.loads((run / "run.json").read_text())
     assert (record["state"], record["exit_code"]) == (state, exit_code)
-    assert signum.name in record["reason"]
+    assert re.search(rf"\({signum.name}\) in epoch \d+ of \d+$", record["reason"])
+    assert shown.splitlines()[-1] == f"hint: innereye-run resume outputs/{run.name}"
     assert not (run / "outputs.json").exists()
     assert (run / "report.html").exists()
     resumed = project.run("resume", str(run))

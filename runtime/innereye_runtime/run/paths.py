@@ -4,6 +4,7 @@ identical.
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -90,6 +91,12 @@ class RunPaths:
     def outputs_json(self) -> Path:
         """Every file with size and sha256, written last: its presence means that the run folder is complete."""
         return self.root / "outputs.json"
+
+
+def resume_command(paths: RunPaths, cwd: Path) -> str:
+    """What resumes the run, typed in the folder `cwd`."""
+    root = paths.root.relative_to(cwd) if paths.root.is_relative_to(cwd) else paths.root
+    return f"innereye-run resume {shlex.quote(str(root))}"
 
 
 def run_name(model: str, now: datetime) -> str:

@@ -16,6 +16,7 @@ from innereye_runtime.cli.ui.job_options import JobArguments, job_parser, resolv
 from innereye_runtime.cli.ui.junit import Case, annotation, case_of_diagnostics, write_junit
 from innereye_runtime.cli.ui.parser import Parser
 from innereye_runtime.cli.ui.terminal import (
+    CYAN,
     YELLOW,
     eprint,
     log_to_stderr,
@@ -24,7 +25,7 @@ from innereye_runtime.cli.ui.terminal import (
     run_with_error_handling,
     show_diagnostics,
 )
-from innereye_runtime.errors import InnerEyeError, ManifestError, UsageError
+from innereye_runtime.errors import ExitCode, InnerEyeError, ManifestError, UsageError
 
 if TYPE_CHECKING:
     from innereye_runtime.job.resolve import Job
@@ -190,6 +191,7 @@ def start(
         UsageError: it was to be detached, and jobs of its target end with the command.
     """
     from innereye_runtime.cli.ui.study import start_many
+    from innereye_runtime.run.paths import RunPaths, resume_command
     from innereye_runtime.sweep.trials import is_many
     from innereye_runtime.targets.base import DetachingTarget
     from innereye_runtime.targets.registry import get_target
@@ -216,6 +218,9 @@ def start(
     exit_code = handle.wait()
     if ended is not None:
         ended.append({"run": handle.run, "exit_code": exit_code})
+    paths = RunPaths(Path(handle.run))
+    if exit_code in (ExitCode.INTERRUPTED, ExitCode.STOPPED) and paths.run_json.is_file():
+        eprint(f"{paint('hint:', CYAN, sys.stderr)} {resume_command(paths, Path.cwd())}")
     print_result(json.dumps(outcome(handle.run, exit_code)) if as_json else handle.run)
     return exit_code
 

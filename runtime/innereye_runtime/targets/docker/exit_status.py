@@ -13,7 +13,7 @@ from innereye_runtime.manifest.units import Memory
 from innereye_runtime.run.paths import RunPaths
 from innereye_runtime.run.record import RunRecord, release_disk_space, state_of
 
-_GO_ON = "innereye-run resume, with the run folder, continues from its newest checkpoint"
+_RESUME = "innereye-run resume, with the run folder, continues from its newest checkpoint"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,7 +33,7 @@ def exit_status_of(
         asked = ExitCode.INTERRUPTED if stopped_by == signal.SIGINT else ExitCode.STOPPED
         name = signal.Signals(stopped_by).name
         if code == 128 + signal.SIGKILL:
-            return ExitStatus(exit_code=asked, reason=f"did not end in time after {name}, and was killed", hint=_GO_ON)
+            return ExitStatus(exit_code=asked, reason=f"did not end in time after {name}, and was killed", hint=_RESUME)
         return ExitStatus(exit_code=asked, reason=f"ended by {name} before or after training, with nothing to save")
     if code == 128 + signal.SIGKILL or (state.get("OOMKilled") and code > 128):
         if state.get("OOMKilled"):
@@ -42,7 +42,7 @@ def exit_status_of(
                 reason=f"out of memory: the job needed more than its {memory}",
                 hint="raise compute.docker.memory, or use a smaller batch or fewer workers",
             )
-        return ExitStatus(exit_code=code, reason="killed from outside (SIGKILL)", hint=_GO_ON)
+        return ExitStatus(exit_code=code, reason="killed from outside (SIGKILL)", hint=_RESUME)
     if code == 128 + signal.SIGBUS:
         return ExitStatus(
             exit_code=code,
@@ -72,11 +72,11 @@ def finalize_run_record(paths: RunPaths, end: ExitStatus, *, model: str, earlier
     record.end_attempt(state_of(end.exit_code), end.exit_code, reason)
     record.write(paths)
     release_disk_space(paths.run_json)
-    told = f"error: {reason}\n" + (f"hint: {end.hint}\n" if end.hint else "")
+    lines = f"error: {reason}\n" + (f"hint: {end.hint}\n" if end.hint else "")
     if paths.logs.is_dir():
         with paths.console_log.open("a", encoding="utf-8") as log:
-            log.write(told)
-    return told
+            log.write(lines)
+    return lines
 
 
 def _name(signum: int) -> str:

@@ -32,11 +32,13 @@ class StopRequested(BaseException):
         super().__init__(signal.Signals(signum).name)
         self.time = time.time()
         self.exit_code = ExitCode.INTERRUPTED if signum == signal.SIGINT else ExitCode.STOPPED
+        self.progress = ""
+        """How far training was, as ` in epoch 49 of 200`; empty outside of it."""
 
     @property
     def reason(self) -> str:
         kind = "interrupted" if self.exit_code == ExitCode.INTERRUPTED else "stopped or preempted"
-        return f"{kind} ({self}); innereye-run resume continues from the last checkpoint"
+        return f"{kind} ({self}){self.progress}"
 
 
 class StopFlag:

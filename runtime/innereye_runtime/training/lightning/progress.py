@@ -47,7 +47,7 @@ class EpochLogger(Callback):
 
     def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         if time.monotonic() - self._last_line >= 1:
-            self._tell(trainer)
+            self._log_ended_epoch(trainer)
         self._epoch_started = time.monotonic()
         self._next_line = self._epoch_started + _SECONDS_TO_FIRST_LINE
 
@@ -59,7 +59,7 @@ class EpochLogger(Callback):
             self._next_line = now + (now - self._epoch_started)
             step = f"step {batch_idx + 1} of {trainer.num_training_batches}"
             speed = _speed(trainer, batch_idx + 1, now - self._epoch_started)
-            log.info("%s, %s, %s", _epoch(trainer), step, speed)
+            log.info("%s, %s, %s", current_epoch(trainer), step, speed)
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         if trainer.is_global_zero:
@@ -67,7 +67,7 @@ class EpochLogger(Callback):
             self._ended = trainer.current_epoch, _scalars(trainer.callback_metrics), seconds
 
     def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        self._tell(trainer)
+        self._log_ended_epoch(trainer)
 
     def on_fit_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         recovery = _recovery(trainer)
@@ -78,7 +78,7 @@ class EpochLogger(Callback):
         value = f"{progress.monitor} {progress.best_value:.4g}, the {extreme}"
         log.info("best epoch: %d of %d (%s)", recovery.progress.best_epoch + 1, progress.epochs, value)
 
-    def _tell(self, trainer: pl.Trainer) -> None:
+    def _log_ended_epoch(self, trainer: pl.Trainer) -> None:
         if self._ended is None:
             return
         epoch, values, seconds = self._ended
@@ -119,7 +119,7 @@ class TerminalBar(Callback):
         bar = "█" * filled + "░" * (_BAR_WIDTH - filled)
         speed = _speed(trainer, batch_idx + 1, now - self._started)
         parts = [
-            f"{_epoch(trainer)} {bar} {batch_idx + 1}/{total if known else '?'}",
+            f"{current_epoch(trainer)} {bar} {batch_idx + 1}/{total if known else '?'}",
             speed,
             shown_metrics(_of_step(trainer, outputs), "loss", width=40),
         ]
@@ -189,7 +189,8 @@ def _speed(trainer: pl.Trainer, batches: int, seconds: float) -> str:
     return f"{text}, {short_duration(left / rate)} left"
 
 
-def _epoch(trainer: pl.Trainer) -> str:
+def current_epoch(trainer: pl.Trainer) -> str:
+    """As `epoch 3 of 20`, counted from 1; without the total where training has no last epoch."""
     return f"epoch {_of(trainer.current_epoch, trainer)}"
 
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytorch_lightning as pl
 from pytorch_lightning.callbacks import Callback
 
-from innereye_runtime.training.lifecycle.signals import check_stop
+from innereye_runtime.training.lifecycle.signals import StopRequested, check_stop
+from innereye_runtime.training.lightning.progress import current_epoch
 
 
 class StopAtBatch(Callback):
@@ -29,3 +31,7 @@ class StopAtBatch(Callback):
 
     def on_predict_batch_end(self, *arguments: Any) -> None:
         check_stop()
+
+    def on_exception(self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException) -> None:
+        if isinstance(exception, StopRequested) and trainer.state.fn == "fit":
+            exception.progress = f" in {current_epoch(trainer)}"
