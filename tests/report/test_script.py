@@ -1,4 +1,5 @@
-"""What the report's script does in a browser: switches of the legend, logarithmic axis, smoothing, values at a key."""
+"""What the report's script does in a browser: switches of the legend, logarithmic axis, smoothing, epochs or
+steps or time across, values at a key."""
 
 from __future__ import annotations
 
@@ -27,10 +28,17 @@ buttons[0].dispatchEvent(new MouseEvent("click", { detail: 2 })); state("all");
 form.elements.log.checked = true; input(); state("log");
 form.elements.log.checked = false; form.elements.smooth.value = 0.9; input(); state("smooth");
 form.elements.smooth.value = 0; input(); state("as it was");
+const across = (unit) => {
+  form.elements.axis.value = unit; input();
+  return [svg.dataset.x, svg.querySelector(".x-label").textContent, figure.querySelectorAll(".x-tick").length,
+    [...svg.querySelectorAll(".x-tick")].at(-1).textContent, svg.querySelector(".line").getAttribute("d"),
+    svg.querySelector(".marked path").getBoundingClientRect().x - svg.getBoundingClientRect().x];
+};
+const axes = Object.fromEntries(["", "step", "time", "epoch"].map((unit) => [unit, across(unit)]));
 svg.dispatchEvent(new KeyboardEvent("keydown", { key: "ArrowRight" }));
 const pre = document.createElement("pre");
 pre.id = "out";
-pre.textContent = JSON.stringify({ states: out, readout: figure.querySelector(".readout").textContent,
+pre.textContent = JSON.stringify({ states: out, axes, readout: figure.querySelector(".readout").textContent,
   hidden: form.hidden, pressed: [...buttons].map((each) => each.getAttribute("aria-pressed")) });
 document.body.append(pre);
 </script></body>"""
@@ -40,6 +48,10 @@ def test_the_script_does_what_its_switches_say(tmp_path: Path, needs: Callable[.
     needs("chromium")
     rows = "".join(f"{e},{e},{math.exp(-e / 4)},{0.5 + e % 2},{40 + e}\n" for e in range(12))
     (tmp_path / "metrics.csv").write_text(f"epoch,step,val/heart/hd,val/lung/hd,val/liver/hd\n{rows}")
+    (tmp_path / "logs").mkdir()  # epochs of 10 steps; the second half of them takes three times as long
+    seconds = "".join(f"{e},{10 * (e + 1)},{30 * (e + 1) + max(0, e - 5) * 60}\n" for e in range(12))
+    (tmp_path / "logs" / "training.csv").write_text(f"epoch,step,seconds\n{seconds}")
+    (tmp_path / "run.json").write_text(json.dumps({"state": "completed", "checkpoints": {"best": {"epoch": 5}}}))
     html = write_report(RunPaths(tmp_path)).read_text()
     # The policy lets no script run but the report's own: this copy has the probe in place of the policy.
     page = tmp_path / "probe.html"
@@ -57,4 +69,11 @@ def test_the_script_does_what_its_switches_say(tmp_path: Path, needs: Callable[.
     heights = states["smooth"][3]
     assert heights == sorted(heights) and heights[-1] < states["as it was"][3][-1]
     assert found["readout"].startswith("epoch 1 · heart 1 · lung 0.5 · liver 40")
+    axes = found["axes"]
+    assert axes[""] == axes["epoch"] and axes[""][0].startswith("1 12 ") and axes[""][1] == "epoch"
+    assert axes["step"][0].startswith("9 119 ") and axes["step"][1] == "step" and axes["step"][3] == "100"
+    assert axes["time"][0].startswith("0.5 12 ") and axes["time"][1] == "time (min)"
+    # Equal epochs have equal places by step; by time the best one, the sixth, is at 3 of 12 minutes.
+    assert axes["step"][4] == axes[""][4] and abs(axes["step"][5] - axes[""][5]) < 1
+    assert axes["time"][5] < axes[""][5] * 0.7
     assert found["hidden"] is False and found["pressed"] == ["true"] * 3

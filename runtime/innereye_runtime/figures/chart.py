@@ -200,7 +200,7 @@ def _axes(x_axis: _Axis, y_axis: _Axis, x_label: str, y_label: str) -> list[str]
     rules = "".join(f"M{_LEFT} {y_axis(tick):.1f}H{_RIGHT}" for tick in y_axis.ticks)
     parts = [f'<path class="grid" d="{rules}"/>']
     parts += [_text(_LEFT - 7, y_axis(tick) + 4, number(tick), "end", "y-tick") for tick in y_axis.ticks]
-    parts += [_text(x_axis(tick), _BOTTOM + 16, _tick(tick), "middle") for tick in x_axis.ticks]
+    parts += [_text(x_axis(tick), _BOTTOM + 16, _tick(tick), "middle", "x-tick") for tick in x_axis.ticks]
     if x_label:
         parts.append(_text((_LEFT + _RIGHT) / 2, HEIGHT - 6, x_label, "middle", "x-label"))
     if y_label:
@@ -236,8 +236,9 @@ def _marks(marks: Mapping[float, str], lines: Sequence[Line], x_axis: _Axis, y_a
             )
             y = next(free, ends[0] + 13)
             taken.append((start, start + width, y))
-            parts.append(f'<path class="mark" d="M{x:.1f} {_TOP}V{_BOTTOM}"/>')
-            parts.append(_text(x - 4 if left else x + 4, y, text, "end" if left else "start"))
+            label = _text(x - 4 if left else x + 4, y, text, "end" if left else "start")
+            rule = f'<path class="mark" d="M{x:.1f} {_TOP}V{_BOTTOM}"/>'
+            parts.append(f'<g class="marked" data-at="{at:.8g}">{rule}{label}</g>')
     return parts
 
 

@@ -26,11 +26,7 @@ _FEWEST, _SPARK = 10, 8
 _SPLITS: tuple[Split, ...] = ("train", "val", "test", "")
 _NAMES: dict[Split, str] = {"train": "train", "val": "val", "test": "test", "": "logged"}
 
-TOOLS = (
-    '<form class="tools" hidden><label><input type="checkbox" name="log"> log scale</label>'
-    '<label>smoothing <input type="range" name="smooth" min="0" max="0.95" step="0.05" value="0"></label></form>'
-)
-"""Shown by the report's script, which does what they say."""
+_CLOCK_POINTS = 400
 
 
 @dataclass(slots=True)
@@ -51,7 +47,7 @@ def curves(run: RunFolder) -> str:
     lines = sum(len(chart.members) for chart in whole)
     buckets = min(max(_POINTS // 4 // max(lines, 1), _FEWEST), 200)
     drawn = [_figure(chart, run, buckets) for chart in whole]
-    html = f'{TOOLS}<div class="charts">{"".join(drawn[:_SHOWN])}</div>'
+    html = f'{_tools(run)}<div class="charts">{"".join(drawn[:_SHOWN])}</div>'
     if more := drawn[_SHOWN:]:
         html += (
             f'<details><summary>{len(more)} more curves</summary><div class="charts">{"".join(more)}</div></details>'
@@ -59,9 +55,33 @@ def curves(run: RunFolder) -> str:
     return html + (_rows(rows) if rows else "")
 
 
+def _tools(run: RunFolder) -> str:
+    """Switches for all charts, shown by the report's script, which does what they say. The axis is a choice where it is
+    known when each epoch ended: `data-clock` has its number, its last step (counted from 0, as in metrics.csv) and the
+    seconds until then."""
+    seconds = run.training.get("seconds", Column())
+    ends = list(zip(seconds.epochs, seconds.steps, seconds.values, strict=True))
+    every = math.ceil(len(ends) / _CLOCK_POINTS) or 1
+    ends = ends[::-1][::every][::-1]
+    clock = " ".join(f"{epoch + 1:.8g},{step - 1:.8g},{elapsed:.6g}" for epoch, step, elapsed in ends)
+    axis = (
+        '<label>axis <select name="axis"><option value="">as logged</option><option>epoch</option><option>step</option>'
+        "<option>time</option></select></label>"
+    )
+    return (
+        f'<form class="tools" data-clock="{clock}" hidden><label><input type="checkbox" name="log"> log scale</label>'
+        '<label>smoothing <input type="range" name="smooth" min="0" max="0.95" step="0.05" value="0"></label>'
+        f"{axis if len(ends) > 1 else ''}</form>"
+    )
+
+
 def training_curves(run: RunFolder) -> str:
     """Learning rate, speed and memory, by epoch; empty for a run that has no such file."""
-    charts = [_Chart(name.replace("_", " "), [(MetricName(""), each)]) for name, each in run.training.items()]
+    charts = [
+        _Chart(name.replace("_", " "), [(MetricName(""), each)])
+        for name, each in run.training.items()
+        if name != "seconds"
+    ]
     drawn = [_figure(chart, run, 50) for chart in charts if len(chart.members[0][1].values) > 1]
     return f'<div class="charts">{"".join(drawn)}</div>' if drawn else ""
 

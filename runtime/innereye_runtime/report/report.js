@@ -1,5 +1,5 @@
-// Of each chart: values under the pointer, lines switched on and off by its legend, a logarithmic axis and smoothing.
-// Without this script a chart and its summary stand as they are.
+// Of each chart: values under the pointer, lines switched on and off by its legend, a logarithmic axis, smoothing, and
+// epochs, steps or time across. Without this script a chart and its summary stand as they are.
 const charts = [];
 const tools = document.querySelector("form.tools");
 const nice = (about) => {
@@ -7,6 +7,17 @@ const nice = (about) => {
   return [1, 2, 5, 10].map((factor) => factor * power).find((step) => step >= about * 0.999);
 };
 const shortened = (value) => String(+value.toPrecision(4)).replace("e+", "e");
+// When each epoch ended: its number, its last step, and the seconds until then.
+const clock = tools && tools.dataset.clock ? tools.dataset.clock.split(" ").map((row) => row.split(",").map(Number)) : [];
+const units = { epoch: 0, step: 1, time: 2 };
+const interpolated = (value, from, to) => {
+  let [left, right] = [[0, -1, 0], clock[0]];
+  for (let index = 0; index + 1 < clock.length && value > right[from]; index++)
+    [left, right] = [clock[index], clock[index + 1]];
+  return left[to] + ((value - left[from]) / (right[from] - left[from])) * (right[to] - left[to]);
+};
+const last = clock.length ? clock[clock.length - 1][2] : 0;
+const [timeUnit, secondsOfUnit] = last < 300 ? ["s", 1] : last < 10800 ? ["min", 60] : ["h", 3600];
 const smoothed = (points, weight) => {
   let mean = null;
   return points.map(([x, y]) => [x, (mean = mean === null ? y : weight * mean + (1 - weight) * y)]);
@@ -25,7 +36,9 @@ for (const figure of document.querySelectorAll("figure.chart, figure.picture")) 
       value: (pixel) => from + ((pixel - start) / (end - start)) * (to - from),
     };
   };
-  const across = axis(svg.dataset.x);
+  const xAsLogged = svg.dataset.x, label = svg.querySelector("text.x-label");
+  const logged = label ? label.textContent : "";
+  let across = axis(xAsLogged), unit = logged;
   let up = axis(svg.dataset.y);
   const isLogByItself = up.log;
   const series = [...svg.querySelectorAll(".series")].map((element) => ({
@@ -57,9 +70,51 @@ for (const figure of document.querySelectorAll("figure.chart, figure.picture")) 
   cursor.append(rule, ...series.map(({ dot }) => dot));
   svg.append(cursor);
 
+  const ticksBetween = (low, high) => {
+    const step = nice((high - low) / 5), ticks = [];
+    for (let index = Math.ceil(low / step - 1e-9); index <= high / step + 1e-9; index++)
+      ticks.push(+(index * step).toPrecision(12));
+    return ticks;
+  };
+  const relabel = (name, ticks, place) => {
+    const old = svg.querySelectorAll(`text.${name}`), model = old[0];
+    for (const tick of ticks) {
+      const text = model.cloneNode();
+      text.textContent = shortened(tick);
+      place(text, tick);
+      model.before(text);
+    }
+    for (const text of old) text.remove();
+  };
+  const asked = () => (tools && tools.elements.axis && logged in units && tools.elements.axis.value) || logged;
+  const moved = (x) => {
+    if (unit === logged) return x;
+    const value = interpolated(x, units[logged], units[unit]);
+    return unit === "time" ? value / secondsOfUnit : value;
+  };
+  const turn = () => {  // the other unit across
+    unit = asked();
+    label.textContent = unit === "time" ? `time (${timeUnit})` : unit;
+    const { start, end } = across, xs = series.flatMap(({ points }) => points.map(([x]) => moved(x)));
+    let low = Infinity, high = -Infinity;
+    for (const x of xs) { low = Math.min(low, x); high = Math.max(high, x); }
+    if (low === high) { low -= 0.5; high += 0.5; }
+    if (unit === logged) [low, high] = xAsLogged.split(" ").map(Number);
+    svg.dataset.x = `${low} ${high} ${start} ${end}`;
+    across = axis(svg.dataset.x);
+    relabel("x-tick", ticksBetween(low, high), (text, tick) => text.setAttribute("x", across.pixel(tick)));
+    const before = axis(xAsLogged);
+    for (const mark of svg.querySelectorAll(".marked"))
+      mark.setAttribute("transform", `translate(${across.pixel(moved(+mark.dataset.at)) - before.pixel(+mark.dataset.at)})`);
+  };
+
   const redraw = () => {
+    if (asked() !== unit) turn();
     const weight = tools ? +tools.elements.smooth.value : 0;
-    for (const each of series) each.drawn = weight ? smoothed(each.points, weight) : each.points;
+    for (const each of series) {
+      const points = unit === logged ? each.points : each.points.map(([x, y]) => [moved(x), y]);
+      each.drawn = weight ? smoothed(points, weight) : points;
+    }
     const values = visible().flatMap(({ drawn }) => drawn.map(([, y]) => y));
     if (!values.length) return;
     let low = Infinity, high = -Infinity;
@@ -74,20 +129,12 @@ for (const figure of document.querySelectorAll("figure.chart, figure.picture")) 
     } else {
       if (low === high) { const margin = Math.abs(low) * 0.1 || 1; low -= margin; high += margin; }
       const step = nice((high - low) / 5);
-      const first = Math.floor(low / step + 1e-9), last = Math.ceil(high / step - 1e-9);
-      for (let index = first; index <= last; index++) ticks.push(+(index * step).toPrecision(12));
+      ticks = ticksBetween(Math.floor(low / step + 1e-9) * step, Math.ceil(high / step - 1e-9) * step);
       [low, high] = [ticks[0], ticks[ticks.length - 1]];
     }
     svg.dataset.y = `${low} ${high} ${up.start} ${up.end}${log ? " log" : ""}`;
     up = axis(svg.dataset.y);
-    const old = svg.querySelectorAll("text.y-tick"), place = old[0];
-    for (const tick of ticks) {
-      const text = place.cloneNode();
-      text.textContent = shortened(tick);
-      text.setAttribute("y", up.pixel(tick) + 4);
-      place.before(text);
-    }
-    for (const text of old) text.remove();
+    relabel("y-tick", ticks, (text, tick) => text.setAttribute("y", up.pixel(tick) + 4));
     svg.querySelector(".grid").setAttribute("d",
       ticks.map((tick) => `M${across.start} ${up.pixel(tick).toFixed(1)}H${across.end}`).join(""));
     for (const { element, drawn, shown } of series) {
@@ -123,7 +170,6 @@ for (const figure of document.querySelectorAll("figure.chart, figure.picture")) 
     }
     return Math.abs(points[low][0] - x) <= Math.abs(points[high][0] - x) ? points[low] : points[high];
   };
-  const labels = [...svg.querySelectorAll("text.x-label")].map((text) => text.textContent);
   const show = (wanted) => {
     const found = visible().map((each) => ({ ...each, at: nearest(each.drawn, wanted) }));
     if (!found.length) return;
@@ -138,8 +184,8 @@ for (const figure of document.querySelectorAll("figure.chart, figure.picture")) 
       dot.firstChild.setAttribute("cy", up.pixel(py));
     }
     cursor.setAttribute("visibility", "visible");
-    const said = found.map(({ name, at: [px, py] }) => `${name} ${+py.toPrecision(5)}` + (px === x ? "" : ` (at ${px})`));
-    readout.textContent = [`${labels[0] || "x"} ${x}`, ...said].join(" · ");
+    const said = found.map(({ name, at: [px, py] }) => `${name} ${+py.toPrecision(5)}` + (px === x ? "" : ` (at ${+px.toPrecision(6)})`));
+    readout.textContent = [`${label ? label.textContent : "x"} ${+x.toPrecision(6)}`, ...said].join(" · ");
     current = x;
   };
   let current = null;

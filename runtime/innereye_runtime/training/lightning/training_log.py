@@ -1,5 +1,5 @@
-"""logs/training.csv: learning rate, speed and GPU memory of each epoch. They are no metrics of the model, and not among
-its own."""
+"""logs/training.csv: learning rate, speed, GPU memory and time of each epoch. They are not metrics of the model, and stay
+out of metrics.csv."""
 
 from __future__ import annotations
 
@@ -12,7 +12,10 @@ import pytorch_lightning as pl
 import torch
 from pytorch_lightning.callbacks import Callback
 
-COLUMNS = ("epoch", "step", "learning_rate", "steps_per_second", "gpu_memory_gb")
+from innereye_runtime.run.folder import Column, read_columns
+
+COLUMNS = ("epoch", "step", "learning_rate", "steps_per_second", "gpu_memory_gb", "seconds")
+"""`seconds`: of training and validation so far; those of earlier attempts count, the time between them does not."""
 
 
 class TrainingLog(Callback):
@@ -24,6 +27,11 @@ class TrainingLog(Callback):
         self._batches = 0
         self._rate: float | str = ""
         self._row: list[float | str] | None = None
+        self._began = 0.0
+        """The monotonic time at which training would have begun, had it never been interrupted."""
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        self._began = time.monotonic() - _seconds_before(self._path, trainer.current_epoch)
 
     def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         self._started, self._batches, self._row = None, 0, None
@@ -54,7 +62,8 @@ class TrainingLog(Callback):
             writer = csv.writer(file, lineterminator="\n")
             if is_new:
                 writer.writerow(COLUMNS)
-            writer.writerow([trainer.current_epoch, trainer.global_step, self._rate, speed, memory])
+            seconds = round(time.monotonic() - self._began, 3)
+            writer.writerow([trainer.current_epoch, trainer.global_step, self._rate, speed, memory, seconds])
 
     def _measured(self, trainer: pl.Trainer) -> list[float | str]:
         assert self._started is not None
@@ -63,3 +72,9 @@ class TrainingLog(Callback):
         if trainer.strategy.root_device.type == "cuda":
             memory = round(torch.cuda.max_memory_reserved(trainer.strategy.root_device) / 1e9, 3)
         return [round(speed, 3), memory]
+
+
+def _seconds_before(path: Path, epoch: int) -> float:
+    """How long the epochs before `epoch` took, as the file has it."""
+    columns = read_columns(path).get("seconds", Column())
+    return max((s for e, s in zip(columns.epochs, columns.values, strict=True) if e < epoch), default=0.0)
