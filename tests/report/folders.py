@@ -54,7 +54,21 @@ RECORD: dict[str, Any] = {
         "model_id": {"value": "", "origin": "default"},
         "pl_profiler": {"value": None, "origin": "default"},
     },
-    "container": {"class": "HelloContainer", "module": "my.configs", "file": "/home/me/project/my/configs.py"},
+    "container": {
+        "class": "HelloContainer",
+        "module": "my.configs",
+        "file": "/home/me/project/my/configs.py",
+        "description": "Fits a line through <noisy> points.",
+    },
+    "model_summary": {
+        "parameters": 14_220,
+        "trainable": 220,
+        "bytes": 56_880,
+        "layers": [
+            {"name": "encoder.0", "class": "Conv2d", "parameters": 14_000},
+            {"name": "head", "class": "Linear", "parameters": 220},
+        ],
+    },
     "code": {
         "root": "/home/me/project",
         "commit": "3f1c0de5b7a94c1e8f20",

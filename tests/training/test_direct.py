@@ -102,6 +102,7 @@ def test_the_run_folder_says_what_the_classes_got(project: Path, outcome: tuple[
     found = record(project, "optimizer_lists")
     Draft202012Validator(json.loads((ROOT / "schema" / "run.schema.json").read_text())).validate(found)
     assert found["model"] == "OptimizerLists"
+    assert found["model_summary"]["parameters"] == found["model_summary"]["trainable"] > 0
     assert found["container"]["data"] == {"class": "Data", "module": "shapes", "file": str(project / "shapes.py")}
     assert found["arguments"]["model.width"] == {"value": 5, "origin": "command line"}
     assert found["arguments"]["data.val"] == {"value": True, "origin": "default"}

@@ -62,8 +62,9 @@ def provenance(run: RunFolder) -> str:
     """Code, checkpoints, data, image, machine and packages: what it takes to make the run again."""
     record = run.record
     facts = [
-        ("Container", _container(mapping(record.get("container")))),
+        ("Class", _container(mapping(record.get("container")))),
         ("Data module", _container(mapping(mapping(record.get("container")).get("data")))),
+        ("Model", _model(mapping(record.get("model_summary")))),
         ("Code", _code(mapping(record.get("code")))),
         *(
             (f"Checkpoint: {name}", _checkpoint(mapping(entry)))
@@ -84,6 +85,10 @@ def provenance(run: RunFolder) -> str:
     folded = "".join(
         f"<details><summary>{summary}</summary>{content}</details>"
         for summary, content in (
+            (
+                _count(mapping(record.get("model_summary")), "layers", "layer"),
+                _layers(mapping(record.get("model_summary"))),
+            ),
             ("Changes since the commit", _diff(mapping(record.get("code")))),
             (_count(record, "packages", "package"), _packages(mapping(record.get("packages")))),
             ("The effective manifest", f'<pre tabindex="0">{escape(run.manifest)}</pre>' if run.manifest else ""),
@@ -115,6 +120,24 @@ def _resumed(entry: Mapping[str, Any]) -> str:
 def _container(container: Mapping[str, Any]) -> str:
     name = ".".join(str(container[key]) for key in ("module", "class") if container.get(key))
     return _lines(_code_text(name), _muted(container.get("file")))
+
+
+def _model(summary: Mapping[str, Any]) -> str:
+    total, trainable, size = (summary.get(key) for key in ("parameters", "trainable", "bytes"))
+    if not (isinstance(total, int) and isinstance(trainable, int) and isinstance(size, int)):
+        return ""
+    frozen = f", {trainable:,} of them trained" if trainable != total else ""
+    return f"{total:,} parameters{frozen} · {_bytes(size)}"
+
+
+def _layers(summary: Mapping[str, Any]) -> str:
+    rows = "".join(
+        f'<tr><th scope="row">{insert_word_breaks(str(layer.get("name")))}</th>'
+        f"<td>{escape(str(layer.get('class')))}</td><td>{escape(str(layer.get('parameters')))}</td></tr>"
+        for layer in map(mapping, sequence(summary.get("layers")))
+    )
+    head = "<tr><th>layer</th><th>class</th><th>parameters</th></tr>"
+    return f'<div class="wide"><table><thead>{head}</thead><tbody>{rows}</tbody></table></div>' if rows else ""
 
 
 def _code(code: Mapping[str, Any]) -> str:
@@ -213,7 +236,8 @@ def _packages(packages: Mapping[str, Any]) -> str:
 
 
 def _count(record: Mapping[str, Any], key: str, noun: str) -> str:
-    count = len(mapping(record.get(key)))
+    entries = record.get(key)
+    count = len(entries) if isinstance(entries, list | dict) else 0
     return f"{count} {noun}{'' if count == 1 else 's'}"
 
 

@@ -34,6 +34,7 @@ def header(run: RunFolder) -> str:
     record = run.record
     state = str(record.get("state") or "unknown")
     attempts = [mapping(attempt) for attempt in sequence(record.get("attempts"))]
+    description = mapping(record.get("container")).get("description")
     facts = [
         '<b class="warn">smoke run: two batches of each split</b>' if record.get("smoke") else "",
         moment(attempts[0].get("started")) if attempts else "",
@@ -45,7 +46,8 @@ def header(run: RunFolder) -> str:
     return (
         f'<header><h1>{escape(title(run))}</h1><p class="state {_STATES.get(state, "warn")}">{escape(state)}</p>'
         f'<p class="facts">{"".join(f"<span>{fact}</span>" for fact in facts if fact)}</p>'
-        f'<p class="id">{escape(str(record.get("id") or run.name))}</p></header>'
+        f'<p class="id">{escape(str(record.get("id") or run.name))}</p>'
+        f"{f'<p>{escape(str(description))}</p>' if description else ''}</header>"
     )
 
 

@@ -60,6 +60,8 @@ class RunRecord:
     manifest: dict[str, Any] = field(default_factory=dict)
     arguments: dict[str, dict[str, Any]] = field(default_factory=dict)
     container: dict[str, Any] = field(default_factory=dict)
+    model_summary: dict[str, Any] = field(default_factory=dict)
+    """Number and bytes of the model's parameters, and its layers; empty where they were not known yet."""
     code: dict[str, Any] = field(default_factory=dict)
     image: dict[str, Any] | None = None
     packages: dict[str, str] = field(default_factory=dict)

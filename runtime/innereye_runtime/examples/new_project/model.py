@@ -8,7 +8,10 @@ from torch import Tensor, nn
 
 
 class Classifier(pl.LightningModule):
-    """Each argument is a key of `model.args` in the manifest, and an option: `--model.channels=16`."""
+    """Two convolutions and a linear layer that say whether an image has a lesion.
+
+    Each argument is a key of `model.args` in the manifest, and an option: `--model.channels=16`.
+    """
 
     def __init__(self, channels: int = 8, lr: float = 3e-3) -> None:
         super().__init__()

@@ -60,6 +60,7 @@ from innereye_runtime.training.lifecycle.variant import checked_arguments
 from innereye_runtime.training.lifecycle.watching import watching_callbacks
 from innereye_runtime.training.lightning.extra_validation import extra_validation
 from innereye_runtime.training.lightning.metrics import SPLITS
+from innereye_runtime.training.lightning.model_summary import description_of, summarize_model
 from innereye_runtime.training.lightning.monitoring import record_load
 from innereye_runtime.training.lightning.tracking import azureml_logger
 from innereye_runtime.training.lightning.trainer import gpu_hardware, make_loggers, make_trainer, quieten_lightning
@@ -153,6 +154,8 @@ def train(run: Run, container: LightningContainer, terminal: IO[str] | None) -> 
     container.setup()
     model = adapt_module(require_model(container))
     data = data_of(container, model)
+    record.container["description"] = description_of(type(container if job.direct is None else model))
+    record.model_summary = summarize_model(model)
     if run.ranks.is_first:
         container.before_training_on_global_rank_zero()
     if run.ranks.is_first_on_node:
@@ -206,6 +209,7 @@ def train(run: Run, container: LightningContainer, terminal: IO[str] | None) -> 
         read_given_checkpoints(trainer)
     with record_load(paths.logs / "load.csv", container.monitoring_interval_seconds):
         fit(trainer, model, data, checkpoint=start[0] if start and whole_state else None)
+    record.model_summary = record.model_summary or summarize_model(model)
     progress = recovery.progress
     if progress.epochs > 0 and progress.monitor != LAST and progress.best_value is None:
         log.warning("warning: best.ckpt is that of %s", describe_best(progress))

@@ -1,5 +1,4 @@
-"""logs/training.csv: learning rate, speed, GPU memory and time of each epoch. They are not metrics of the model, and stay
-out of metrics.csv."""
+"""logs/training.csv: learning rate, speed, GPU memory and time of each epoch, which are not metrics of the model."""
 
 from __future__ import annotations
 
