@@ -21,7 +21,10 @@ from innereye_runtime import LightningContainer, LightningModuleWithOptimizer, a
 
 
 class HelloContainer(LightningContainer):
-    """Each parameter declared here is a key of `container.args` in the manifest and an option: `--num_layers=7`."""
+    """Is a breast mass malignant? A small network on the Wisconsin table.
+
+    Each parameter declared here is a key of `container.args` in the manifest and an option: `--num_layers=7`.
+    """
 
     num_layers = param.Integer(default=2, bounds=(1, 20), doc="Hidden layers of the network.")
     width = param.Integer(default=32, bounds=(1, None), doc="Neurons in each hidden layer.")

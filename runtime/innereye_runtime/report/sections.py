@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import re
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from html import escape
@@ -47,8 +48,14 @@ def header(run: RunFolder) -> str:
         f'<header><h1>{escape(title(run))}</h1><p class="state {_STATES.get(state, "warn")}">{escape(state)}</p>'
         f'<p class="facts">{"".join(f"<span>{fact}</span>" for fact in facts if fact)}</p>'
         f'<p class="id">{escape(str(record.get("id") or run.name))}</p>'
-        f"{f'<p>{escape(str(description))}</p>' if description else ''}</header>"
+        f"{_description(description) if isinstance(description, str) else ''}</header>"
     )
+
+
+def _description(text: str) -> str:
+    """A paragraph of a docstring, with code where it has backticks."""
+    shown = re.sub("`+([^`]+)`+", r"<code>\1</code>", escape(text))
+    return f"<p>{shown}</p>" if text else ""
 
 
 def _ran(attempts: Sequence[Mapping[str, Any]]) -> str:
