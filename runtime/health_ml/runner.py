@@ -8,10 +8,10 @@ from collections.abc import Sequence
 
 
 def main(argv: Sequence[str]) -> int:
-    """The exit code of the run that `argv` asks for, in the words of the toolbox."""
+    """The exit code of the run that `argv` asks for, in the words of hi-ml, or of the toolbox."""
     from innereye_runtime.cli.commands.run import run_old_command
 
-    return run_old_command(argv)
+    return run_old_command(argv, successor=True)
 
 
 if __name__ == "__main__":

@@ -55,6 +55,36 @@ CASES: dict[str, tuple[dict[str, Any], dict[str, Any], list[str], str | None]] =
 }
 
 
+AZURE = {"target": "azureml", "gpus": "all", "azureml": {"cluster": "gpu"}}
+SUCCESSORS: dict[str, tuple[dict[str, Any], dict[str, Any], list[str], str | None]] = {
+    "--model=my.configs.Mine": ({"class": "my.configs:Mine"}, LOCAL, [], None),
+    "--model=Mine --cluster=gpu --mode=train": ({"class": "Mine"}, AZURE, [], "azureml"),
+    "--model=Mine --cluster gpu --no-azureml": ({"class": "Mine"}, LOCAL, [], None),
+    "--model=Mine --cluster= --strictly_aml_v1 --debug_ddp=OFF": ({"class": "Mine"}, LOCAL, [], None),
+    "--model=Mine --mode=eval_full --src_checkpoint=run:best.ckpt": (
+        {"class": "Mine"},
+        LOCAL,
+        ["--eval_full=true", "--src_checkpoint=run:best.ckpt"],
+        None,
+    ),
+}
+
+
+@pytest.mark.parametrize("line", SUCCESSORS)
+def test_the_successors_command_line_becomes_a_manifest(line: str) -> None:
+    container, compute, overrides, target = SUCCESSORS[line]
+    command = translate(line.split(), successor=True)
+    assert json.loads(command.text) == {"schema": 1, "container": container, "compute": compute}
+    assert (command.overrides, command.target) == (overrides, target)
+
+
+def test_options_of_the_successor_alone_are_parameters_at_the_old_door() -> None:
+    words = ["--model=X", "--mode=train", "--conda_env=a.yml"]
+    assert translate(words).overrides == words[1:]
+    with pytest.raises(UsageError, match="--conda_env is an option of hi-ml alone"):
+        translate(words, successor=True)
+
+
 @pytest.mark.parametrize("line", CASES)
 def test_the_old_command_line_becomes_a_manifest(line: str) -> None:
     container, compute, overrides, target = CASES[line]

@@ -38,7 +38,7 @@ class Foreign(LightningContainer):
         azure_config.num_nodes = 2
         azure_config.max_run_duration = "3h"
     def get_additional_aml_run_tags(self):
-        return {"site": "a"}
+        return {"site": "a", "rate": self.rate}
 """
 SUCCESSOR = """
 import param
@@ -78,9 +78,9 @@ def job_of(project: Project, source: str, name: str, *overrides: str) -> Job:
 
 
 def test_the_hooks_of_a_submission_are_taken_over(project: Project) -> None:
-    old = plan_for(with_hooks_of_class(job_of(project, OLD, "foreign_old")), {})
+    old = plan_for(with_hooks_of_class(job_of(project, OLD, "foreign_old", "--rate=0.25")), {})
     assert (old.cluster, old.nodes, old.max_seconds) == ("of-class", 2, 10800)
-    assert (old.tags["tag"], old.tags["site"]) == ("mine", "a")
+    assert (old.tags["tag"], old.tags["site"], old.tags["rate"]) == ("mine", "a", "0.25")
     job = job_of(project, SUCCESSOR, "foreign_new", "--model_variant=big")
     new = plan_for(with_hooks_of_class(job), {})
     assert (new.experiment, new.datastore, new.tags["tag"], new.shm_size) == ("exp", "ds", "t", "2g")

@@ -49,6 +49,7 @@ DEFAULTS: dict[type, dict[str, Any]] = {
         "model_variant": "",
         "different_seeds": 0,
         "run_extra_val_epoch": False,
+        "eval_full": False,
         "regression_metrics": "",
         "experiment": "",
         "tag": "",

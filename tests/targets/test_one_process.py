@@ -75,6 +75,10 @@ class Net(pl.LightningModule):
         self.log("test/mean", self.mean)
         self.lines.append(repr(loss.item()))
 
+    def on_run_extra_validation_epoch(self):
+        with open("extra.txt", "a") as file:
+            file.write(os.environ["OMPI_COMM_WORLD_RANK"])
+
     def on_train_end(self):
         Path(f"pid{self.global_rank}.txt").write_text(str(os.getpid()))
 
@@ -166,7 +170,9 @@ def test_two_processes_evaluate_as_one(tmp_path: Path) -> None:
     only = ("--run_inference_only", "--infers", weights)
     alone = project.run("ranks.yaml", "--ranks=1", *only, environment=threads | around)
     assert alone.exit_code == 0, alone.stderr
-    by_mpi = run_by_open_mpi(project, *only)
+    # The second process takes no part in the extra validation either: it would wait there for the first.
+    by_mpi = run_by_open_mpi(project, *only, "--run_extra_val_epoch")
+    assert (by_mpi / "extra.txt").read_text() == "0"
     assert evaluated(by_mpi) == evaluated(alone.run)
     assert [(run / "group.txt").read_text() for run in (by_mpi, alone.run)] == ["1 1", "0 1"]
     assert len(evaluated(alone.run)[1].splitlines()) == 3 + 2 + 6

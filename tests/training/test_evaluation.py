@@ -9,10 +9,11 @@ import pytest
 import torch
 from pytorch_lightning.callbacks import Callback
 from tests.training.harness import train
-from tests.training.models import Model, NoisyData
+from tests.training.models import Model, Noisy, NoisyData
+from torch.utils.data import DataLoader
 
 from innereye_runtime import InnerEyeInference, LightningContainer, ModelExecutionMode
-from innereye_runtime.errors import DataError, UsageError
+from innereye_runtime.errors import DataError, InnerEyeError, UsageError
 from innereye_runtime.training.evaluation.evaluate import evaluate
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # Lightning's remarks on workers and logging intervals
@@ -77,6 +78,92 @@ def test_one_model_goes_over_all_splits(tmp_path: Path) -> None:
     train_calls = [("Train", False), *((index, 2.0) for index in range(5))]
     others = [[(split, False), (0, 2.0), (1, 2.0)] for split in ("Val", "Test")]
     assert found == ["start", *train_calls, *others[0], *others[1], "end"]
+
+
+class Small(NoisyData):
+    """Data whose batches are of one item."""
+
+    def test_dataloader(self) -> Any:
+        return DataLoader(Noisy(3), batch_size=1)
+
+    val_dataloader = test_dataloader
+
+
+class Counting(Model):
+    def validation_step(self, batch: Any, batch_idx: int) -> None:
+        self.batches = [*getattr(self, "batches", []), f"val of {len(batch[0])}"]
+
+    def test_step(self, batch: Any, batch_idx: int) -> None:
+        self.batches = [*getattr(self, "batches", []), f"test of {len(batch[0])}"]
+
+    def on_run_extra_validation_epoch(self) -> None:
+        self.batches = ["hook of the model"]
+
+
+class Successors(LightningContainer):
+    """As hi-ml's: evaluated in full on data of its own, and validated once more on what its hook changed."""
+
+    small = False
+
+    def create_model(self) -> Any:
+        return Counting()
+
+    def get_data_module(self) -> Any:
+        return Small() if self.small else NoisyData()
+
+    def get_eval_data_module(self) -> Any:
+        return Small()
+
+    def get_inference_data_module(self) -> Any:
+        assert not self.eval_full
+        return super().get_inference_data_module()
+
+    def before_training_on_all_ranks(self) -> None:
+        assert not self.eval_full
+
+
+class Hooked(Successors):
+    get_inference_data_module = LightningContainer.get_inference_data_module
+
+    def on_run_extra_validation_epoch(self) -> None:
+        super().on_run_extra_validation_epoch()
+        self.small = True
+
+
+@pytest.mark.parametrize(
+    ("cls", "parameters", "batches"),
+    [
+        (Successors, {"eval_full": True}, ["test of 1"] * 3),
+        (Successors, {"run_inference_only": True}, ["test of 4"] * 2),
+        (
+            Successors,
+            {"run_inference_only": True, "run_extra_val_epoch": True},
+            ["hook of the model", *["val of 4"] * 2, *["test of 4"] * 2],
+        ),
+        (
+            Hooked,
+            {"run_inference_only": True, "run_extra_val_epoch": True},
+            ["hook of the model", *["val of 1"] * 3, *["test of 1"] * 3],
+        ),
+    ],
+)
+def test_the_data_of_hi_mls_evaluations(
+    tmp_path: Path, cls: type[Successors], parameters: dict[str, Any], batches: list[str]
+) -> None:
+    weights = tmp_path / "w.ckpt"
+    torch.save({"state_dict": Counting().state_dict()}, weights)
+    container = cls(src_checkpoint=str(weights), **parameters)
+    trained = train(container, tmp_path / "run")
+    evaluate(container, trained.data, trained.trainer, trained.weights, seed=1, smoke=False)
+    assert trained.trainer.global_step == 0
+    assert container.model.batches == batches
+
+
+def test_a_full_evaluation_needs_weights_and_data_of_its_own(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="eval_full is set, and no weights are given"):
+        train(Successors(eval_full=True), tmp_path / "none")
+    with pytest.raises(InnerEyeError, match="Container has no get_eval_data_module"):
+        train(Container(eval_full=True, src_checkpoint="w.ckpt"), tmp_path / "plain")
 
 
 def test_a_split_that_is_not_wanted_is_left_out(tmp_path: Path) -> None:

@@ -70,9 +70,15 @@ class LightningContainer(RunMembers, WorkflowParams, DatasetParams, OutputParams
         return self.get_data_module()
 
     def get_eval_data_module(self) -> LightningDataModule:
-        """Of hi-ml: the data of its full evaluation (`mode=eval_full`). Not called here: the test data is that of
-        `get_inference_data_module`."""
+        """Of hi-ml: the data of its full evaluation, which `eval_full` asks for, and not called without it. Must be
+        overridden for that."""
         return self.get_data_module()
+
+    def on_run_extra_validation_epoch(self) -> None:
+        """Of hi-ml: called before the extra validation of `run_extra_val_epoch`, and not without it. Default: the
+        model's method of this name, where it has one."""
+        if callable(hook := getattr(self.model, "on_run_extra_validation_epoch", None)):
+            hook()
 
     def create_report(self) -> None:
         """Called last, after inference, where `generate_report` is set."""

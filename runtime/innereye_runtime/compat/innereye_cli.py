@@ -66,6 +66,19 @@ _NO_ACTION: Final = {
     ),
 }
 """Options of the seed system that need no action here, and why."""
+_SUCCESSORS_NO_ACTION: Final = {
+    "mount_in_azureml": _NO_ACTION["use_dataset_mount"],
+    "strictly_aml_v1": "jobs are submitted by version 2 of the SDK",
+    "identity_based_auth": _SIGN_IN,
+}
+_SUCCESSORS_REPLACED: Final = {
+    "conda_env": "packages.requirements of a manifest takes an environment.yml",
+    "docker_base_image": "compute.azureml.image of a manifest names an image",
+    "debug_ddp": "set TORCH_DISTRIBUTED_DEBUG, under 'environment' of a manifest for a job in AzureML",
+    "workspace_config_path": "run in a folder with the workspace's config.json, or give --workspace_name and its like",
+    "log_from_vm": "add --cluster, or give the trainer a logger of your own",
+}
+"""The same of hi-ml's command line alone."""
 _IN_OPTIONS: Final = (
     (r"container\.namespaces", "--model_configs_namespace"),
     (r"write 'namespaces: \[(.*?)\]'", r"add --model_configs_namespace=\1"),
@@ -111,12 +124,12 @@ class OldCommand:
 
 def no_action() -> dict[str, str]:
     """The options that are taken and need no action, and why."""
-    return dict(_NO_ACTION)
+    return {**_NO_ACTION, **_SUCCESSORS_NO_ACTION}
 
 
 def elsewhere() -> dict[str, str]:
     """The options that are refused, and what to do instead."""
-    return dict(REPLACED_FLAGS)
+    return {**REPLACED_FLAGS, **_SUCCESSORS_REPLACED}
 
 
 def in_options(text: str) -> str:
@@ -127,11 +140,15 @@ def in_options(text: str) -> str:
 
 
 def translate(
-    argv: Sequence[str], *, has_gpu: Callable[[], bool] = lambda: False, cluster: Callable[[], str] = lambda: ""
+    argv: Sequence[str],
+    *,
+    has_gpu: Callable[[], bool] = lambda: False,
+    cluster: Callable[[], str] = lambda: "",
+    successor: bool = False,
 ) -> OldCommand:
     """The manifest, overrides and target that an old command line means. `--name value` is `--name=value` there.
     `has_gpu`: whether this machine has a GPU, which is used unless an option says otherwise. `cluster`:
-    that of a job in AzureML whose command line names none.
+    that of a job in AzureML whose command line names none. `successor`: it is hi-ml's.
 
     Raises:
         UsageError: there is no `--model`, a word is no option, or a value is not one its option takes.
@@ -142,14 +159,17 @@ def translate(
     words: dict[str, str] = {}
     joined = _joined(argv)
     _refuse_contradictions(joined)
-    for word in joined:
+    no_action_here = _NO_ACTION | (_SUCCESSORS_NO_ACTION if successor else {})
+    replaced = REPLACED_FLAGS | (_SUCCESSORS_REPLACED if successor else {})
+    for word in _of_successor(joined) if successor else joined:
         key, equals, value = _negated(word)
-        if key in _NO_ACTION:
-            notes.append(f"--{key} needs no action here: {_NO_ACTION[key]}")
+        if key in no_action_here:
+            notes.append(f"--{key} needs no action here: {no_action_here[key]}")
             continue
-        if key in REPLACED_FLAGS:
+        if key in replaced:
             if value.lower() not in FALSE and (value or not equals):
-                raise UsageError(f"--{key} is an option of the InnerEye toolbox alone", hint=REPLACED_FLAGS[key])
+                whose = "the InnerEye toolbox" if key in REPLACED_FLAGS else "hi-ml"
+                raise UsageError(f"--{key} is an option of {whose} alone", hint=replaced[key])
             continue
         if key in _BOOLEAN or key in _TEXT:
             options[key] = value if equals else "true" if key in _BOOLEAN else ""
@@ -163,7 +183,7 @@ def translate(
     azureml = _boolean(options, "azureml", otherwise=False)
     if not _boolean(options, "train", otherwise=True):
         overrides.append("--run_inference_only=true")
-    manifest: dict[str, Any] = {"schema": 1, "container": {"class": options["model"]}}
+    manifest: dict[str, Any] = {"schema": 1, "container": {"class": _class(options["model"])}}
     if options.get("model_configs_namespace"):
         manifest["container"]["namespaces"] = [options["model_configs_namespace"]]
     compute: dict[str, Any] = {"target": "azureml" if azureml else "process"}
@@ -188,11 +208,27 @@ def translate(
     )
 
 
+def _of_successor(words: Sequence[str]) -> list[str]:
+    """hi-ml's words as those of the toolbox: a job runs in AzureML where a cluster is named, and its mode says what
+    `eval_full` says here."""
+    names = {word.partition("=")[0] for word in words}
+    modes = {"--mode=eval_full": "--eval_full=true", "--mode=train": ""}
+    said = [modes.get(word.lower(), word) for word in words]
+    in_azureml = "--cluster" in names and "--cluster=" not in words and not names & {"--azureml", "--no-azureml"}
+    return [*filter(None, said), *(["--azureml=true"] if in_azureml else [])]
+
+
+def _class(model: str) -> str:
+    """`--model=my.configs.Mine` is `my.configs:Mine` in a manifest."""
+    module, dot, name = model.rpartition(".")
+    return f"{module}:{name}" if dot and ":" not in model else model
+
+
 def _negated(word: str) -> tuple[str, str, str]:
     """Name, `=` and value of an option; of `--no-azureml` those of `--azureml=false`."""
     key, equals, value = word.removeprefix("--").partition("=")
     positive = re.sub(r"^no[-_]", "", key)
-    if not equals and key != positive and positive in (*_BOOLEAN, *REPLACED_FLAGS, *_NO_ACTION):
+    if not equals and key != positive and positive in (*_BOOLEAN, *elsewhere(), *no_action()):
         return positive, "=", "false"
     return key, equals, value
 

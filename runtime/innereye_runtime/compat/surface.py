@@ -42,6 +42,7 @@ MODULES: Final = (
 )
 _HERE_ONLY: Final = ("checkpoint_monitor", "inference_forward")
 _RULED: Final = {
+    "run_inference_only": "skips training, and tests; hi-ml validated first, which `run_extra_val_epoch` asks for here",
     "number_of_cross_validation_splits": "with an index, one split; without one, exit code 2: a run trains one split",
     "crossval_count": "as `number_of_cross_validation_splits`",
     "different_seeds": "above 1, exit code 2: start a run for each `random_seed`",

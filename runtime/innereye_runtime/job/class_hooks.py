@@ -7,6 +7,7 @@ from importlib.util import find_spec
 
 from innereye_runtime.compat.azure_config import HOOKS
 from innereye_runtime.errors import InnerEyeError, PreflightError, UsageError
+from innereye_runtime.introspection.arguments.checker import assign
 from innereye_runtime.job.resolve import Job
 
 
@@ -33,9 +34,10 @@ def with_hooks_of_class(job: Job) -> Job:
 
     try:
         container = load(job.location, job.search_path)()
-        for name, argument in job.arguments.items():
-            if name == "model_variant" and argument.value:
-                container.set_model_variant(argument.value)
+        variant = job.arguments.get("model_variant")
+        if variant is not None and variant.value:
+            container.set_model_variant(variant.value)
+        assign(container, job.arguments)
         return replace(job, manifest=with_hooks(job.manifest, container))
     except UsageError:
         raise

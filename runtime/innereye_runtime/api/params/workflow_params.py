@@ -82,6 +82,9 @@ class WorkflowParams(GenericConfig):
         True, doc="Run predict_step over predict_dataloader after the test, where the model has both."
     )
     run_inference_only = param.Boolean(False, doc="Skip training: only inference, with the weights to start from.")
+    eval_full = param.Boolean(
+        False, doc="Of hi-ml (--mode=eval_full): skip training, and test the given weights on get_eval_data_module."
+    )
     resume_training = param.Boolean(False, doc="With initial weights: also resume their optimizer state and epoch.")
     model_variant = param.String("", doc="Variant of the model, for the container's set_model_variant; '': none.")
     different_seeds = param.Integer(0, bounds=(0, None), doc="Number of runs that differ by their seed; 0: one run.")
@@ -109,6 +112,10 @@ class WorkflowParams(GenericConfig):
     def perform_cross_validation(self) -> bool:
         """True where this run trains on one of several splits, or starts them all."""
         return bool(self.number_of_cross_validation_splits > 1)
+
+    @property
+    def _skips_training(self) -> bool:
+        return bool(self.run_inference_only or self.eval_full)
 
     @property
     def is_crossval_enabled(self) -> bool:

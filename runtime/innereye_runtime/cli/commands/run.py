@@ -137,13 +137,14 @@ def _failure_of(folder: Path, exit_code: int) -> tuple[str, str, str]:
     return str(run.record.get("reason") or f"exit code {exit_code}"), traceback, run.console
 
 
-def run_old_command(argv: Sequence[str]) -> int:
-    """The exit code of a run that the seed system's command line asks for; no manifest stands in a file."""
+def run_old_command(argv: Sequence[str], *, successor: bool = False) -> int:
+    """The exit code of a run that the seed system's command line asks for, or its `successor`'s; no manifest stands in
+    a file."""
     from innereye_runtime.compat.innereye_cli import in_options, translate
     from innereye_runtime.job.resolve import resolve_job
 
     def run() -> int:
-        command = translate(argv, has_gpu=_has_gpu, cluster=_cluster)
+        command = translate(argv, has_gpu=_has_gpu, cluster=_cluster, successor=successor)
         for note in command.notes:
             eprint(f"{paint('note:', YELLOW, sys.stderr)} {note}")
         try:

@@ -100,11 +100,24 @@ def apply(container: LightningContainer, checked: CheckedArguments) -> None:
     Raises:
         UsageError: the class refuses a value, or values that contradict each other.
     """
+    assign(container, checked.arguments)
+    try:
+        container.validate()
+    except ValueError as error:
+        raise UsageError(f"{type(container).__name__}: {error}") from error
+
+
+def assign(container: LightningContainer, arguments: Mapping[str, Argument]) -> None:
+    """Sets what the manifest and the command line say on `container`.
+
+    Raises:
+        UsageError: the class refuses a value.
+    """
     from innereye_runtime.parameters.from_class import python_value
     from innereye_runtime.parameters.types import Alias, SplitList
 
     declared = container.param.objects("existing")
-    given = [argument for argument in checked.arguments.values() if argument.origin in ("manifest", "command line")]
+    given = [argument for argument in arguments.values() if argument.origin in ("manifest", "command line")]
     for argument in given:
         parameter = declared.get(argument.name)
         if parameter is None or isinstance(parameter, Alias | SplitList):
@@ -115,10 +128,6 @@ def apply(container: LightningContainer, checked: CheckedArguments) -> None:
             raise UsageError(
                 f"{type(container).__name__} does not take {argument.name}={shown(argument.value)}: {error}"
             ) from error
-    try:
-        container.validate()
-    except ValueError as error:
-        raise UsageError(f"{type(container).__name__}: {error}") from error
 
 
 class ArgumentChecker:

@@ -59,7 +59,7 @@ def require_weights(container: LightningContainer, found: Sequence[Path]) -> Non
     Raises:
         UsageError: it has none.
     """
-    for parameter in ("run_inference_only", "resume_training"):
+    for parameter in ("run_inference_only", "eval_full", "resume_training"):
         if getattr(container, parameter) and not found:
             raise UsageError(
                 f"{parameter} is set, and no weights are given",

@@ -20,6 +20,7 @@ from innereye_runtime.training.evaluation.inference_loop import Inference, infer
 from innereye_runtime.training.evaluation.one_process import one_process
 from innereye_runtime.training.evaluation.predictions import Predictions
 from innereye_runtime.training.lifecycle.seeding import seed_phase
+from innereye_runtime.training.lightning.extra_validation import extra_validation
 from innereye_runtime.training.lightning.metrics import split_metrics
 from innereye_runtime.training.lightning.trainer import SMOKE_BATCHES
 
@@ -64,7 +65,9 @@ def evaluate(
         if not chosen:
             return {}
         read_given_checkpoints(trainer)
-        if type(container).get_inference_data_module is not LightningContainer.get_inference_data_module:
+        data = extra_validation(container, trainer, data, checkpoints)
+        own = type(container).get_inference_data_module is not LightningContainer.get_inference_data_module
+        if own and not container.eval_full:
             data = container.get_inference_data_module()
         return _evaluate(container, data, trainer, checkpoints, seed=seed, smoke=smoke)
 

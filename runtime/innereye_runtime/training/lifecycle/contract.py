@@ -59,18 +59,20 @@ def require_model(container: LightningContainer) -> pl.LightningModule:
 
 
 def data_of(container: LightningContainer, model: pl.LightningModule) -> pl.LightningDataModule | None:
-    """The data module that the container gives; None where the model has the loaders itself.
+    """The data module that the container gives, for a full evaluation that of `get_eval_data_module`; None where the
+    model has the loaders itself.
 
     Raises:
-        InnerEyeError: `get_data_module` is missing, or gives something else.
+        InnerEyeError: the method is missing, or gives something else.
     """
-    _require(container, "get_data_module")
-    data: object = container.get_data_module()
-    loaders = ("test", "val", "predict", "train") if container.run_inference_only else ("train",)
+    method = "get_eval_data_module" if container.eval_full else "get_data_module"
+    _require(container, method)
+    data: object = getattr(container, method)()
+    loaders = ("test", "val", "predict", "train") if container._skips_training else ("train",)
     own_loaders = any(is_overridden(f"{name}_dataloader", model) for name in loaders)
     if isinstance(data, pl.LightningDataModule) or (data is None and own_loaders):
         return cast(pl.LightningDataModule, data)  # None: Lightning asks the model itself
-    raise _wrong(container, "get_data_module", data, "a LightningDataModule", "wrap the data in one")
+    raise _wrong(container, method, data, "a LightningDataModule", "wrap the data in one")
 
 
 def callbacks_of(container: LightningContainer) -> list[Callback]:

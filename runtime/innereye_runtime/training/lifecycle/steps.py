@@ -58,7 +58,6 @@ from innereye_runtime.training.lifecycle.run import Run
 from innereye_runtime.training.lifecycle.seeding import seed_run
 from innereye_runtime.training.lifecycle.variant import checked_arguments
 from innereye_runtime.training.lifecycle.watching import watching_callbacks
-from innereye_runtime.training.lightning.extra_validation import extra_validation
 from innereye_runtime.training.lightning.metrics import SPLITS
 from innereye_runtime.training.lightning.model_summary import description_of, summarize_model
 from innereye_runtime.training.lightning.monitoring import record_load
@@ -156,11 +155,8 @@ def train(run: Run, container: LightningContainer, terminal: IO[str] | None) -> 
     data = data_of(container, model)
     record.container["description"] = description_of(type(container if job.direct is None else model))
     record.model_summary = summarize_model(model)
-    if run.ranks.is_first:
-        container.before_training_on_global_rank_zero()
-    if run.ranks.is_first_on_node:
-        container.before_training_on_local_rank_zero()
-    container.before_training_on_all_ranks()
+    if not container.eval_full:  # hi-ml calls them for inference alone, and not for a full evaluation
+        _before_training(run, container)
 
     resumed = find_resume_point(paths, record.attempt, settling=run.ranks.is_first)
     recovery = Recovery(
@@ -195,7 +191,7 @@ def train(run: Run, container: LightningContainer, terminal: IO[str] | None) -> 
         return TrainingResult(trainer=trainer, data=data, progress=resumed.progress)
     start = [resumed.path] if resumed else starting_weights(container, paths.root, job.cwd)
     require_weights(container, start)
-    if container.run_inference_only:
+    if container._skips_training:
         return TrainingResult(trainer=trainer, data=data, progress=recovery.progress, weights=start)
     if len(start) > 1:
         raise UsageError(
@@ -214,6 +210,14 @@ def train(run: Run, container: LightningContainer, terminal: IO[str] | None) -> 
     if progress.epochs > 0 and progress.monitor != LAST and progress.best_value is None:
         log.warning("warning: best.ckpt is that of %s", describe_best(progress))
     return TrainingResult(trainer=trainer, data=data, progress=progress)
+
+
+def _before_training(run: Run, container: LightningContainer) -> None:
+    if run.ranks.is_first:
+        container.before_training_on_global_rank_zero()
+    if run.ranks.is_first_on_node:
+        container.before_training_on_local_rank_zero()
+    container.before_training_on_all_ranks()
 
 
 def _loggers(paths: RunPaths, resumed: ResumePoint | None) -> list[Logger]:
@@ -241,7 +245,6 @@ def evaluate_best(run: Run, container: LightningContainer, trained: TrainingResu
     metrics["test"] |= evaluate(
         container, trained.data, trained.trainer, checkpoints, seed=run.record.seed, smoke=run.job.smoke
     )
-    extra_validation(container, trained.trainer, trained.data, checkpoints)
     run.record.metrics = metrics
     for name, value in list(metrics["test"].items())[:_SHOWN]:
         log.info("%s: %s", name, "not a number" if value is None else f"{value:.4g}")
