@@ -19,6 +19,7 @@ from pytorch_lightning.callbacks import (
     ModelCheckpoint,
     StochasticWeightAveraging,
 )
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from tests.training.harness import KillAt, Killed, train
 from tests.training.models import Model, Noisy, NoisyData
 from torch.utils.data import DataLoader, Sampler
@@ -292,6 +293,33 @@ def test_a_restart_carries_on(tmp_path: Path, case: str) -> None:
             train(broken, folder)
         train(Container(**CASES[case]), folder)
         assert result(folder) == result(tmp_path / "whole"), f"killed in epoch {epoch} at batch {batch}"
+
+
+class ManualByStep(Manual):
+    def training_step(self, batch: Any, batch_idx: int) -> None:  # type: ignore[override]
+        super().training_step(batch, batch_idx)
+        self.log("train/by_step", self.loss(batch), on_step=True, on_epoch=False)
+
+
+def points(folder: Path) -> dict[str, list[tuple[int, float]]]:
+    """What TensorBoard shows: of each metric, the step and the value of each point."""
+    events = EventAccumulator(str(RunPaths(folder).logs / "tensorboard"), size_guidance={"scalars": 0})
+    events.Reload()
+    return {tag: [(each.step, each.value) for each in events.Scalars(tag)] for tag in events.Tags()["scalars"]}
+
+
+def test_with_two_optimizers_no_row_and_no_point_of_a_broken_epoch_is_there_twice(tmp_path: Path) -> None:
+    """Lightning's `global_step` counts the steps of both; rows and points count batches."""
+    train(Container(model=ManualByStep), tmp_path / "whole")
+    for epoch, batch in ((0, 3), (1, 1), (2, 4)):
+        folder = tmp_path / f"killed in {epoch}"
+        with pytest.raises(Killed):
+            train(Container(model=ManualByStep, callbacks=lambda at=(epoch, batch): [KillAt(*at)]), folder)
+        train(Container(model=ManualByStep), folder)
+        assert result(folder) == result(tmp_path / "whole")
+        assert points(folder) == points(tmp_path / "whole")
+    shown = points(tmp_path / "whole")["train/by_step"]
+    assert [step for step, _ in shown] == list(range(15))
 
 
 def test_transforms_with_states_from_the_operating_system_are_seeded_with_the_run(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ import builtins
 import io
 import os
 import shutil
+import threading
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -22,6 +23,7 @@ from tests.training.test_checkpointing import SEED, fit, result
 from innereye_runtime.run.paths import RunPaths
 from innereye_runtime.training.checkpoints import checkpoint_files
 from innereye_runtime.training.checkpoints.checkpoint_files import look, pending
+from innereye_runtime.training.checkpoints.description import describe_checkpoints
 from innereye_runtime.training.checkpoints.weights import read_checkpoint, weights_sha256
 from innereye_runtime.training.lifecycle.seeding import seed_run
 
@@ -137,6 +139,41 @@ def test_what_the_end_of_training_changes_is_in_last_and_not_in_best(tmp_path: P
     assert (best["state_dict"][weight] * 0.5).equal(last["state_dict"][weight])
 
 
+class NoBatchNorm(Model):
+    def __init__(self) -> None:
+        super().__init__()
+        self.layers[1] = torch.nn.Identity()
+
+
+@pytest.mark.usefixtures("few_epochs")
+def test_averaged_weights_are_in_the_last_checkpoint_also_where_a_kill_comes_between(tmp_path: Path) -> None:
+    """Without BatchNorm, StochasticWeightAveraging puts them into the model in its `on_train_end`, and no epoch
+    follows."""
+    lasts = []
+
+    def averaged(paths: RunPaths) -> None:
+        seed_run(SEED)
+        model = NoBatchNorm()
+        averaging = pl.callbacks.StochasticWeightAveraging(swa_lrs=1e-2, swa_epoch_start=1, annealing_epochs=2)
+        fit(paths, averaging, model=model, data=NoisyData())
+        assert averaging._average_model is not None
+        assert weights_sha256(averaging._average_model.state_dict()) == weights_sha256(model.state_dict())
+        lasts.append(weights_sha256(read_checkpoint(paths.last_checkpoint)["state_dict"]))
+        assert lasts[-1] == weights_sha256(model.state_dict())
+
+    averaged(RunPaths(tmp_path / "whole"))
+    broken = RunPaths(tmp_path / "broken")
+    with pytest.MonkeyPatch.context() as patch, pytest.raises(Dead):
+        patch.setattr("innereye_runtime.training.checkpoints.checkpointing.Recovery._finish", dies)
+        averaged(broken)
+    averaged(broken)
+    assert lasts[0] == lasts[1]
+
+
+def dies(*_: Any) -> None:
+    raise Dead
+
+
 @pytest.mark.usefixtures("few_epochs")
 def test_a_best_checkpoint_that_is_lost_or_of_another_epoch_is_replaced_and_named(tmp_path: Path) -> None:
     paths = RunPaths(tmp_path)
@@ -212,3 +249,51 @@ def test_best_and_last_share_no_block_and_nothing_goes_through_tmpdir(
     assert paths.best_checkpoint.stat().st_nlink == paths.last_checkpoint.stat().st_nlink == 1
     assert (paths.checkpoints / "mine" / "last.ckpt").exists()
     assert sorted(path.name for path in paths.checkpoints.iterdir()) == ["best.ckpt", "last.ckpt", "mine"]
+
+
+@pytest.mark.usefixtures("few_epochs")
+def test_a_copy_is_of_bytes_and_checksums_are_written_whatever_is_set(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def by_reference(*_: Any) -> int:
+        raise AssertionError("the file system may let the copy share the blocks of its source")
+
+    for name in ("copy_file_range", "sendfile", "link"):
+        monkeypatch.setattr(os, name, by_reference)
+    torch.serialization.set_crc32_options(False)
+    try:
+        paths = RunPaths(tmp_path / "run")
+        fit(paths, model=Model(), data=NoisyData(), monitor="last")
+        assert not torch.serialization.get_crc32_options()
+    finally:
+        torch.serialization.set_crc32_options(True)
+    assert paths.best_checkpoint.read_bytes() == paths.last_checkpoint.read_bytes()
+    assert look(paths).notes == ()
+
+
+def test_a_description_reads_one_tensor_at_a_time(tmp_path: Path) -> None:
+    paths = RunPaths(tmp_path)
+    paths.checkpoints.mkdir()
+    weights = {str(number): torch.full((4 << 20,), float(number)) for number in range(8)}  # of 16 MB each
+    state = {"epochs": 1, "metrics": {}}
+    torch.save({"state_dict": weights, "callbacks": {checkpoint_files.STATE_KEY: state}}, paths.last_checkpoint)
+    expected = weights_sha256(weights)
+    del weights
+    most, ended = [0], threading.Event()
+
+    def own_memory() -> int:
+        status = Path("/proc/self/status").read_text()
+        return next(int(line.split()[1]) for line in status.splitlines() if line.startswith("RssAnon")) // 1024
+
+    def watch() -> None:
+        while not ended.wait(0.002):
+            most[0] = max(most[0], own_memory())
+
+    before = own_memory()
+    watcher = threading.Thread(target=watch)
+    watcher.start()
+    described = describe_checkpoints(paths, checkpoint_files.Progress())
+    ended.set()
+    watcher.join()
+    assert described["last"]["weights_sha256"] == expected
+    assert most[0] - before < 64, "MB"

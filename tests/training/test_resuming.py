@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import logging
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
+import torch
 
 from innereye_runtime.cli.commands.resume import _set_aside
 from innereye_runtime.errors import UsageError
 from innereye_runtime.run.paths import RunPaths
 from innereye_runtime.run.record import Attempt
+from innereye_runtime.training.checkpoints.checkpoint_files import STATE_KEY, Progress
 from innereye_runtime.training.checkpoints.resuming import find_resume_point
 
 
@@ -31,3 +35,26 @@ def test_where_no_checkpoint_can_be_read_starting_over_is_asked_for(tmp_path: Pa
         assert find_resume_point(paths, attempt, settling=True) is None
     for number, folder in enumerate(("aside", "aside-2"), start=1):
         assert (paths.checkpoints / folder / "last.ckpt").read_bytes().endswith(b"%d" % number)
+
+
+def test_another_checkpoint_in_place_of_one_that_cannot_be_read_is_said_and_recorded(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    paths = RunPaths(tmp_path)
+    paths.checkpoints.mkdir()
+    progress = Progress(epochs=1, best_epoch=0, best_step=4, best_value=1.0, monitor="val/loss")
+    loops = {"fit_loop": {"epoch_loop.state_dict": {"_batches_that_stepped": 4}}}
+    content = {"callbacks": {STATE_KEY: asdict(progress)}, "loops": loops, "global_step": 4, "state_dict": {}}
+    torch.save(content, paths.best_checkpoint)
+    whole = paths.best_checkpoint.read_bytes()
+    paths.last_checkpoint.write_bytes(whole[: len(whole) // 2])
+    attempt = Attempt(number=2, started="", host="")
+    with caplog.at_level(logging.INFO, "innereye_runtime"):
+        logging.getLogger("innereye_runtime").propagate = True
+        found = find_resume_point(paths, attempt, settling=True)
+    assert found is not None
+    assert (attempt.resumed_from, attempt.epoch) == ("checkpoints/best.ckpt", 1)
+    note = "checkpoints/last.ckpt can't be read: it is cut short, or not a checkpoint"
+    assert attempt.notes == [note]
+    assert f"warning: {note}" in caplog.messages
+    assert "resuming from checkpoints/best.ckpt: 1 epochs are complete" in caplog.messages

@@ -4,12 +4,21 @@ from __future__ import annotations
 
 import argparse
 import builtins
+import codecs
+import ctypes
 import datetime
+import functools
 import hashlib
+import importlib
 import logging
+import operator
 import os
+import pickle
+import runpy
+import shutil
 import struct
 import subprocess
+import threading
 from collections import OrderedDict
 from collections.abc import Callable
 from functools import partial
@@ -112,6 +121,20 @@ def payloads(mark: Path) -> dict[str, Any]:
         "torch": Payload(torch.save, {}, str(mark)),
         "numpy": Payload(np.save, str(mark), 1),
         "map": Payload(builtins.list, Payload(map, os.system, [shell])),
+        "os.open": Payload(os.open, str(mark), os.O_CREAT),
+        "os.mkdir": Payload(os.mkdir, str(mark)),
+        "Popen": Payload(subprocess.Popen, ["touch", str(mark)]),
+        "compile": Payload(exec, Payload(compile, f"open({str(mark)!r}, 'w')", "x", "exec")),
+        "import_module": Payload(importlib.import_module, "antigravity"),
+        "run_path": Payload(runpy.run_path, str(mark)),
+        "methodcaller": Payload(operator.methodcaller("touch"), mark),
+        "reduce": Payload(functools.reduce, os.system, [shell]),
+        "shutil": Payload(shutil.copyfile, __file__, str(mark)),
+        "pickle in a pickle": Payload(pickle.loads, pickle.dumps(Payload(os.system, shell))),
+        "torch.load": Payload(partial(torch.load, weights_only=False), str(mark)),
+        "a library": Payload(ctypes.CDLL, str(mark)),
+        "a thread": Payload(threading.Timer, 0, os.system, [shell]),
+        "codecs": Payload(codecs.open, str(mark), "w"),
     }
 
 
@@ -134,6 +157,31 @@ def test_no_code_in_a_weights_file_is_run(tmp_path: Path, kind: str, place: str,
             read(file)
         assert "torch.save({'state_dict'" in caught.value.hint
     assert not list(tmp_path.glob("ran*"))
+
+
+def test_flipped_bits_in_a_weights_file_are_never_taken_silently(tmp_path: Path) -> None:
+    sound = torch.arange(2000.0)
+    torch.save({"state_dict": {"w": sound}}, tmp_path / "w.ckpt")
+    content = (tmp_path / "w.ckpt").read_bytes()
+    readers = [
+        read_weights,
+        GivenCheckpoints(TorchCheckpointIO(), tmp_path / "run").load_checkpoint,
+        partial(GivenCheckpoints(TorchCheckpointIO(), tmp_path).load_checkpoint, weights_only=False),  # the run's own
+    ]
+    refused = 0
+    for position in range(0, len(content), len(content) // 100):
+        flipped = bytearray(content)
+        flipped[position] ^= 1 << (position % 8)
+        (tmp_path / "w.ckpt").write_bytes(flipped)
+        for read in readers:
+            try:
+                assert read(tmp_path / "w.ckpt")["state_dict"]["w"].equal(sound), position
+            except DataError:
+                refused += 1
+    assert refused > 3 * 80
+    (tmp_path / "w.ckpt").write_bytes(b"")
+    with pytest.raises(DataError, match=r"w\.ckpt can't be read: it is empty"):
+        read_weights(tmp_path / "w.ckpt")
 
 
 def test_what_lightning_writes_beside_weights_is_read(tmp_path: Path) -> None:

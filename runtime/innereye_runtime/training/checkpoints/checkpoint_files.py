@@ -21,11 +21,13 @@ import torch
 from pytorch_lightning.plugins.io import TorchCheckpointIO
 
 from innereye_runtime.run.paths import RunPaths
+from innereye_runtime.training.checkpoints.integrity import damage
 
 log = logging.getLogger("innereye_runtime")
 
 STATE_KEY: Final = "Recovery"
 """Under which a checkpoint has the progress of its run, among the states of the callbacks."""
+_COPIED_AT_ONCE: Final = 1 << 22
 
 
 @dataclass(slots=True, kw_only=True)
@@ -130,10 +132,12 @@ def temporary(path: Path) -> Path:
 
 
 def copy_whole(source: Path, target: Path) -> None:
-    """Copies a checkpoint. Not by a hard link: damage to one block would take both."""
+    """Copies a checkpoint byte by byte: damage to one block would take both of what a link, or a copy that the file
+    system makes by reference (as `shutil.copyfile` asks it to from Python 3.14 on), shares."""
     beside = temporary(target)
     with removed_on_failure(beside):
-        shutil.copyfile(source, beside)
+        with source.open("rb") as content, beside.open("wb") as copied:
+            shutil.copyfileobj(content, copied, _COPIED_AT_ONCE)
         beside.replace(target)
 
 
@@ -211,20 +215,16 @@ def _is_best_of(candidate: ResumePoint, progress: Progress) -> bool:
 def _read(path: Path) -> ResumePoint | str:
     """What a restart needs to know of a checkpoint, or why it can't be read."""
     try:
-        if path.stat().st_size == 0:
-            return "it is empty"
-        with zipfile.ZipFile(path) as archive:
-            damaged = archive.testzip()
-        if damaged is not None:
-            return f"it is damaged: the checksum of {damaged} is wrong"
+        if (damaged := damage(path)) is not None:
+            return damaged
+        if not zipfile.is_zipfile(path):
+            return "it is cut short, or not a checkpoint"
         content = open_checkpoint(path)
         state = content["callbacks"][STATE_KEY]
         progress = Progress(**state)
         loop = content["loops"]["fit_loop"]["epoch_loop.state_dict"]
         stepped = loop["_batches_that_stepped"] + progress.inside  # it counts this one after its validation
         return ResumePoint(path=path, step=stepped, global_step=content["global_step"], progress=progress)
-    except zipfile.BadZipFile:
-        return "it is cut short, or not a checkpoint"
     except (ImportError, AttributeError) as error:
         return f"what it holds can't be imported here: {error}"
     except (KeyError, TypeError) as error:
@@ -237,12 +237,16 @@ def _read(path: Path) -> ResumePoint | str:
 
 def _save(checkpoint: dict[str, Any], file: IO[bytes]) -> None:
     told = _Told(file)
+    checked = torch.serialization.get_crc32_options()
+    torch.serialization.set_crc32_options(True)  # `look` relies on the checksums
     try:
         torch.save(checkpoint, told)  # type: ignore[arg-type]
     except RuntimeError as error:
         if told.error is not None:
             raise told.error from error
         raise
+    finally:
+        torch.serialization.set_crc32_options(checked)
 
 
 @contextmanager

@@ -13,7 +13,7 @@ from pytorch_lightning.plugins.io import TorchCheckpointIO
 from innereye_runtime.errors import DataError
 from innereye_runtime.training.checkpoints.checkpoint_files import WholeFiles
 from innereye_runtime.training.checkpoints.pretrained import FOLDER
-from innereye_runtime.training.checkpoints.weights import NO_CHECKPOINT, data_alone, refused_code
+from innereye_runtime.training.checkpoints.weights import NO_CHECKPOINT, data_alone, refused_code, require_whole
 
 _VERSION = "pytorch-lightning_version"
 _NEWEST = version("pytorch_lightning")
@@ -30,8 +30,10 @@ class GivenCheckpoints(CheckpointIO):
         """The checkpoint's content. Only those that this run wrote, below `trusted`, are unpickled whole.
 
         Raises:
-            DataError: the file is not a checkpoint, or is from outside and holds more than tensors and plain data.
+            DataError: the file is damaged, is not a checkpoint, or is from outside and holds more than plain data.
         """
+        if Path(path).is_file():
+            require_whole(Path(path))
         try:
             if self._is_own(Path(path).resolve()):
                 content = self._own.load_checkpoint(path, *arguments, **named)

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from innereye_runtime.errors import DataError
+from innereye_runtime.training.checkpoints.integrity import damage
 from innereye_runtime.training.checkpoints.tensor_bytes import tensor_bytes
 
 if TYPE_CHECKING:
@@ -61,10 +62,11 @@ def read_weights(path: Path) -> dict[str, Any]:
     """The content of a checkpoint that the user names. No code in it is run.
 
     Raises:
-        DataError: it is none, or holds more than tensors and plain data.
+        DataError: it is none, is damaged, or holds more than tensors and plain data.
     """
     import torch
 
+    require_whole(path)
     try:
         with data_alone():
             content = torch.load(path, map_location="cpu", weights_only=True)
@@ -78,6 +80,16 @@ def read_weights(path: Path) -> dict[str, Any]:
     if not isinstance(content, dict) or "state_dict" not in content:
         raise DataError(f"{path} is not a Lightning checkpoint: it has no 'state_dict'", hint=NO_CHECKPOINT)
     return content
+
+
+def require_whole(path: Path) -> None:
+    """Raises DataError where the file of a checkpoint is damaged, which `torch.load` would not notice."""
+    try:
+        damaged = damage(path)
+    except OSError as error:
+        raise DataError(f"{path} can't be read: {error.strerror or error}", hint=NO_CHECKPOINT) from error
+    if damaged is not None:
+        raise DataError(f"{path} can't be read: {damaged}", hint="copy or download the file again, or save it again")
 
 
 def data_alone() -> Any:
