@@ -19,7 +19,7 @@ from importlib import import_module
 from multiprocessing import current_process
 from pathlib import Path
 from types import ModuleType
-from typing import IO, TYPE_CHECKING
+from typing import IO, TYPE_CHECKING, NoReturn
 
 from innereye_runtime.compat import lightning_alias
 from innereye_runtime.errors import (
@@ -41,12 +41,18 @@ from innereye_runtime.launch.rank_group import group_to_start
 from innereye_runtime.launch.rank_launcher import launch
 from innereye_runtime.run.folder_lock import LAUNCHER, held
 from innereye_runtime.run.paths import RunPaths, create_run_folder, resume_command
+from innereye_runtime.run.process_end import leave
 
 if TYPE_CHECKING:
     from innereye_runtime.diagnostics.diagnostic import Diagnostic
 
 
 lightning_alias.install()  # at import: loader workers that are spawned import this module too, and unpickle the user's
+
+
+def command() -> NoReturn:
+    """The program: `main`, and the end of its process."""
+    leave(main())
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -256,4 +262,4 @@ def _terminal() -> IO[str] | None:
 if getattr(current_process(), "_inheriting", False):
     _prepare_worker()
 if __name__ == "__main__":
-    sys.exit(main())
+    command()

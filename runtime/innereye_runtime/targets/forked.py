@@ -10,6 +10,7 @@ from contextlib import suppress
 from importlib import import_module
 
 from innereye_runtime.run.parent_death import signal_at_parent_death
+from innereye_runtime.run.process_end import leave
 from innereye_runtime.targets.process_runs import ENTRYPOINT
 
 
@@ -46,7 +47,7 @@ def redirect(*, stdout: int, stderr: int) -> None:
 
 
 def _become_entrypoint(argv: Sequence[str], environment: Mapping[str, str], *, stdout: int, parent: int) -> None:
-    """Ends this process as the entrypoint ends: by an exception, so that the interpreter closes as it always does."""
+    """Ends this process as the entrypoint's own ends (`leave`)."""
     os.setpgid(0, 0)
     # `ps` and `clean` don't know it by its command line; without its launcher it saves a checkpoint and ends.
     signal_at_parent_death(signal.SIGTERM)
@@ -57,4 +58,4 @@ def _become_entrypoint(argv: Sequence[str], environment: Mapping[str, str], *, s
     os.environ.update(environment)
     entrypoint = import_module(ENTRYPOINT)
     sys.argv = [str(entrypoint.__file__), *argv]
-    raise SystemExit(entrypoint.main(list(argv)))
+    leave(entrypoint.main(list(argv)))

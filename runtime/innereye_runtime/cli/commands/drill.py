@@ -210,7 +210,8 @@ def _bad_end(exit_code: int, kind: str, ended_in: float) -> Iterator[str]:
     wanted = {"SIGTERM": ExitCode.STOPPED, "SIGINT": ExitCode.INTERRUPTED}.get(kind)
     if wanted is None:
         return
-    if exit_code not in (wanted, ExitCode.DONE):  # it may have been done already
+    ended_by_it = -signal.Signals[kind]  # before Python could listen: shells and schedulers see the same number
+    if exit_code not in (wanted, ExitCode.DONE, ended_by_it):  # it may have been done already
         yield f"ended with exit code {exit_code}, not {wanted}"
     if ended_in > GRACE_SECONDS:
         yield f"took {ended_in:.0f} s to end"
