@@ -6,7 +6,6 @@ import atexit
 import gc
 import io
 import os
-import sys
 import threading
 from contextlib import suppress
 from typing import NoReturn
@@ -24,7 +23,7 @@ def leave(exit_code: int) -> NoReturn:
     are still open for writing are flushed all the same.
     """
     if exit_code not in _STOPPED:
-        sys.exit(exit_code)
+        raise SystemExit(exit_code)
     with suppress(Exception):
         threading._shutdown()  # type: ignore[attr-defined]
     with suppress(Exception):
