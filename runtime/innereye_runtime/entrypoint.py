@@ -92,7 +92,7 @@ def run(request: EntrypointArgs) -> int:
     if request.run_folder is None and not ranks.is_first:
         raise UsageError("several ranks write one run folder", hint="give all of them the same --run-folder")
     os.environ.update(ranks.variables(os.environ))
-    cwd = Path.cwd()
+    cwd = request.cwd or Path.cwd()
     manifest = find_manifest(request.manifest, cwd=cwd, environment=os.environ)
     imports = None if _may_have_several(ranks, manifest.path) else _begin_imports()
     job = resolve_job(
@@ -119,7 +119,7 @@ def run(request: EntrypointArgs) -> int:
         )
     if ranks.is_first:
         write_start(paths, job.manifest, replace(request, code_root=job.code_root), model=job.model_name)
-    # Further ranks, also those that Lightning starts, have the same words; they must find this folder.
+    # Further ranks have the same words, also those that Lightning starts, whose working directory is this folder.
     sys.argv[1:] = EntrypointArgs(
         manifest=manifest.path,
         overrides=request.overrides,
@@ -128,6 +128,7 @@ def run(request: EntrypointArgs) -> int:
         debug=request.debug,
         run_folder=paths.root,
         code_root=job.code_root,
+        cwd=cwd,
         datasets=tuple(cwd / dataset for dataset in request.datasets),
     ).argv()
     if group := group_to_start(ranks, job, os.environ):

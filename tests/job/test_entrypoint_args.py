@@ -26,6 +26,7 @@ overrides = st.builds(lambda name, value: f"--{name}={value}", st.sampled_from([
         smoke=st.booleans(),
         run_folder=st.none() | paths,
         code_root=st.none() | paths,
+        cwd=st.none() | paths,
         datasets=st.lists(paths, max_size=3).map(tuple),
     )
 )

@@ -1,7 +1,7 @@
 """What the launching side tells the running side, as an argument vector: written and read in this one file.
 
-innereye-runtime [--smoke] [--target T] [--run-folder DIR] [--code-root DIR] [--dataset DIR ...] MANIFEST [--name=value
-...]
+innereye-runtime [--smoke] [--target T] [--run-folder DIR] [--code-root DIR] [--cwd DIR] [--dataset DIR ...] MANIFEST
+[--name=value ...]
 """
 
 from __future__ import annotations
@@ -35,6 +35,8 @@ class EntrypointArgs:
     """None: a new one in the manifest's outputs folder."""
     code_root: Path | None = None
     """None: found from the manifest's place."""
+    cwd: Path | None = None
+    """Where the relative paths of the container count from. None: the working directory of the process."""
     datasets: tuple[Path, ...] = ()
     """Where the datasets lie for this process, in the manifest's order; empty: where the manifest says."""
 
@@ -47,6 +49,8 @@ class EntrypointArgs:
             options.append(f"--run-folder={self.run_folder}")
         if self.code_root is not None:
             options.append(f"--code-root={self.code_root}")
+        if self.cwd is not None:
+            options.append(f"--cwd={self.cwd}")
         options += [f"--dataset={path}" for path in self.datasets]
         return [*options, str(self.manifest), *map(_told_apart, self.overrides)]
 
@@ -98,6 +102,9 @@ def parser() -> argparse.ArgumentParser:
         "--code-root", type=Path, metavar="DIR", help="the root of the code that has the container class"
     )
     result.add_argument(
+        "--cwd", type=Path, metavar="DIR", help="where relative paths count from (default: the working directory)"
+    )
+    result.add_argument(
         "--dataset",
         type=Path,
         action="append",
@@ -133,5 +140,6 @@ def parse(argv: Sequence[str]) -> EntrypointArgs:
         debug=known.debug,
         run_folder=known.run_folder,
         code_root=known.code_root,
+        cwd=known.cwd,
         datasets=tuple(known.dataset),
     )
