@@ -164,6 +164,7 @@ def _open(arguments: Arguments) -> Iterator[Emulator]:
         preemptions=arguments.preempt,
         restarts_preempted=not arguments.no_restart,
         identity_stores=arguments.identity_stores,
+        output_store=arguments.output_store,
         record=arguments.record,
     ) as emulator:
         for name, version, folder in data:

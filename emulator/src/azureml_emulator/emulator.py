@@ -27,6 +27,7 @@ from azureml_emulator.services.token_issuer import CLIENT, TENANT, TokenIssuer
 from azureml_emulator.state.workspace import Workspace
 from azureml_emulator.storage.azurite import Azurite, find_azurite
 from azureml_emulator.storage.fault_proxy import BlobFaultProxy
+from azureml_emulator.storage.output_store import StoreMode
 
 IMAGE_VARIABLE, IMAGE = "INNEREYE_AZUREML_IMAGE", "innereye-runtime:cpu"
 """The default image of innereye-runtime's jobs: the local engine takes the place of a registry."""
@@ -44,13 +45,15 @@ class Emulator:
         preemptions: Sequence[float] = (),
         restarts_preempted: bool = True,
         identity_stores: bool = False,
+        output_store: Sequence[StoreMode] = (),
         grace: int = 30,
         record: Path | None = None,
     ) -> None:
         """`azurite`: the command that starts it. `preemptions`: seconds after which the first, second, ... attempt of
         each job loses its nodes. `restarts_preempted`: the platform restarts a preempted job; else it fails.
-        `identity_stores`: datastores have no key. `grace`: seconds between SIGTERM and SIGKILL. `record`: a file that
-        receives each call, see `recording`.
+        `identity_stores`: datastores have no key. `output_store`: how the store of mounted outputs behaves, see
+        `OutputStore`. `grace`: seconds between SIGTERM and SIGKILL. `record`: a file that receives each call, see
+        `recording`.
 
         Raises:
             PreflightError: Azurite does not start.
@@ -75,6 +78,7 @@ class Emulator:
                 grace=grace,
                 preemptions=preemptions,
                 restarts_preempted=restarts_preempted,
+                store_modes=output_store,
                 run_token=lambda: self.tokens.issue("https://management.azure.com"),
                 listen=lambda host: self.proxy.listen(host),
             )
@@ -187,6 +191,7 @@ def open_emulator(
     preemptions: Sequence[float] = (),
     restarts_preempted: bool = True,
     identity_stores: bool = False,
+    output_store: Sequence[StoreMode] = (),
     grace: int = 30,
     record: Path | None = None,
 ) -> Emulator:
@@ -204,6 +209,7 @@ def open_emulator(
         preemptions=preemptions,
         restarts_preempted=restarts_preempted,
         identity_stores=identity_stores,
+        output_store=output_store,
         grace=grace,
         record=record,
     )

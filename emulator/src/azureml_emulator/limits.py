@@ -7,6 +7,7 @@ LIMITS = (
     "images: registries and access to them (the local engine's images are used); curated and conda environments",
     "image builds: the local engine builds a context, once for each emulator, on this machine's network",
     "mounts: inputs and outputs are copies on this disk, without FUSE; a mounted output is uploaded twice a second",
+    "stores: what --output-store refuses is refused to Python's own calls, not to those of C code",
     "identity: one client with a secret; no roles, no user or managed identity inside a job, no key vault",
     "jobs: Command jobs only; no sweeps, pipelines, components, registries, schedules, endpoints, models",
     "validation: requests are not checked against the published API; --record FILE keeps them for a check",

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from azureml_emulator.errors import UsageError
+from azureml_emulator.storage.output_store import STORE_MODES, StoreMode
 
 
 class Arguments(argparse.Namespace):
@@ -19,6 +20,7 @@ class Arguments(argparse.Namespace):
     preempt: list[float]
     no_restart: bool
     identity_stores: bool
+    output_store: list[StoreMode]
     record: Path | None
     state: Path | None
 
@@ -164,6 +166,21 @@ def _add_options(made: Parser) -> Parser:
         "--identity-stores",
         action="store_true",
         help="datastores have no key: clients read them with\ntheir own token",
+    )
+    made.add_argument(
+        "--output-store",
+        action="append",
+        default=[],
+        choices=STORE_MODES,
+        metavar="MODE",
+        help="how mounted outputs behave, other than a file system;\ncan be given several times\n"
+        "  no-rename, no-append, no-delete\n"
+        "                  the mount refuses that\n"
+        "  close-to-open   each node has a view of its own, and\n"
+        "                  sees what others have closed\n"
+        "  slow            writes take time, and arrive every\n"
+        "                  4 seconds\n"
+        "  failing         every third file can't be opened",
     )
     made.add_argument(
         "--record", type=Path, metavar="FILE", help="write each request and response to FILE, as JSON\nlines"

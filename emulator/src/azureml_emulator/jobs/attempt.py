@@ -15,7 +15,7 @@ from __future__ import annotations
 import json
 import re
 import shlex
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -25,6 +25,7 @@ from azureml_emulator.jobs.cleanup import labels
 from azureml_emulator.state.job import CommandJob
 from azureml_emulator.state.workspace import Workspace
 from azureml_emulator.storage.blob_sync import BlobSync
+from azureml_emulator.storage.output_store import OutputStore, StoreMode
 
 PLACEHOLDER = re.compile(r"\$\{\{\s*(\w+)\.([\w.]+)\s*\}\}")
 KEPT_FOLDERS = ("outputs", "logs")
@@ -35,10 +36,13 @@ _AUTHORITY = "/mnt/azureml/emulator/authority.pem"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobOutput:
-    folder: Path
+    folders: list[Path]
+    """One for all nodes; for each node its own where the store gives each a view of its own."""
+    inside: str
     container: str
     prefix: str
     mode: str
+    store: OutputStore
 
     @property
     def is_mount(self) -> bool:
@@ -59,6 +63,7 @@ class JobAttempt:
     environment: dict[str, str] = field(default_factory=dict)
     values: dict[tuple[str, str], str] = field(default_factory=dict)
     """The value of each placeholder in the command."""
+    store_modes: Sequence[StoreMode] = ()
     outputs: dict[str, JobOutput] = field(default_factory=dict)
     working_folders: list[Path] = field(default_factory=list)
     """On this machine, one for each node."""
@@ -102,6 +107,8 @@ class JobAttempt:
             "--init",
         ]
         words += ["--volume", f"{self.working_folders[node]}:{wd}", "--workdir", wd, *self.mounts]
+        for output in self.outputs.values():
+            words += ["--volume", f"{output.folders[node % len(output.folders)]}:{output.inside}"]
         words += ["--shm-size", str(self.job.resources.get("shmSize") or "2g")]
         for key, value in {**self.environment, **self._node_variables(node)}.items():
             words += ["--env", f"{key}={value}"]
@@ -137,7 +144,15 @@ class JobAttempt:
 
 
 def prepare_attempt(
-    workspace: Workspace, job: CommandJob, root: Path, sync: BlobSync, *, token: str, proxy: str, authority: Path
+    workspace: Workspace,
+    job: CommandJob,
+    root: Path,
+    sync: BlobSync,
+    *,
+    token: str,
+    proxy: str,
+    authority: Path,
+    store_modes: Sequence[StoreMode] = (),
 ) -> JobAttempt:
     """The next attempt of `job`; its code, its inputs and the files of earlier attempts are downloaded.
 
@@ -147,7 +162,9 @@ def prepare_attempt(
         JobError: an input does not exist.
     """
     base = f"/mnt/azureml/cr/j/{job.uuid.hex}"
-    attempt = JobAttempt(workspace=workspace, job=job, folder=root / f"attempt{job.attempt}", base=base)
+    attempt = JobAttempt(
+        workspace=workspace, job=job, folder=root / f"attempt{job.attempt}", base=base, store_modes=store_modes
+    )
     data = f"{base}/cap/data-capability/wd"
     for name, definition in job.inputs.items():
         _add_input(attempt, name, definition, data, sync)
@@ -162,7 +179,10 @@ def prepare_attempt(
         for variable, value in (("HTTPS_PROXY", proxy), ("NO_PROXY", hidden)):
             attempt.environment |= {variable: value, variable.lower(): value}
         attempt.environment |= {"REQUESTS_CA_BUNDLE": _AUTHORITY, "SSL_CERT_FILE": _AUTHORITY}
-    attempt.environment |= job.properties.get("environmentVariables") or {}
+    given = job.properties.get("environmentVariables") or {}
+    store, mounted = OutputStore(store_modes), [each.inside for each in attempt.outputs.values() if each.is_mount]
+    attempt.mounts += store.mounts()
+    attempt.environment |= {**given, **store.environment(mounted, given)}
     return attempt
 
 
@@ -187,15 +207,16 @@ def _add_input(attempt: JobAttempt, name: str, definition: Mapping[str, Any], da
 
 
 def _add_output(attempt: JobAttempt, name: str, definition: Mapping[str, Any], data: str, sync: BlobSync) -> None:
-    host, inside = attempt.folder / "outputs" / name, f"{data}/{name}"
-    host.mkdir(parents=True, exist_ok=True)
+    inside, mode = f"{data}/{name}", definition.get("mode") or "ReadWriteMount"
+    store, folder = OutputStore(attempt.store_modes), attempt.folder / "outputs" / name
+    folders = store.views(folder, attempt.nodes) if mode == "ReadWriteMount" else [folder]
     container, prefix = attempt.workspace.locate(attempt.workspace.output_uri(attempt.job, name))
-    output = JobOutput(folder=host, container=container, prefix=prefix, mode=definition.get("mode") or "ReadWriteMount")
-    if output.is_mount:
-        # A mount shows existing files, including those of a preempted attempt.
-        sync.download(container, prefix, host)
+    output = JobOutput(folders=folders, inside=inside, container=container, prefix=prefix, mode=mode, store=store)
+    for folder in folders:
+        folder.mkdir(parents=True, exist_ok=True)
+        if output.is_mount:  # it shows existing files, including those of a preempted attempt
+            sync.download(container, prefix, folder)
     attempt.outputs[name] = output
-    attempt.mounts += ["--volume", f"{host}:{inside}"]
     attempt.values["outputs", name] = inside
     attempt.environment |= {f"AZURE_ML_OUTPUT_{name}": inside, name: inside}
 

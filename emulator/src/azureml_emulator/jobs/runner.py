@@ -20,6 +20,7 @@ from azureml_emulator.jobs.image import remove_images, resolve_image
 from azureml_emulator.state.job import CommandJob
 from azureml_emulator.state.workspace import Workspace
 from azureml_emulator.storage.blob_sync import BlobSync
+from azureml_emulator.storage.output_store import StoreMode
 
 TICK_SECONDS = 0.5
 OTHERS_GRACE_SECONDS = 5
@@ -38,6 +39,7 @@ class Runner:
         grace: int,
         preemptions: Sequence[float],
         restarts_preempted: bool,
+        store_modes: Sequence[StoreMode],
         run_token: Callable[[], str],
         listen: Callable[[str], int],
     ) -> None:
@@ -48,6 +50,7 @@ class Runner:
         self._authority = authority
         self._preemptions = tuple(preemptions)
         self._restarts_preempted = restarts_preempted
+        self._store_modes = tuple(store_modes)
         self._run_token = run_token
         self._listen = listen
         self._threads: list[threading.Thread] = []
@@ -158,6 +161,7 @@ class Runner:
                 token=self._run_token(),
                 proxy=proxy,
                 authority=self._authority,
+                store_modes=self._store_modes,
             )
             names = [attempt.node_name(node) for node in range(attempt.nodes)]
             return self._run_nodes(attempt, image, names, sync)
@@ -190,7 +194,7 @@ class Runner:
             upload_attempt(attempt, sync)
         if not job.preempted.is_set():
             for output in attempt.outputs.values():
-                sync.upload(output.folder, output.container, output.prefix)
+                output.store.upload(sync, output.folders, output.container, output.prefix, is_last=True)
         codes = [process.wait() for process in processes]
         for code, error_log in zip(codes, error_logs, strict=True):
             if code == 125:  # docker itself could not run it
@@ -226,7 +230,7 @@ def upload_attempt(attempt: JobAttempt, sync: BlobSync) -> None:
             sync.upload(host / folder, workspace.artifacts, place, removes=folder != LOG_FOLDER)
     for output in attempt.outputs.values():
         if output.is_mount:
-            sync.upload(output.folder, output.container, output.prefix)
+            output.store.upload(sync, output.folders, output.container, output.prefix, is_last=False)
 
 
 def _end(names: list[str], grace: int | None) -> None:
