@@ -47,7 +47,7 @@ TITLES: Mapping[str, str] = {
     "E215": "A search space that no trial can be drawn from",
     "E216": "A sweep whose algorithm lacks what it needs",
     "E217": "A fold that is set twice",
-    "E218": "Several runs on a target that runs one",
+    "E218": "Several runs that the target does not start",
     "E219": "More or fewer processes than GPUs",
     "E220": "'container', 'model' and 'data' that don't go together",
     "E221": "Both an image and an environment for AzureML",

@@ -25,11 +25,8 @@ _FREE_KEYS = "trainer.arguments."
 def check_sweep(document: Document, value: Mapping[str, Any], target: Any) -> Iterator[Diagnostic]:
     """Every contradiction in `sweep` and `cross_validation`; parts of another type than the schema's are left to it."""
     sweep = value.get("sweep")
-    for name in ("sweep", "cross_validation"):
-        if target == "azureml" and name in value:
-            message = f"target azureml does not run '{name}' yet"
-            hint = "write target: process or docker, or start each run by itself"
-            yield document.diagnostic("E218", document.span((name,), key=True), message, hint=hint)
+    if target == "azureml":
+        yield from _native(document, value)
     if isinstance(sweep, dict):
         space = sweep.get("search_space", {})
         if isinstance(space, dict):
@@ -37,6 +34,23 @@ def check_sweep(document: Document, value: Mapping[str, Any], target: Any) -> It
         yield from _choice(document, sweep)
         yield from _early_termination(document, sweep)
     yield from _folds(document, value)
+
+
+def _native(document: Document, value: Mapping[str, Any]) -> Iterator[Diagnostic]:
+    """What Azure's own sweep jobs don't do."""
+    sweep = _part(value, "sweep")
+    for name in _part(sweep, "search_space"):
+        if name.startswith("dataset."):
+            message = f"'{quote(name)}' can't differ between trials on target azureml"
+            hint = "the dataset is an input of the whole sweep: start a run for each dataset"
+            span = document.span(("sweep", "search_space", name), key=True)
+            yield document.diagnostic("E218", span, message, hint=hint)
+    algorithm = sweep.get("sampling_algorithm", "grid")
+    kind = algorithm.get("type", "grid") if isinstance(algorithm, dict) else algorithm
+    if kind in ("random", "bayesian") and "cross_validation" in value:
+        message = f"target azureml runs folds of a grid, and not of sampling algorithm {kind}"
+        hint = "write sampling_algorithm: grid, or run the sweep first and the folds of its best trial after it"
+        yield document.diagnostic("E218", document.span(("cross_validation",), key=True), message, hint=hint)
 
 
 def _space(document: Document, space: Mapping[str, Any], value: Mapping[str, Any]) -> Iterator[Diagnostic]:

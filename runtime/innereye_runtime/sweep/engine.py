@@ -17,7 +17,7 @@ from innereye_runtime.manifest.serializer import dump
 from innereye_runtime.run.record import state_of, utc_now
 from innereye_runtime.sweep import trials
 from innereye_runtime.sweep.record import FINAL, RecordWriter, SweepRecord, TrialRecord
-from innereye_runtime.sweep.results import best_of, history, primary_value, read_record, value_of
+from innereye_runtime.sweep.results import best_of, history, primary_value, read_record, value_of, verdict_on
 from innereye_runtime.sweep.sampling import Study
 from innereye_runtime.sweep.shares import shares_of
 from innereye_runtime.sweep.termination import TerminationPolicy
@@ -257,17 +257,11 @@ class Engine:
     def _end(self, request: StopRequest) -> int:
         """Closes the record."""
         record = self._record
-        failed, completed = record.count("failed"), record.count("completed")
         if request.signum is not None and any(trial.state not in FINAL for trial in record.trials):
             record.exit_code = 128 + request.signum
             record.reason = timeout_reason(self._timeout) if request.timed_out else ""
-        elif failed and (not completed or record.sampling_algorithm is None):
-            first = next(trial for trial in record.trials if trial.state == "failed")
-            record.exit_code = first.exit_code or int(ExitCode.OUTPUTS)
-            record.reason = f"{failed} of {len(record.trials)} runs failed: {first.name}: {first.reason}"
         else:
-            record.exit_code = ExitCode.DONE
-            record.reason = f"{failed} of {len(record.trials)} trials failed" if failed else ""
+            record.exit_code, record.reason = verdict_on(record)
         record.state, record.ended = state_of(record.exit_code), utc_now()
         self._writer.write(now=True)
         return record.exit_code

@@ -9,6 +9,7 @@ from pathlib import Path
 from statistics import fmean, stdev
 from typing import Any
 
+from innereye_runtime.errors import ExitCode
 from innereye_runtime.run.folder import read_columns
 from innereye_runtime.run.paths import RunPaths
 from innereye_runtime.run.record import write_json
@@ -71,6 +72,17 @@ def best_of(record: SweepRecord) -> dict[str, Any] | None:
         "parameters": dict(trials[0].parameters),
         "value": value,
     }
+
+
+def verdict_on(record: SweepRecord) -> tuple[int, str]:
+    """The exit code of a sweep whose runs have all ended, and the reason: one fails where all of its trials do, folds
+    where one of them does."""
+    failed, completed = record.count("failed"), record.count("completed")
+    if failed and (not completed or record.sampling_algorithm is None):
+        first = next(trial for trial in record.trials if trial.state == "failed")
+        reason = f"{failed} of {len(record.trials)} runs failed: {first.name}: {first.reason}"
+        return first.exit_code or int(ExitCode.OUTPUTS), reason
+    return int(ExitCode.DONE), f"{failed} of {len(record.trials)} trials failed" if failed else ""
 
 
 def write_metrics(folder: Path, record: SweepRecord) -> dict[str, Any]:

@@ -104,7 +104,7 @@ class Study:
         record = SweepRecord.read(self._folder)
         state = record.state
         reason = record.reason
-        if state == "running" and not is_alive(record.launcher):
+        if state == "running" and record.launcher and not is_alive(record.launcher):
             state, reason = "stopped", "its process was killed: innereye-run resume continues it"
         counts = {each: count for each in get_args(TrialState) if (count := record.count(each))}
         return {
@@ -123,7 +123,7 @@ class Study:
     def stop(self) -> Sequence[StopResult]:
         """Asks the sweep to stop its trials and end, and waits for it."""
         record = SweepRecord.read(self._folder)
-        active = record.state == "running" and is_alive(record.launcher)
+        active = record.state == "running" and bool(record.launcher) and is_alive(record.launcher)
         if active:
             with suppress(ProcessLookupError):
                 os.kill(int(record.launcher.partition("-")[0]), signal.SIGTERM)

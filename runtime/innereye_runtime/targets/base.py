@@ -107,6 +107,15 @@ class DetachingTarget(Protocol):
         """
 
 
+@runtime_checkable
+class SweepingTarget(Protocol):
+    """A target that runs the trials of a sweep itself: its `plan` takes a manifest with `sweep` or `cross_validation`,
+    and what it submits is one job. On other targets, each trial is a job of its own, started from here.
+    """
+
+    has_sweeps: bool
+
+
 class RunHandle(Protocol):
     """A run that was submitted some time, by this process or another one."""
 

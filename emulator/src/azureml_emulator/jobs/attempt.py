@@ -246,7 +246,7 @@ def _service_variables(workspace: Workspace, job: CommandJob, base: str, token: 
     }
     return {
         "AZUREML_RUN_ID": job.name,
-        "AZUREML_ROOT_RUN_ID": job.name,
+        "AZUREML_ROOT_RUN_ID": job.parent or job.name,
         "AZUREML_RUN_TOKEN": token,
         "AZUREML_SERVICE_ENDPOINT": workspace.api,
         "AZUREML_RUN_HISTORY_SERVICE_ENDPOINT": workspace.api,

@@ -17,7 +17,10 @@ from azureml_emulator.jobs.attempt import KEPT_FOLDERS, LOG_FOLDER, PLACEHOLDER,
 from azureml_emulator.jobs.cleanup import labels, remove_stale
 from azureml_emulator.jobs.docker_cli import docker, start
 from azureml_emulator.jobs.image import remove_images, resolve_image
+from azureml_emulator.jobs.search_space import rejection_reason as search_space_rejection
+from azureml_emulator.jobs.sweep import run_sweep
 from azureml_emulator.state.job import CommandJob
+from azureml_emulator.state.sweep_job import SweepJob
 from azureml_emulator.state.workspace import Workspace
 from azureml_emulator.storage.blob_sync import BlobSync
 from azureml_emulator.storage.output_store import StoreMode
@@ -57,14 +60,20 @@ class Runner:
 
     def rejection_reason(self, properties: dict[str, Any]) -> str:
         """Why the service rejects a job, apart from its schema; '' if it accepts the job."""
-        if properties["jobType"] != "Command":
-            return f"the emulator runs Command jobs only, not {properties['jobType']}"
+        if properties["jobType"] not in ("Command", "Sweep"):
+            return f"the emulator runs Command and Sweep jobs only, not {properties['jobType']}"
         known = {"inputs": properties.get("inputs") or {}, "outputs": properties.get("outputs") or {}}
-        for kind, name in PLACEHOLDER.findall(properties["command"]):
+        component = properties
+        if properties["jobType"] == "Sweep":
+            component, known["search_space"] = properties["trial"], properties["searchSpace"]
+            algorithm = properties["samplingAlgorithm"]["samplingAlgorithmType"]
+            if reason := search_space_rejection(known["search_space"], algorithm):
+                return reason
+        for kind, name in PLACEHOLDER.findall(component["command"]):
             if name not in known.get(kind, {}):
                 return f"the command refers to {kind}.{name}, which the job does not define"
         for key in ("codeId", "environmentId"):
-            identifier = properties.get(key) or ""
+            identifier = component.get(key) or ""
             match = re.search(r"/(codes|environments)/([^/]+)/versions/([^/]+)$", identifier)
             is_there = match and match.groups() in self._workspace.assets
             if identifier and not is_there and not identifier.startswith("azureml:AzureML-"):
@@ -79,11 +88,12 @@ class Runner:
 
     def make(self, name: str, properties: dict[str, Any]) -> CommandJob:
         """A job with these properties that does not run yet."""
-        return CommandJob(name, properties)
+        return (SweepJob if properties["jobType"] == "Sweep" else CommandJob)(name, properties)
 
     def start(self, job: CommandJob) -> None:
         """Runs `job` in a thread of its own."""
-        thread = threading.Thread(target=self._run_job, args=(job,), daemon=True, name=job.name)
+        run = self._run_sweep if isinstance(job, SweepJob) else self._run_job
+        thread = threading.Thread(target=run, args=(job,), daemon=True, name=job.name)
         self._threads.append(thread)
         thread.start()
 
@@ -91,12 +101,21 @@ class Runner:
         """Cancels the running jobs, and waits until their containers and images are removed."""
         for job in list(self._workspace.jobs.values()):
             job.cancel()
-        for thread in self._threads:
+        for thread in list(self._threads):
             thread.join(self.grace + 30)
         if self._threads:
             remove_images()
 
     # -- the lifecycle of a job ---------------------------------------------------
+
+    def _run_sweep(self, sweep: SweepJob) -> None:
+        remove_stale()
+        limit = sweep.limits.get("timeout")
+        try:
+            run_sweep(self._workspace, sweep, self.start, timeout=_duration(limit) if limit else None)
+        except Exception:
+            sweep.error, sweep.ended = traceback.format_exc(limit=-1), utc_now()
+            sweep.set_status("Failed")
 
     def _run_job(self, job: CommandJob) -> None:
         try:

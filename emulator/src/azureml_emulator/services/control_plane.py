@@ -56,7 +56,8 @@ class ControlPlane:
         workspace = self._workspace
         if not steps:
             tag = request.query.get("tag")
-            resources = [job_resource(workspace, job) for job in reversed(workspace.jobs.values())]
+            listed = [job for job in reversed(list(workspace.jobs.values())) if not job.parent]
+            resources = [job_resource(workspace, job) for job in listed]
             wanted = [one for one in resources if tag is None or tag in (one["properties"].get("tags") or {})]
             return Response(200, {"value": wanted})
         name = steps[0]
@@ -131,7 +132,7 @@ class ControlPlane:
         """In a query by hash, the name is a new one that the SDK generated: the hash is looked up across names."""
         assets = [(key, resource) for key, resource in self._workspace.assets.items() if key[0] == kind]
         if digest is None:
-            return [resource for (_, asset, _), resource in assets if asset == name]
+            return [resource for (_, asset, _), resource in reversed(assets) if asset == name]  # the newest first
         return [resource for _, resource in assets if resource["properties"]["properties"].get("hash_sha256") == digest]
 
     def _container(self, kind: str, name: str) -> dict[str, Any]:

@@ -11,6 +11,7 @@ _UNSET = (
     *("description", "computeId", "identity", "componentId", "codeId"),
     *("distribution", "autologgerSettings", "limits"),
 )
+_UNSET_OF_SWEEP = ("description", "computeId", "identity", "componentId", "limits", "earlyTermination")
 _RESOURCES = {"instanceCount": 1, "instanceType": None, "properties": None, "shmSize": "2g", "dockerArgs": None}
 _OUTPUT = {"description": None, "uri": None, "assetName": None, "assetVersion": None, "mode": "ReadWriteMount"}
 
@@ -18,6 +19,7 @@ _OUTPUT = {"description": None, "uri": None, "assetName": None, "assetVersion": 
 def job_resource(workspace: Workspace, job: CommandJob) -> dict[str, Any]:
     """The ARM resource, as recorded from the real service: what was not submitted is null or a default."""
     submitted = job.properties
+    is_sweep = submitted["jobType"] == "Sweep"
     literals = {name: one["value"] for name, one in job.inputs.items() if one["jobInputType"] == "literal"}
     default = {
         "jobOutputType": "uri_folder",
@@ -27,22 +29,25 @@ def job_resource(workspace: Workspace, job: CommandJob) -> dict[str, Any]:
         f"https://ml.azure.com/runs/{job.name}?wsid=/subscriptions/{workspace.subscription}"
         f"/resourcegroups/{workspace.group}/workspaces/{workspace.name}"
     )
+    of_command = {
+        "environmentVariables": submitted.get("environmentVariables") or {},
+        "parameters": literals,
+        "resources": {**_RESOURCES, **job.resources},
+    }
     properties = {
-        **dict.fromkeys(_UNSET),
+        **dict.fromkeys(_UNSET_OF_SWEEP if is_sweep else _UNSET),
         "isArchived": False,
         "displayName": job.name,
         "experimentName": "Default",
         **submitted,
         "tags": submitted.get("tags") or {},
-        "environmentVariables": submitted.get("environmentVariables") or {},
+        **(_of_sweep(submitted) if is_sweep else of_command),
         "properties": {"_azureml.ComputeTargetType": "amlctrain", **(submitted.get("properties") or {})},
         "status": job.status,
-        "parameters": literals,
         "services": {
             "Tracking": _service("Tracking", f"{workspace.tracking_uri}?"),
             "Studio": _service("Studio", studio),
         },
-        "resources": {**_RESOURCES, **job.resources},
         "inputs": {name: {"description": None, **one} for name, one in job.inputs.items()},
         "outputs": {name: {**_OUTPUT, **one} for name, one in {**job.outputs, "default": default}.items()},
     }
@@ -55,18 +60,25 @@ def job_resource(workspace: Workspace, job: CommandJob) -> dict[str, Any]:
     }
 
 
+def _of_sweep(submitted: dict[str, Any]) -> dict[str, Any]:
+    """What the service writes in its own way, whatever the client sent."""
+    objective = submitted["objective"]
+    return {"objective": {**objective, "goal": objective["goal"].capitalize()}}
+
+
 def run(workspace: Workspace, job: CommandJob) -> dict[str, Any]:
     """The run, in the format of run history."""
     outputs = {name: workspace.register_output(job, name) for name in job.outputs}
     return {
         **_common(job),
-        "rootRunId": job.name,
+        "rootRunId": job.parent or job.name,
+        "parentRunId": job.parent or None,
         "experimentId": job.experiment_id,
         "dataContainerId": f"dcid.{job.name}",
         "displayName": job.properties.get("displayName"),
         "description": job.properties.get("description"),
         "createdUtc": job.created,
-        "runType": "azureml.CommandJob",
+        "runType": f"azureml.{job.properties['jobType']}Job",
         "outputs": {name: {"assetId": asset, "type": workspace.output_type} for name, asset in outputs.items()},
     }
 

@@ -35,7 +35,7 @@ class MlflowTracking:
                 return Response(200, {"run": self._run(self._job(arguments))})
             case "runs/search":
                 wanted = set(arguments.get("experiment_ids") or ())
-                jobs = [job for job in self._workspace.jobs.values() if job.experiment_id in wanted or not wanted]
+                jobs = [job for job in list(self._workspace.jobs.values()) if job.experiment_id in wanted or not wanted]
                 return Response(200, {"runs": [self._run(job) for job in jobs]})
             case "metrics/get-history":
                 metrics = self._job(arguments).data.metrics
@@ -118,7 +118,7 @@ class MlflowTracking:
         return {"info": info, "data": data}
 
     def _experiment(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
-        names = {job.experiment for job in self._workspace.jobs.values()} | {"Default"}
+        names = {job.experiment for job in list(self._workspace.jobs.values())} | {"Default"}
         for name in sorted(names):
             if arguments.get("experiment_name") == name or arguments.get("experiment_id") == stable_uuid(name):
                 return {

@@ -33,6 +33,9 @@ class RunHistory:
             known = workspace.output_assets
             uris = {name: {"uri": known[name], "type": "UriFolder"} for name in body["values"] if name in known}
             return Response(200, {"values": uris})
+        if match := re.search(r"/runs/([^/]+)/children$", request.path):
+            trials = [job for job in list(workspace.jobs.values()) if job.parent == workspace.job(match[1]).name]
+            return Response(200, {"value": [run(workspace, trial) for trial in trials], "nextLink": None})
         match = re.search(r"/runs/([^/]+)(/details)?$", request.path)
         if match is None:
             raise arm_error(404, "NotFound", f"the emulator does not implement {request.path}")

@@ -24,8 +24,10 @@ class RunData:
 
 
 class CommandJob:
-    def __init__(self, name: str, properties: dict[str, Any]) -> None:
+    def __init__(self, name: str, properties: dict[str, Any], *, parent: str = "") -> None:
+        """`parent`: the sweep job whose trial it is."""
         self.name = name
+        self.parent = parent
         self.properties = properties
         self.uuid = uuid.uuid4()
         self.status = "Starting"

@@ -27,7 +27,10 @@ class BlobSync:
                 continue  # a sibling with the same beginning of its name
             file = folder / (rest.strip("/") or Path(blob.name).name)
             file.parent.mkdir(parents=True, exist_ok=True)
-            file.write_bytes(client.download_blob(blob.name).readall())
+            try:
+                file.write_bytes(client.download_blob(blob.name).readall())
+            except ResourceNotFoundError:
+                continue  # another job, which writes there too, deleted it since it was listed
             status = file.stat()
             self._stamps[container, blob.name] = (status.st_size, status.st_mtime_ns)
             count += 1

@@ -31,11 +31,12 @@ def run(argv: Sequence[str]) -> int:
     arguments, overrides = options.read(argv, JobArguments())
     job = resolve_job_options(options, arguments, overrides)
     from innereye_runtime.sweep.trials import is_many
-    from innereye_runtime.targets.base import WrittenPlan
+    from innereye_runtime.targets.base import SweepingTarget, WrittenPlan
     from innereye_runtime.targets.registry import get_target
 
     show_diagnostics(job.warnings)
-    if is_many(job.manifest):
+    target = get_target(job.manifest.compute.target)
+    if is_many(job.manifest) and not isinstance(target, SweepingTarget):
         from innereye_runtime.cli.ui.study import plan_of_many, trial_table
 
         many = plan_of_many(job)
@@ -43,7 +44,7 @@ def run(argv: Sequence[str]) -> int:
         text = json.dumps(many, indent=2) if arguments.json else f"{as_text(shown)}\n\n{trial_table(many)}"
         print(text)
         return ExitCode.DONE
-    plan = get_target(job.manifest.compute.target).plan(job)
+    plan = target.plan(job)
     if arguments.json:
         print(json.dumps(plan.describe(), indent=2, ensure_ascii=False))
     else:

@@ -194,17 +194,17 @@ def start(
     from innereye_runtime.cli.ui.study import start_many
     from innereye_runtime.run.paths import RunPaths, resume_command
     from innereye_runtime.sweep.trials import is_many
-    from innereye_runtime.targets.base import DetachingTarget
+    from innereye_runtime.targets.base import DetachingTarget, SweepingTarget
     from innereye_runtime.targets.registry import get_target
 
     show_diagnostics(job.warnings)
-    if is_many(job.manifest):
+    target = get_target(job.manifest.compute.target)
+    if is_many(job.manifest) and not isinstance(target, SweepingTarget):
         return start_many(job, as_json=as_json, cold=cold)
     if job.manifest.compute.target == "azureml" and job.methods:
         from innereye_runtime.job.class_hooks import with_hooks_of_class
 
         job = with_hooks_of_class(job)
-    target = get_target(job.manifest.compute.target)
     if detach or job.manifest.compute.detach:
         if isinstance(target, DetachingTarget):
             reference = target.detach(target.plan(job))

@@ -35,6 +35,8 @@ def resume_many(folder: Path, *, target: str | None, as_json: bool, cold: bool =
     from innereye_runtime.job.resolve import resolve_job
     from innereye_runtime.sweep.record import SweepRecord
     from innereye_runtime.sweep.study import resume_study
+    from innereye_runtime.targets.base import SweepingTarget
+    from innereye_runtime.targets.registry import get_target
 
     record = SweepRecord.read(folder)
     if record.state == "completed" and not as_json:
@@ -43,6 +45,11 @@ def resume_many(folder: Path, *, target: str | None, as_json: bool, cold: bool =
         return 0
     if target not in (None, record.target):
         raise UsageError(f"the sweep is on target {record.target}", hint="delete --target, or start a new sweep")
+    if isinstance(get_target(record.target), SweepingTarget):
+        raise UsageError(
+            f"a sweep on target {record.target} is not resumed: its trials are the service's",
+            hint="start the manifest again; innereye-run download of its job completes this folder",
+        )
     if record.import_root:
         sys.path.append(record.import_root)  # modules that lay beside the manifest
     job = resolve_job(

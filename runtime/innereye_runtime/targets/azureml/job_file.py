@@ -7,6 +7,7 @@ from io import StringIO
 from typing import TYPE_CHECKING, Any
 
 from innereye_runtime.targets.azureml.own_fields import merge
+from innereye_runtime.targets.azureml.sweep_job import as_sweep_job
 
 if TYPE_CHECKING:
     from innereye_runtime.targets.azureml.plan import AzureMLPlan
@@ -21,8 +22,18 @@ IDENTITIES: Mapping[str, str] = {"token": "aml_token", "managed": "managed", "us
 BUILT = "built from this project when the job is submitted"
 
 
-def job_data(plan: AzureMLPlan, *, run: str | None = None) -> dict[str, Any]:
-    """The job in the words of the file. `run`: the run's name, once it has one."""
+def job_data(plan: AzureMLPlan) -> dict[str, Any]:
+    """The job in the words of the file: a command, or a sweep of commands."""
+    return final_data(plan, command_data(plan))
+
+
+def final_data(plan: AzureMLPlan, data: Mapping[str, Any]) -> dict[str, Any]:
+    """The command job `data` as the job that the plan is of."""
+    return dict(data) if plan.sweep is None else as_sweep_job(data, plan.sweep)
+
+
+def command_data(plan: AzureMLPlan, *, run: str | None = None) -> dict[str, Any]:
+    """The command job, or that of each trial, in the words of the file. `run`: the run's name, once it has one."""
     name = run or (plan.run_folder.name if plan.run_folder else RUN_PLACEHOLDER.format(model=plan.model_name))
     data: dict[str, Any] = {
         "$schema": SCHEMA,

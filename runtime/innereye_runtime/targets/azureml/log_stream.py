@@ -10,7 +10,7 @@ from contextlib import contextmanager, suppress
 from types import FrameType
 
 from innereye_runtime.targets.azureml.error_mapping import UnreachableError
-from innereye_runtime.targets.azureml.logs import LogReader
+from innereye_runtime.targets.azureml.logs import Log
 from innereye_runtime.targets.azureml.session import TERMINAL_STATES, Session, state_of
 from innereye_runtime.targets.supervision import DetachedError, write_all
 
@@ -19,9 +19,7 @@ PATIENCE_SECONDS = 600
 """How long a service that does not answer is asked again, before following ends."""
 
 
-def follow(
-    session: Session, job: str, log: LogReader, *, write: Callable[[bytes], None], tell: Callable[[str], None]
-) -> str:
+def follow(session: Session, job: str, log: Log, *, write: Callable[[bytes], None], tell: Callable[[str], None]) -> str:
     """The state that the job ended in. What is new in its `log` goes to `write`; `tell` gets a line for each state
     before it runs.
 

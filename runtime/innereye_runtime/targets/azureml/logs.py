@@ -7,12 +7,20 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from http import HTTPStatus
+from typing import Protocol
 
 from innereye_runtime.targets.azureml.session import ARTIFACTS, Session
 
 STARTED_AGAIN = b"\n-- the job was started again --\n"
 _SHOWN = re.compile(r"azureml-logs/20_image_build_log\.txt|user_logs/std_log(_process_0+)?\.txt")
 """Of a job's artifacts: what the build of its environment printed, where one was built, and its first process."""
+
+
+class Log(Protocol):
+    """Something that grows while it is read."""
+
+    def read(self) -> Iterator[bytes]:
+        """The new pieces, in order."""
 
 
 class LogReader:

@@ -26,6 +26,13 @@ from innereye_runtime.targets.azureml.environment import PackagesEnvironment, pl
 from innereye_runtime.targets.azureml.job_file import OUTPUT, folder_path, job_data, job_text
 from innereye_runtime.targets.azureml.own_fields import refuse_managed_fields
 from innereye_runtime.targets.azureml.settings import WorkspaceSettings, find_workspace
+from innereye_runtime.targets.azureml.sweep_job import (
+    SweepFields,
+    sweep_fields,
+    trial_command,
+    trial_manifest,
+    trial_overrides,
+)
 
 DATASTORE = "workspaceblobstore"
 """The datastore where the manifest names none: each workspace has it."""
@@ -85,6 +92,7 @@ class AzureMLPlan:
     """Of the run to go on with; None: a new one."""
     outputs_folder: Path
     model_name: str
+    """In the name of the run folder; of a sweep, the name of the manifest."""
     nodes: int
     processes: int
     """On each node."""
@@ -95,6 +103,8 @@ class AzureMLPlan:
     tags: Mapping[str, str]
     own_fields: Mapping[str, Any]
     """Of the job file, merged into it as the user wrote them."""
+    sweep: SweepFields | None
+    """None: it is one run."""
     manifest: Manifest = field(compare=False, repr=False)
 
     def describe(self) -> dict[str, Any]:
@@ -134,6 +144,12 @@ def plan_for(job: Job, environment: Mapping[str, str] | None = None) -> AzureMLP
     datastore = settings.datastore or _text(job, "datastore") or DATASTORE
     inputs = tuple(_input(index, dataset, datastore) for index, dataset in enumerate(_datasets(job)))
     place = _manifest_place(job)
+    sweep = sweep_fields(manifest)
+    if sweep is not None and ("services" in settings.job):
+        raise UsageError(
+            "'services' of compute.azureml are not for the trials of a sweep",
+            hint="delete 'services', or start one run by itself",
+        )
     experiment = settings.experiment or _text(job, "experiment") or manifest.name
     tag = _text(job, "tag")
     image = None if settings.environment else settings.image or environment.get(IMAGE_VARIABLE) or None
@@ -151,16 +167,16 @@ def plan_for(job: Job, environment: Mapping[str, str] | None = None) -> AzureMLP
         image=image,
         environment_name=settings.environment,
         packages=packages,
-        command=_command(job, place, inputs),
+        command=_command(job, place, inputs, sweep),
         code=job.code_root,
         manifest_place=place,
-        manifest_text=dump(manifest),
+        manifest_text=dump(manifest if sweep is None else trial_manifest(manifest)),
         inputs=inputs,
         datastore=datastore,
         location=f"innereye-runtime/{_safe(experiment)}",
         run_folder=job.run_folder,
         outputs_folder=job.outputs_folder,
-        model_name=job.model_name,
+        model_name=job.model_name if sweep is None else manifest.name,
         nodes=compute.nodes,
         processes=_processes(job),
         shm_size=_shared_memory(compute.shm_size.bytes) if compute.shm_size else None,
@@ -174,6 +190,7 @@ def plan_for(job: Job, environment: Mapping[str, str] | None = None) -> AzureMLP
             **settings.tags,
         },
         own_fields=settings.job,
+        sweep=sweep,
         manifest=manifest,
     )
 
@@ -251,18 +268,19 @@ def _manifest_place(job: Job) -> str:
     return path.relative_to(job.code_root).as_posix()
 
 
-def _command(job: Job, place: str, inputs: tuple[Input, ...]) -> str:
+def _command(job: Job, place: str, inputs: tuple[Input, ...], sweep: SweepFields | None) -> str:
     """What bash runs in the working directory, which is a copy of the code."""
     request = EntrypointArgs(
         manifest=Path(place),
-        overrides=job.overrides,
+        overrides=job.overrides if sweep is None else trial_overrides(job, sweep),
         target="azureml",
         smoke=job.smoke,
         run_folder=Path(f"${{{{outputs.{OUTPUT}}}}}"),
         code_root=Path("$PWD"),
         datasets=tuple(Path(f"${{{{inputs.{one.name}}}}}") for one in inputs),
     )
-    return " ".join([f'{VARIABLE}="$PWD/{LAUNCH}"', "innereye-runtime", *map(_word, request.argv())])
+    command = " ".join([f'{VARIABLE}="$PWD/{LAUNCH}"', "innereye-runtime", *map(_word, request.argv())])
+    return command if sweep is None else trial_command(command, sweep, OUTPUT)
 
 
 def _word(word: str) -> str:

@@ -16,9 +16,16 @@ from innereye_runtime.targets.azureml.history import get_failure_message
 from innereye_runtime.targets.azureml.job_file import OUTPUT
 from innereye_runtime.targets.azureml.job_uri import JobUri
 from innereye_runtime.targets.azureml.log_stream import follow, log_status
-from innereye_runtime.targets.azureml.logs import LogReader
 from innereye_runtime.targets.azureml.session import TERMINAL_STATES, Session, state_of
 from innereye_runtime.targets.azureml.submission import RUN_TAG, cancel
+from innereye_runtime.targets.azureml.sweeps import (
+    download_sweep,
+    is_sweep,
+    log_of,
+    summary,
+    sweep_exit_code,
+    trials_of,
+)
 from innereye_runtime.targets.azureml.transfer import BlobPrefix, download_run, fetch_named, is_empty
 from innereye_runtime.targets.base import DownloadResult
 
@@ -37,6 +44,8 @@ class JobStatus:
     """What the service says of a job that failed."""
     studio: str
     """The page of the job."""
+    trials: str = ""
+    """Of a sweep, how many are in each state."""
 
     def describe(self) -> dict[str, Any]:
         return asdict(self)
@@ -52,7 +61,10 @@ def status_of(session: Session, address: JobUri) -> JobStatus:
     Raises:
         PreflightError: there is no such job, or the service can't be asked.
     """
-    status = _status(session.job(address.job), address)
+    job = session.job(address.job)
+    status = _status(job, address)
+    if is_sweep(job):
+        status = replace(status, trials=summary(trials_of(session, address.job)))
     return replace(status, failure=get_failure_message(session, address.job)) if status.state == "Failed" else status
 
 
@@ -89,11 +101,10 @@ def read_log(session: Session, address: JobUri, write: Callable[[bytes], None], 
         DetachedError: SIGINT or SIGTERM came while it went on.
         PreflightError: there is no such job, or the service can't be asked.
     """
-    log = LogReader(session, address.job)
+    log = log_of(session, session.job(address.job))
     if follows:
         follow(session, address.job, log, write=write, tell=log_status)
         return
-    session.job(address.job)
     for piece in log.read():
         write(piece)
 
@@ -111,6 +122,8 @@ def exit_code_in_store(session: Session, address: JobUri, state: str) -> int:
         folder = Path(temporary) / (job.tags or {}).get(RUN_TAG, address.job)
         if described is not None:
             place = _place(session, address.job, OUTPUT, getattr(described, "path", None))
+            if is_sweep(job):
+                return sweep_exit_code(session, address, place, folder)
             fetch_named(session, place, [RunPaths(folder).run_json.name, RunPaths(folder).outputs_json.name], folder)
         is_unrecorded = state == "Failed" and not has_record(folder)
         failure = get_failure_message(session, address.job) if is_unrecorded else ""
@@ -167,6 +180,8 @@ def download(session: Session, address: JobUri, outputs: Path) -> DownloadResult
         raise UsageError(
             f"{folder} is in the way of the run folder", hint="move it away, or name another folder with --to"
         )
+    if is_sweep(job):
+        return download_sweep(session, address, places[OUTPUT], folder)
     if is_empty(session, places[OUTPUT]):
         failure = get_failure_message(session, address.job) if state == "Failed" else ""
         reason = f": {failure}" if failure else ""

@@ -18,7 +18,7 @@ from innereye_runtime.job.launch_context import LaunchContext
 from innereye_runtime.targets.azureml.assets import resolve_data_asset
 from innereye_runtime.targets.azureml.environment import build_context, ensure_environment
 from innereye_runtime.targets.azureml.error_mapping import UnreachableError, is_not_found, map_azure_errors
-from innereye_runtime.targets.azureml.job_file import job_data
+from innereye_runtime.targets.azureml.job_file import command_data, final_data
 from innereye_runtime.targets.azureml.job_uri import JobUri
 from innereye_runtime.targets.azureml.plan import LAUNCH, AzureMLPlan
 from innereye_runtime.targets.azureml.session import TERMINAL_STATES, Session, state_of, suppress_azure_output
@@ -79,11 +79,11 @@ def check(plan: AzureMLPlan) -> None:
     Raises:
         UsageError: the SDK finds fault with it; names each field.
     """
-    data = job_data(plan)
+    data = command_data(plan)
     if not plan.image:
         data["environment"] = {"image": "built-later"}
     try:
-        _loaded(data)
+        _loaded(final_data(plan, data))
     except UsageError as error:
         if plan.own_fields:
             error.hint = "see compute.azureml.job; innereye-run plan shows the job"
@@ -93,7 +93,7 @@ def check(plan: AzureMLPlan) -> None:
 def _faults(error: Exception) -> str:
     """Every field that the SDK names, in one line."""
     text = str(error).replace("\\n", "\n").replace('\\"', '"')
-    found = re.search(r"Validation for CommandJobSchema failed:(.*?\n\})", text, re.S)
+    found = re.search(r"Validation for (?:Command|Sweep)JobSchema failed:(.*?\n\})", text, re.S)
     return re.sub(r"\s+", " ", found[1] if found else text).strip()[:500]
 
 
@@ -113,7 +113,7 @@ def submit(
         PreflightError: the service says no, or can't be asked; the job is not submitted, or the message names it.
         UsageError: the SDK finds fault with the job.
     """
-    data = job_data(plan, run=submission.run)
+    data = command_data(plan, run=submission.run)
     for one in plan.inputs:
         data["inputs"][one.name]["path"] = resolve_data_asset(session, one, plan.datastore)
     if isinstance(data["environment"], str):
@@ -129,7 +129,7 @@ def submit(
         launch = LaunchContext(
             code=provenance.code(plan.code),
             image={"reference": in_what, "digest": ""} if in_what else None,
-            run=submission.run,
+            run="" if plan.sweep else submission.run,  # of trials, each has a folder that is named as it is
         )
         launch.write(code / LAUNCH)
         if not in_what:
@@ -138,7 +138,7 @@ def submit(
         data["name"] = submission.name
         data["tags"] |= {SUBMISSION_TAG: submission.token, RUN_TAG: submission.run, **tags}
         data["environment_variables"] = data.get("environment_variables", {}) | dict(values)
-        send(session, _loaded(data), submission)
+        send(session, _loaded(final_data(plan, data)), submission)
     return session.address(submission.name)
 
 

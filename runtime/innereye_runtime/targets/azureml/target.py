@@ -9,33 +9,37 @@ from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from innereye_runtime.errors import ExitCode, InnerEyeError
 from innereye_runtime.job.datasets import datasets_of
 from innereye_runtime.job.resolve import Job
 from innereye_runtime.manifest.model import Manifest
+from innereye_runtime.manifest.serializer import dump
 from innereye_runtime.run.paths import create_run_folder
 from innereye_runtime.targets.azureml.exit_code import exit_code_of, has_record
 from innereye_runtime.targets.azureml.history import get_failure_message
 from innereye_runtime.targets.azureml.job_uri import JobUri
 from innereye_runtime.targets.azureml.log_stream import follow, log_status
-from innereye_runtime.targets.azureml.logs import LogReader
 from innereye_runtime.targets.azureml.plan import AzureMLPlan, plan_for
 from innereye_runtime.targets.azureml.retries import RETRIES_TAG, resubmit, retries_tag
 from innereye_runtime.targets.azureml.session import Session
 from innereye_runtime.targets.azureml.settings import KEYS, find_workspace
 from innereye_runtime.targets.azureml.snapshot import Snapshot, take_snapshot
 from innereye_runtime.targets.azureml.submission import cancel, check, ensure_not_running, new_submission, submit
-from innereye_runtime.targets.azureml.transfer import BlobPrefix, download_run, is_empty, reserve_run_folder, upload_run
+from innereye_runtime.targets.azureml.sweeps import download_sweep, log_of
+from innereye_runtime.targets.azureml.transfer import (
+    BlobPrefix,
+    download_run,
+    is_empty,
+    reserve_run_folder,
+    upload_run,
+    upload_text,
+)
 from innereye_runtime.targets.base import RunHandle, RunStatus, StopResult
 from innereye_runtime.targets.detached import record_detached
 from innereye_runtime.targets.preflight import checks_of
 from innereye_runtime.targets.preflight.result import CheckResult
 from innereye_runtime.targets.supervision import DetachedError, RetryBudget, secret_values, write_all
-
-if TYPE_CHECKING:
-    pass
 
 
 class AzureMLHandle:
@@ -75,9 +79,10 @@ class AzureMLHandle:
             while True:
                 status = self._follow()
                 is_over = True
-                download_run(self._session, self.place, self._folder)
-                exit_code = self._exit_code(status)
-                if status in ("Completed", "Canceled") or not budget.take(exit_code):
+                exit_code = self._bring_home(status)
+                # The service tries the trials of a sweep again, or does not.
+                is_final = status in ("Completed", "Canceled") or self._plan.sweep is not None
+                if is_final or not budget.take(exit_code):
                     self._is_home = True
                     return exit_code
                 log_status(f"{self._address.job} ended with {exit_code}; the manifest allows another try")
@@ -101,6 +106,13 @@ class AzureMLHandle:
         _remove_if_empty(self._folder)
         return str(self._address)
 
+    def _bring_home(self, status: str) -> int:
+        """The exit code of the job, whose run folder is here then."""
+        if self._plan.sweep is not None:
+            return download_sweep(self._session, self._address, self.place, self._folder).exit_code or ExitCode.DONE
+        download_run(self._session, self.place, self._folder)
+        return self._exit_code(status)
+
     def _exit_code(self, status: str) -> int:
         failure = ""
         if status == "Failed" and not has_record(self._folder):
@@ -110,7 +122,7 @@ class AzureMLHandle:
         return exit_code_of(status, self._folder, failure)
 
     def _follow(self) -> str:
-        log = LogReader(self._session, self._address.job)
+        log = log_of(self._session, self._session.job(self._address.job))
         while True:
             try:
                 return follow(self._session, self._address.job, log, write=self._print, tell=log_status)
@@ -133,6 +145,9 @@ class AzureMLHandle:
         submission = new_submission(self._folder.name)
         try:
             tags = {RETRIES_TAG: retries_tag(self._plan.manifest.compute.retries)}
+            if self._plan.sweep is not None:
+                tags = {}
+                upload_text(self._session, self.place, "manifest.yaml", dump(self._plan.manifest))
             address = submit(self._session, self._plan, submission, self._snapshot, values, tags=tags)
         except KeyboardInterrupt:
             log_status(f"look for job {submission.name} in workspace {self._session.workspace} before you submit again")
@@ -143,6 +158,7 @@ class AzureMLHandle:
 
 class AzureMLTarget:
     is_local = False
+    has_sweeps = True
 
     def preflight(self, manifest: Manifest | None, outputs: Path, job: Job | None) -> Iterable[tuple[str, CheckResult]]:
         return checks_of("azureml", manifest, outputs, datasets_of(job) if job else (), job)

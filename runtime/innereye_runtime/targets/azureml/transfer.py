@@ -183,6 +183,19 @@ def _remove_stale_files(folder: Path, known: set[Path]) -> None:
             file.unlink()
 
 
+def upload_text(session: Session, place: BlobPrefix, name: str, text: str) -> None:
+    """Puts a file of that name and text into a place.
+
+    Raises:
+        PreflightError: the datastore can't be reached.
+    """
+    container = session.container(place.datastore)
+    session.call(
+        f"uploading {name}",
+        lambda client: container.upload_blob(f"{place.path}/{name}", text.encode(), overwrite=True),
+    )
+
+
 def upload_run(session: Session, folder: Path, place: BlobPrefix) -> None:
     """Puts the files of a run folder where a job will go on with it. The store checks what it got against its MD5.
 

@@ -1,0 +1,235 @@
+"""A sweep job and its trials: how they stand, what they print, and the sweep's folder, made of what they wrote."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from innereye_runtime.errors import ExitCode, OutputError
+from innereye_runtime.manifest.loading import load
+from innereye_runtime.manifest.model import Manifest
+from innereye_runtime.report.sweep_page import write_sweep_report
+from innereye_runtime.run.paths import RunPaths
+from innereye_runtime.run.record import state_of as run_state_of
+from innereye_runtime.sweep.record import RecordWriter, SweepRecord, TrialRecord
+from innereye_runtime.sweep.results import best_of, primary_value, read_record, verdict_on, write_metrics
+from innereye_runtime.sweep.trials import folds_of, number_of_trials
+from innereye_runtime.targets.azureml.exit_code import exit_code_of, has_record
+from innereye_runtime.targets.azureml.history import get_failure_message
+from innereye_runtime.targets.azureml.job_uri import JobUri
+from innereye_runtime.targets.azureml.logs import LogReader
+from innereye_runtime.targets.azureml.session import TERMINAL_STATES, Session, state_of
+from innereye_runtime.targets.azureml.sweep_job import FOLD, TRIALS, decoded, parameters_in, sweep_fields
+from innereye_runtime.targets.azureml.transfer import BlobPrefix, download_run, fetch_named, is_empty
+from innereye_runtime.targets.base import DownloadResult
+
+_NUMBER = re.compile(r"_(\d+)$")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AzureTrial:
+    """A trial as the service has it."""
+
+    job: str
+    number: int
+    state: str
+    parameters: Mapping[str, Any]
+    """Of those that the service tells, by their names in Azure."""
+
+    @property
+    def name(self) -> str:
+        return f"{self.number:03}"
+
+
+def is_sweep(job: Any) -> bool:
+    return str(getattr(job, "type", "")) == "sweep"
+
+
+def trials_of(session: Session, job: str) -> list[AzureTrial]:
+    """The trials that were started so far, the first one first.
+
+    Raises:
+        PreflightError: the service can't be asked.
+    """
+    found = session.call(f"listing the trials of {job}", lambda client: list(client.jobs.list(parent_job_name=job)))
+    numbered = [(int(match[1]), one) for one in found if (match := _NUMBER.search(str(one.name)))]
+    return [
+        AzureTrial(job=str(one.name), number=number, state=state_of(one), parameters=_told(one.tags or {}))
+        for number, one in sorted(numbered, key=lambda each: each[0])
+    ]
+
+
+def summary(trials: list[AzureTrial]) -> str:
+    """How many trials are in each state."""
+    return ", ".join(f"{count} {state}" for state, count in Counter(trial.state for trial in trials).items())
+
+
+class SweepLog:
+    """What the trials of a sweep print, each piece under the name of its trial. `read` gives what is new."""
+
+    def __init__(self, session: Session, job: str) -> None:
+        self._session = session
+        self._job = job
+        self._readers: dict[str, LogReader] = {}
+        self._ended: set[str] = set()
+        self._last = ""
+
+    def read(self) -> Iterator[bytes]:
+        """The new pieces.
+
+        Raises:
+            PreflightError: a log can't be reached.
+        """
+        for trial in trials_of(self._session, self._job):
+            if trial.job in self._ended:
+                continue
+            reader = self._readers.setdefault(trial.job, LogReader(self._session, trial.job))
+            for piece in reader.read():
+                if trial.job != self._last:
+                    self._last = trial.job
+                    yield f"==> trial {trial.name} ({trial.job}) <==\n".encode()
+                yield piece
+            if trial.state in TERMINAL_STATES:
+                self._ended.add(trial.job)
+
+
+def log_of(session: Session, job: Any) -> LogReader | SweepLog:
+    """The log of a job of either kind."""
+    return (SweepLog if is_sweep(job) else LogReader)(session, str(job.name))
+
+
+def download_sweep(session: Session, address: JobUri, place: BlobPrefix, folder: Path) -> DownloadResult:
+    """The folder of a sweep, as one that ran here has it: the run folder of each trial, verified where it is complete,
+    and sweep.json, metrics.json and report.html over them.
+
+    Raises:
+        OutputError: a run folder arrived damaged, or innereye-run did not submit the sweep.
+        PreflightError: the service or the datastore can't be reached, or the disk is full here.
+    """
+    job = session.job(address.job)
+    state, manifest = state_of(job), _manifest(session, place, folder)
+    record = _record(job, manifest, folder.name)
+    files = 0
+    for trial in trials_of(session, address.job):
+        home = folder / TRIALS / trial.name
+        where = BlobPrefix(datastore=place.datastore, path=f"{place.path}/{TRIALS}/{trial.job}")
+        if not is_empty(session, where):
+            files += download_run(session, where, home)
+        record.trials.append(_trial(session, trial, home, manifest, is_cancelled=state == "Canceled"))
+    _number_groups(record)
+    _conclude(session, address.job, state, record)
+    RecordWriter(folder, record).write(now=True)
+    write_sweep_report(folder, record.to_data(), write_metrics(folder, record))
+    return DownloadResult(folder=folder, files=files, exit_code=record.exit_code)
+
+
+def sweep_exit_code(session: Session, address: JobUri, place: BlobPrefix, temporary: Path) -> int:
+    """The exit code of a sweep that is over, from the records of its trials; their run folders stay in the store."""
+    state, manifest = state_of(session.job(address.job)), _manifest(session, place, temporary)
+    record = _record(session.job(address.job), manifest, temporary.name)
+    for trial in trials_of(session, address.job):
+        home = temporary / TRIALS / trial.name
+        where = BlobPrefix(datastore=place.datastore, path=f"{place.path}/{TRIALS}/{trial.job}")
+        fetch_named(session, where, [RunPaths(home).run_json.name, RunPaths(home).outputs_json.name], home)
+        record.trials.append(_trial(session, trial, home, manifest, is_cancelled=state == "Canceled", values=False))
+    _conclude(session, address.job, state, record)
+    return int(record.exit_code or ExitCode.DONE)
+
+
+def _manifest(session: Session, place: BlobPrefix, folder: Path) -> Manifest:
+    """That of the sweep, which lies where the trials' run folders are; a copy of it is in `folder`."""
+    fetch_named(session, place, ["manifest.yaml"], folder)
+    file = folder / "manifest.yaml"
+    manifest = load(file, target="azureml").manifest if file.is_file() else None
+    if manifest is None:
+        raise OutputError(
+            "the sweep has no manifest.yaml in its place that this version can read",
+            hint="az ml job download downloads the outputs of a job that innereye-run did not submit",
+        )
+    return manifest
+
+
+def _record(job: Any, manifest: Manifest, name: str) -> SweepRecord:
+    sweep = manifest.sweep
+    created = job.creation_context.created_at if job.creation_context else None
+    return SweepRecord(
+        id=name,
+        model=(job.tags or {}).get("model", manifest.container.class_name),
+        target="azureml",
+        code_root="",
+        started=f"{created:%Y-%m-%dT%H:%M:%SZ}" if created else "",
+        sampling_algorithm=sweep.sampling_algorithm.type if sweep else None,
+        splits=manifest.cross_validation.splits if manifest.cross_validation else None,
+        primary_metric=sweep.objective.primary_metric if sweep else "",
+        goal=sweep.objective.goal if sweep else "minimize",
+        total=number_of_trials(manifest) * folds_of(manifest),
+    )
+
+
+def _trial(
+    session: Session, trial: AzureTrial, home: Path, manifest: Manifest, *, is_cancelled: bool, values: bool = True
+) -> TrialRecord:
+    """A trial in the words of sweep.json."""
+    fields = sweep_fields(manifest)
+    assert fields is not None
+    found = read_record(home)
+    names = dict(fields.parameters)
+    told = {name: decoded(trial.parameters.get(key)) for name, key in names.items()}
+    parameters = parameters_in(found["manifest"], names) if found.get("manifest") else told
+    fold = parameters.pop(FOLD, None) if manifest.cross_validation else None
+    one = TrialRecord(name=trial.name, group=trial.number, parameters=parameters, fold=fold)
+    if trial.state not in TERMINAL_STATES:
+        one.state = "planned" if trial.state in ("NotStarted", "Queued") else "running"
+        return one
+    failure = "" if trial.state != "Failed" or has_record(home) else get_failure_message(session, trial.job)
+    try:
+        one.exit_code = exit_code_of(trial.state, home, failure)
+    except OutputError as error:
+        one.exit_code, failure = int(error.exit_code), str(error)
+    if trial.state == "Canceled":
+        one.state = "stopped" if is_cancelled else "terminated"
+        one.reason = "" if is_cancelled else "stopped early by Azure Machine Learning"
+    elif one.exit_code != ExitCode.DONE:
+        one.state = "failed"
+        one.reason = str(found.get("reason") or failure or f"ended with exit code {one.exit_code}")
+    else:
+        one.state = "completed"
+        metric = manifest.sweep.objective.primary_metric if manifest.sweep else ""
+        if metric and values:
+            one.value, one.reason = primary_value(home, metric, manifest.sweep.objective.goal)  # type: ignore[union-attr]
+            one.state = "failed" if "was not logged" in one.reason else "completed"
+    return one
+
+
+def _number_groups(record: SweepRecord) -> None:
+    """Folds of one trial get one number; the service numbers the runs alone."""
+    groups: dict[str, int] = {}
+    for trial in record.trials:
+        trial.group = groups.setdefault(json.dumps(trial.parameters, sort_keys=True, default=str), len(groups))
+
+
+def _conclude(session: Session, job: str, state: str, record: SweepRecord) -> None:
+    record.best = best_of(record) if record.primary_metric else None
+    if state not in TERMINAL_STATES:
+        return
+    record.exit_code, record.reason = verdict_on(record)
+    if state == "Canceled":
+        record.exit_code, record.reason = int(ExitCode.STOPPED), ""
+    elif state != "Completed" and record.exit_code == ExitCode.DONE:
+        record.exit_code = int(ExitCode.USER_CODE)
+        record.reason = get_failure_message(session, job) or f"the service says that the sweep is {state}"
+    record.state = run_state_of(record.exit_code)
+
+
+def _told(tags: Mapping[str, str]) -> Mapping[str, Any]:
+    """The parameters that the service writes into a tag of a trial."""
+    try:
+        found = json.loads(tags.get("hyperparameters", ""))
+    except ValueError:
+        return {}
+    return found if isinstance(found, dict) else {}
