@@ -56,6 +56,12 @@ def _description() -> bool:
     return find_api_description(os.environ) is not None
 
 
+def _standin() -> bool:
+    from tests.emulator_contract.api_description import find_standin
+
+    return find_standin(os.environ) is not None
+
+
 NEEDS = {
     "torch": Need(
         what="torch and Lightning",
@@ -91,6 +97,12 @@ NEEDS = {
         what="Microsoft's published description of AzureML's requests",
         remedy="set INNEREYE_AZUREML_SPEC to a folder with its swagger/ and arm-json-schema/, recordings in ../golden",
         met=_description,
+        in_ci=False,
+    ),
+    "azureml-standin": Need(
+        what="the stand-in for AzureML that was written apart from this project",
+        remedy="as for Microsoft's description: it lies beside that, in ../standin",
+        met=_standin,
         in_ci=False,
     ),
     "mlflow": Need(

@@ -39,6 +39,7 @@ from innereye_runtime.job.resolve import Job, resolve_job
 from innereye_runtime.job.starting import write_start
 from innereye_runtime.launch.rank_group import group_to_start
 from innereye_runtime.launch.rank_launcher import launch
+from innereye_runtime.launch.staging import Staging, open_staging
 from innereye_runtime.run.folder_lock import LAUNCHER, held
 from innereye_runtime.run.paths import RunPaths, create_run_folder, resume_command
 from innereye_runtime.run.process_end import leave
@@ -117,8 +118,11 @@ def run(request: EntrypointArgs) -> int:
             sep="\n",
             file=sys.stderr,
         )
-    if ranks.is_first:
+    staging = _open_staging(request, job, paths, ranks)
+    if ranks.is_first or staging is not None:
         write_start(paths, job.manifest, replace(request, code_root=job.code_root), model=job.model_name)
+    if staging is not None:
+        staging.begin_attempt()
     # Further ranks have the same words, also those that Lightning starts, whose working directory is this folder.
     sys.argv[1:] = EntrypointArgs(
         manifest=manifest.path,
@@ -127,12 +131,14 @@ def run(request: EntrypointArgs) -> int:
         smoke=request.smoke,
         debug=request.debug,
         run_folder=paths.root,
+        stage_to=cwd / request.stage_to if request.stage_to else None,
         code_root=job.code_root,
         cwd=cwd,
         datasets=tuple(cwd / dataset for dataset in request.datasets),
     ).argv()
     if group := group_to_start(ranks, job, os.environ):
-        return launch(group, ["-P", "-m", "innereye_runtime.entrypoint", *sys.argv[1:]], paths)
+        exit_code = launch(group, ["-P", "-m", "innereye_runtime.entrypoint", *sys.argv[1:]], paths)
+        return staging.finish(exit_code) if staging else exit_code
     imports = imports or _begin_imports()
     terminal = None if request.debug else _terminal()
 
@@ -140,7 +146,9 @@ def run(request: EntrypointArgs) -> int:
 
     end_children_with_parent()
     with held(paths, launcher=os.environ.get(LAUNCHER)) if ranks.is_first else nullcontext():
-        exit_code = _steps(job, paths, request, imports, terminal)
+        exit_code = _steps(job, paths, request, imports, terminal, staging)
+    if staging is not None:
+        exit_code = staging.finish(exit_code)
     if request.target is None and ranks.is_first:
         if exit_code in (ExitCode.INTERRUPTED, ExitCode.STOPPED):
             print(f"hint: {resume_command(paths, cwd)}", file=sys.stderr, flush=True)
@@ -148,13 +156,27 @@ def run(request: EntrypointArgs) -> int:
     return exit_code
 
 
+def _open_staging(request: EntrypointArgs, job: Job, paths: RunPaths, ranks: Ranks) -> Staging | None:
+    if request.stage_to is None:
+        return None
+    cwd, nodes = Path.cwd(), job.manifest.compute.nodes
+    return open_staging(
+        paths, cwd / request.stage_to, ranks, nodes=nodes, cwd=cwd, report=lambda text: print(text, flush=True)
+    )
+
+
 def _steps(
-    job: Job, paths: RunPaths, request: EntrypointArgs, imports: Future[ModuleType], terminal: IO[str] | None
+    job: Job,
+    paths: RunPaths,
+    request: EntrypointArgs,
+    imports: Future[ModuleType],
+    terminal: IO[str] | None,
+    staging: Staging | None,
 ) -> int:
     from innereye_runtime.training.lifecycle.run import open_run
 
     steps = None
-    with open_run(job, paths, target=request.target) as run:
+    with open_run(job, paths, target=request.target, staging=staging) as run:
         with _activity(terminal, "loading PyTorch and Lightning"):
             steps = _finish_imports(imports)
         with run.step("container"):

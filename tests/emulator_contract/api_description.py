@@ -93,6 +93,13 @@ class ApiDescription:
         return ArmSchema(file) if version and file.exists() else None
 
 
+def find_standin(environment: Mapping[str, str]) -> Path | None:
+    """The folder of another stand-in for AzureML, beside that of the description; None if there is none."""
+    description = find_api_description(environment)
+    folder = description.root.parent if description is not None else None
+    return folder if folder is not None and (folder / "standin" / "cloud.py").is_file() else None
+
+
 def find_api_description(environment: Mapping[str, str]) -> ApiDescription | None:
     """The description in the folder that `INNEREYE_AZUREML_SPEC` names, else in `shared/azureml/spec` beside this
     checkout; None if neither exists.

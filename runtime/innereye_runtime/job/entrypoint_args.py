@@ -1,7 +1,7 @@
 """What the launching side tells the running side, as an argument vector: written and read in this one file.
 
-innereye-runtime [--smoke] [--target T] [--run-folder DIR] [--code-root DIR] [--cwd DIR] [--dataset DIR ...] MANIFEST
-[--name=value ...]
+innereye-runtime [--smoke] [--target T] [--run-folder DIR [--stage-to DIR]] [--code-root DIR] [--cwd DIR]
+[--dataset DIR ...] MANIFEST [--name=value ...]
 """
 
 from __future__ import annotations
@@ -33,6 +33,8 @@ class EntrypointArgs:
     """A person follows it in a debugger."""
     run_folder: Path | None = None
     """None: a new one in the manifest's outputs folder."""
+    stage_to: Path | None = None
+    """The output that the files of the run folder, a local one, are copied to. None: they stay there."""
     code_root: Path | None = None
     """None: found from the manifest's place."""
     cwd: Path | None = None
@@ -47,6 +49,8 @@ class EntrypointArgs:
             options.append(f"--target={self.target}")
         if self.run_folder is not None:
             options.append(f"--run-folder={self.run_folder}")
+        if self.stage_to is not None:
+            options.append(f"--stage-to={self.stage_to}")
         if self.code_root is not None:
             options.append(f"--code-root={self.code_root}")
         if self.cwd is not None:
@@ -99,6 +103,12 @@ def parser() -> argparse.ArgumentParser:
     result.add_argument("--debug", action="store_true", help="keep the terminal for breakpoint(); no loader workers")
     result.add_argument("--run-folder", type=Path, metavar="DIR", help="the run folder; a run that is in it is resumed")
     result.add_argument(
+        "--stage-to",
+        type=Path,
+        metavar="DIR",
+        help="the mounted output that finished files are copied to, whole; a run that is in it is resumed",
+    )
+    result.add_argument(
         "--code-root", type=Path, metavar="DIR", help="the root of the code that has the container class"
     )
     result.add_argument(
@@ -123,7 +133,7 @@ def parse(argv: Sequence[str]) -> EntrypointArgs:
     """The request that `argv` makes.
 
     Raises:
-        UsageError: an option is unknown or lacks its value, or there is no manifest.
+        UsageError: an option is unknown or lacks its value or the one that it needs, or there is no manifest.
         SystemExit: for `--help`, after it was printed.
     """
     known, rest = parser().parse_known_args(argv)
@@ -132,6 +142,8 @@ def parse(argv: Sequence[str]) -> EntrypointArgs:
             raise UsageError(
                 f"unexpected argument '{word}'", hint="one manifest, and parameters of the container as --name=value"
             )
+    if known.stage_to is not None and known.run_folder is None:
+        raise UsageError("--stage-to needs --run-folder", hint="name a local folder for the run")
     return EntrypointArgs(
         manifest=known.manifest,
         overrides=(*rest, *(f"{SETTING}{word}" for word in known.set)),
@@ -139,6 +151,7 @@ def parse(argv: Sequence[str]) -> EntrypointArgs:
         smoke=known.smoke,
         debug=known.debug,
         run_folder=known.run_folder,
+        stage_to=known.stage_to,
         code_root=known.code_root,
         cwd=known.cwd,
         datasets=tuple(known.dataset),

@@ -13,6 +13,7 @@ import json
 import os
 import re
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -132,6 +133,25 @@ def verify(root: Path) -> tuple[str, ...]:
         elif found.get("sha256") != named.get("sha256"):
             problems.append(f"{shown} has another content")
     return tuple(sorted(problems))
+
+
+def restore_links(root: Path) -> None:
+    """Makes the links that outputs.json lists, which no object store has. What is there already stays; a list that
+    can't be read is left to `verify`.
+    """
+    with suppress(OSError, ValueError, KeyError, TypeError):
+        for name, entry in _listed(root).items():
+            path = root / name
+            if "link" in entry and not os.path.lexists(path):
+                path.parent.mkdir(parents=True, exist_ok=True)
+                path.symlink_to(entry["link"])
+
+
+def remove_links_above(root: Path, files: Sequence[Path]) -> None:
+    """Removes links in the run folder that one of `files` would be written through, to another place."""
+    for parent in {parent for file in files for parent in file.relative_to(root).parents} - {Path()}:
+        if (root / parent).is_symlink():
+            (root / parent).unlink()
 
 
 def _listed(root: Path) -> dict[str, dict[str, Any]]:

@@ -79,7 +79,7 @@ secrets: [WANDB_API_KEY]
             "environment": {"image": "registry/image:1"},
             "code": str(project.root),
             "command": 'INNEREYE_RUNTIME_LAUNCH="$PWD/innereye-runtime-launch.json" '
-            "innereye-runtime --target=azureml --run-folder=${{outputs.run}} "
+            "innereye-runtime --target=azureml --run-folder=innereye-runtime-run --stage-to=${{outputs.run}} "
             '--code-root="$PWD" --dataset=${{inputs.dataset_0}} --dataset=${{inputs.dataset_1}} '
             "--dataset=${{inputs.dataset_2}} --dataset=${{inputs.dataset_3}} tiny.yaml --width=3",
             "identity": {"type": "user_identity"},
@@ -258,7 +258,8 @@ def test_bash_gets_each_value_as_it_was_given(project: Project, value: str) -> N
     )
     assert done.stdout.split("\0")[:-1] == [
         "--target=azureml",
-        "--run-folder=/run",
+        "--run-folder=innereye-runtime-run",
+        "--stage-to=/run",
         f"--code-root={project.root}",
         "tiny.yaml",
         f"--misbehaviour={value}",

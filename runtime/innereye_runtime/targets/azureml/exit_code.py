@@ -35,14 +35,15 @@ def exit_code_of(status: str, folder: Path, failure: str = "") -> int:
         case _:
             if told:
                 return told
-            # Killed in the middle of training: preempted, and not started again. Without a record it never came to
-            # that.
-            return ExitCode.STOPPED if record is not None else exit_status_in(failure) or ExitCode.USER_CODE
+            # Killed in the middle of training without an exit status: preempted, and not started again.
+            killed = ExitCode.STOPPED if record is not None else ExitCode.USER_CODE
+            return exit_status_in(failure) or killed
 
 
-def has_record(folder: Path) -> bool:
-    """Whether the job came as far as to write its run.json."""
-    return _record(folder) is not None
+def has_failure(folder: Path) -> bool:
+    """Whether the run.json that was downloaded has why the job failed; else the service has to be asked."""
+    record = _record(folder)
+    return record is not None and record.state != "running" and bool(record.exit_code)
 
 
 def _record(folder: Path) -> RunRecord | None:

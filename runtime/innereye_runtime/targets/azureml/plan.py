@@ -42,6 +42,8 @@ IMAGE_VARIABLE = "INNEREYE_AZUREML_IMAGE"
 """The image where the manifest names none."""
 LOOSE_MANIFEST = "innereye-runtime-manifest.yaml"
 """Where a manifest that is not below the code root lies in the job's code."""
+LOCAL_FOLDER = Path("innereye-runtime-run")
+"""The run folder on the node's own disk, beside the code; its files are copied to the job's output."""
 _ASSET = re.compile(r"[A-Za-z0-9][\w.-]*(?P<version>:[\w.-]+)?")
 
 
@@ -275,7 +277,8 @@ def _command(job: Job, place: str, inputs: tuple[Input, ...], sweep: SweepFields
         overrides=job.overrides if sweep is None else trial_overrides(job, sweep),
         target="azureml",
         smoke=job.smoke,
-        run_folder=Path(f"${{{{outputs.{OUTPUT}}}}}"),
+        run_folder=LOCAL_FOLDER,
+        stage_to=Path(f"${{{{outputs.{OUTPUT}}}}}"),
         code_root=Path("$PWD"),
         datasets=tuple(Path(f"${{{{inputs.{one.name}}}}}") for one in inputs),
     )
@@ -284,7 +287,7 @@ def _command(job: Job, place: str, inputs: tuple[Input, ...], sweep: SweepFields
 
 
 def _word(word: str) -> str:
-    if re.fullmatch(r"--(run-folder|dataset)=\$\{\{[\w.]+\}\}", word):
+    if re.fullmatch(r"--(stage-to|dataset)=\$\{\{[\w.]+\}\}", word):
         return word  # AzureML puts a path there, before bash sees it
     if word == "--code-root=$PWD":
         return '--code-root="$PWD"'

@@ -11,7 +11,7 @@ from typing import Any
 
 from innereye_runtime.errors import OutputError, UsageError
 from innereye_runtime.run.paths import RunPaths
-from innereye_runtime.targets.azureml.exit_code import exit_code_of, has_record
+from innereye_runtime.targets.azureml.exit_code import exit_code_of, has_failure
 from innereye_runtime.targets.azureml.history import get_failure_message
 from innereye_runtime.targets.azureml.job_file import OUTPUT
 from innereye_runtime.targets.azureml.job_uri import JobUri
@@ -125,7 +125,7 @@ def exit_code_in_store(session: Session, address: JobUri, state: str) -> int:
             if is_sweep(job):
                 return sweep_exit_code(session, address, place, folder)
             fetch_named(session, place, [RunPaths(folder).run_json.name, RunPaths(folder).outputs_json.name], folder)
-        is_unrecorded = state == "Failed" and not has_record(folder)
+        is_unrecorded = state == "Failed" and not has_failure(folder)
         failure = get_failure_message(session, address.job) if is_unrecorded else ""
         try:
             return exit_code_of(state, folder, failure)
@@ -197,5 +197,5 @@ def download(session: Session, address: JobUri, outputs: Path) -> DownloadResult
         files += download_run(session, place, target)
     if state not in TERMINAL_STATES:
         return DownloadResult(folder=folder, files=files, exit_code=None)
-    failure = get_failure_message(session, address.job) if state == "Failed" and not has_record(folder) else ""
+    failure = get_failure_message(session, address.job) if state == "Failed" and not has_failure(folder) else ""
     return DownloadResult(folder=folder, files=files, exit_code=exit_code_of(state, folder, failure))

@@ -16,7 +16,7 @@ from innereye_runtime.job.resolve import Job
 from innereye_runtime.manifest.model import Manifest
 from innereye_runtime.manifest.serializer import dump
 from innereye_runtime.run.paths import create_run_folder
-from innereye_runtime.targets.azureml.exit_code import exit_code_of, has_record
+from innereye_runtime.targets.azureml.exit_code import exit_code_of, has_failure
 from innereye_runtime.targets.azureml.history import get_failure_message
 from innereye_runtime.targets.azureml.job_uri import JobUri
 from innereye_runtime.targets.azureml.log_stream import follow, log_status
@@ -115,8 +115,8 @@ class AzureMLHandle:
 
     def _exit_code(self, status: str) -> int:
         failure = ""
-        if status == "Failed" and not has_record(self._folder):
-            # It never came to a run folder: what the service says is all that there is to say.
+        if status == "Failed" and not has_failure(self._folder):
+            # What the service says is all that there is to say.
             failure = get_failure_message(self._session, self._address.job)
             log_status(f"{self._address.job}: {failure or status}")
         return exit_code_of(status, self._folder, failure)

@@ -11,14 +11,15 @@ import os
 import re
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
 from innereye_runtime.errors import OutputError, PreflightError, UsageError
-from innereye_runtime.run.output_manifest import verify
+from innereye_runtime.run.output_manifest import remove_links_above, restore_links, verify
 from innereye_runtime.run.paths import RunPaths
+from innereye_runtime.run.staged_store import INDEXES, Index, newest_first, places_of
 from innereye_runtime.targets.azureml.error_mapping import is_not_found
 from innereye_runtime.targets.azureml.session import Session
 
@@ -123,13 +124,13 @@ def fetch_named(session: Session, place: BlobPrefix, names: Iterable[str], folde
         PreflightError: the datastore can't be reached.
     """
     folder.mkdir(parents=True, exist_ok=True)
+    staged = next(iter(_indexes(session, place, INDEXES)), Index()).files
     for name in names:
-        blob = _Blob(name=f"{place.path}/{name}", size=0, target=folder / name)
-        try:
-            _fetch(session, place.datastore, blob)
-        except PreflightError as error:
-            if not is_not_found(error):
-                raise
+        at = staged[name].place(name) if name in staged else name
+        with _if_there():
+            _fetch(session, place.datastore, _Blob(name=f"{place.path}/{at}", size=0, target=folder / name))
+        if (folder / name).is_file() and not (folder / name).stat().st_size:
+            (folder / name).unlink()  # an empty outputs.json is of a run that was resumed
 
 
 @contextlib.contextmanager
@@ -153,10 +154,12 @@ def _exclusive(folder: Path) -> Iterator[None]:
 
 def _bring_home(session: Session, place: BlobPrefix, folder: Path) -> int:
     listed = RunPaths(folder).outputs_json
-    blobs = _list(session, place, folder)
-    last = [blob for blob in blobs if blob.target == listed]
+    found = _list(session, place, folder)
+    last = [blob for blob in found if blob.target == listed and blob.size]  # an empty one is of a run that was resumed
     expected = _expected(session, place.datastore, last)
+    blobs = _of_run(session, place, folder, found, {*expected})
     listed.unlink(missing_ok=True)
+    remove_links_above(folder, [blob.target for blob in blobs])
     wanted = [blob for blob in blobs if blob.target != listed and not _is_up_to_date(blob, folder, expected)]
     with ThreadPoolExecutor(PARALLEL) as pool:
         for _ in pool.map(lambda blob: _fetch(session, place.datastore, blob), wanted):
@@ -165,12 +168,43 @@ def _bring_home(session: Session, place: BlobPrefix, folder: Path) -> int:
         _remove_stale_files(folder, {blob.target for blob in blobs})
     for blob in last:
         _fetch(session, place.datastore, blob)
+        restore_links(folder)
         problems = verify(folder)
         if problems:
             listed.unlink()
             reasons = "; ".join(problems[:5])
             raise OutputError(f"the downloaded run folder failed verification: {reasons}", hint="download it again")
     return len(blobs)
+
+
+def _of_run(session: Session, place: BlobPrefix, folder: Path, found: list[_Blob], complete: set[str]) -> list[_Blob]:
+    """The run's among those in its place, which may have more: what the run deleted, and what its stager writes there.
+    `complete`: what outputs.json lists.
+    """
+    there = {blob.target.relative_to(folder).as_posix(): blob for blob in found}
+    listed = there.pop(RunPaths(folder).outputs_json.name, None)
+    if complete:
+        return [*(blob for name, blob in there.items() if name in complete), *([listed] if listed else [])]
+    places = places_of(there.keys(), _indexes(session, place, [name for name in INDEXES if name in there]))
+    return [replace(there[at], target=folder / name) for name, at in places.items()]
+
+
+def _indexes(session: Session, place: BlobPrefix, names: Iterable[str]) -> list[Index]:
+    """Those that a stager wrote there, the newest first."""
+    texts = []
+    for name in names:
+        with _if_there():
+            texts.append(_read(session, place.datastore, f"{place.path}/{name}"))
+    return newest_first(texts)
+
+
+@contextlib.contextmanager
+def _if_there() -> Iterator[None]:
+    try:
+        yield
+    except PreflightError as error:
+        if not is_not_found(error):
+            raise
 
 
 def _remove_stale_files(folder: Path, known: set[Path]) -> None:
@@ -240,12 +274,9 @@ def _list(session: Session, place: BlobPrefix, folder: Path) -> list[_Blob]:
 def _expected(session: Session, datastore: str, listed: list[_Blob]) -> dict[str, str]:
     """The sha256 of each file, by its path; nothing where the run is not complete."""
     for blob in listed:
-        content = session.call(
-            "downloading outputs.json",
-            lambda client, name=blob.name: _read(session, datastore, name),  # type: ignore[misc]
-        )
+        content = _read(session, datastore, blob.name)
         with contextlib.suppress(ValueError, KeyError, TypeError):
-            return {entry["path"]: entry["sha256"] for entry in json.loads(content)["files"]}
+            return {entry["path"]: entry["sha256"] for entry in json.loads(content)["files"] if "sha256" in entry}
     return {}
 
 
@@ -273,5 +304,8 @@ def _fetch(session: Session, datastore: str, blob: _Blob) -> None:
 
 
 def _read(session: Session, datastore: str, name: str) -> bytes:
-    content: bytes = session.container(datastore).download_blob(name).readall()
+    content: bytes = session.call(
+        f"downloading {name.rpartition('/')[2]}",
+        lambda client: session.container(datastore).download_blob(name).readall(),
+    )
     return content

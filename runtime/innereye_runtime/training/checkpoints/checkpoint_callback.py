@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import pytorch_lightning as pl
@@ -23,6 +24,8 @@ class KeptCheckpoints(ModelCheckpoint):
         folder = recovery.paths.checkpoints
         super().__init__(dirpath=folder, filename=recovery.paths.best_checkpoint.stem, save_top_k=0)
         self._recovery = recovery
+        self.saved: Callable[[], None] | None = None
+        """Called when what lies below checkpoints/ has changed and is whole."""
 
     def show(self) -> None:
         """Brings paths and score up to what lies below checkpoints/."""
@@ -32,6 +35,8 @@ class KeptCheckpoints(ModelCheckpoint):
         self.monitor, self.mode = progress.monitor or None, progress.mode
         score = None if progress.best_value is None else torch.tensor(progress.best_value)
         self.best_model_score = self.current_score = score
+        if self.saved is not None:
+            self.saved()
 
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         self._recovery.validated(trainer)

@@ -22,6 +22,7 @@ from innereye_runtime.job.launch_context import LaunchContext
 from innereye_runtime.job.rank_end import RankEnd
 from innereye_runtime.job.ranks import Ranks
 from innereye_runtime.job.resolve import Job
+from innereye_runtime.launch.staging import Staging
 from innereye_runtime.manifest.serializer import dump, to_data
 from innereye_runtime.redaction import redacted
 from innereye_runtime.run.background_hash import BackgroundHasher
@@ -31,7 +32,7 @@ from innereye_runtime.run.temporaries import remove_temporaries
 from innereye_runtime.training.lifecycle.console import tee_output
 from innereye_runtime.training.lifecycle.outcome import outcome_of
 from innereye_runtime.training.lifecycle.root_cause import find_root_cause, kind_of, record_failure
-from innereye_runtime.training.lifecycle.signals import StopFlag, check_stop, stop_on_signals
+from innereye_runtime.training.lifecycle.signals import StopFlag, check_stop, defer_signals, stop_on_signals
 from innereye_runtime.training.lifecycle.tracebacks import format_traceback, format_whole_traceback
 
 log = logging.getLogger("innereye_runtime")
@@ -47,6 +48,8 @@ class Run:
     record: RunRecord
     exit_code: int = ExitCode.DONE
     hashed_ahead: BackgroundHasher | None = None
+    staging: Staging | None = None
+    """Of the first rank of a node, where the run folder is local and its files go to an output."""
 
     @contextmanager
     def step(self, name: str) -> Iterator[None]:
@@ -84,6 +87,12 @@ class Run:
         if self.ranks.is_first:
             self.record.write(self.paths)
 
+    @defer_signals()
+    def stage(self) -> None:
+        """Where the run folder is local to the node: all files are in the output when this returns."""
+        if self.staging is not None:
+            self.staging.stager.save()
+
     @contextmanager
     def record_errors(self) -> Iterator[None]:
         """No exception leaves the block: it is shown, it ends the attempt, and its exit code is the run's.
@@ -103,6 +112,7 @@ class Run:
                 offer_debugger(error)
             if not self.ranks.is_first:
                 record_failure(self.paths, self.ranks.global_rank, error, outcome)
+                self.stage()  # before the first rank misses this one
             elif self.record.state == "running":
                 outcome = find_root_cause(self.paths, self.record.attempt.number, error, outcome)
             if outcome.show_traceback:
@@ -118,7 +128,7 @@ class Run:
 
 
 @contextmanager
-def open_run(job: Job, paths: RunPaths, *, target: str | None) -> Iterator[Run]:
+def open_run(job: Job, paths: RunPaths, *, target: str | None, staging: Staging | None = None) -> Iterator[Run]:
     """A run in the folder `paths`: its next attempt begins here, and ends with the block, whatever ends that
     (`Run.record_errors`).
 
@@ -128,6 +138,7 @@ def open_run(job: Job, paths: RunPaths, *, target: str | None) -> Iterator[Run]:
     os.environ.update(launch.secrets)
     ranks = Ranks.from_environment(os.environ, nodes=job.manifest.compute.nodes)
     run = Run(job=job, paths=paths, ranks=ranks, record=_record(job, paths, target or "process", launch))
+    run.staging = staging
     run.record.begin_attempt(socket.gethostname())
     with ExitStack() as stack:
         for folder in (paths.root, paths.checkpoints, paths.logs):
@@ -144,6 +155,9 @@ def open_run(job: Job, paths: RunPaths, *, target: str | None) -> Iterator[Run]:
             _log_to_console()
         elif not _is_collected(paths.rank_log(ranks.global_rank)):
             stack.enter_context(tee_output(paths.rank_log(ranks.global_rank)))
+        run.stage()  # a restart counts this attempt
+        if staging is not None:
+            staging.stager.start()
         stack.enter_context(chdir(paths.root))
         stack.enter_context(run.record_errors())
         yield run

@@ -134,8 +134,10 @@ def check_stop() -> None:
 
 @contextmanager
 def defer_signals() -> Iterator[None]:
-    """While it is open, a stop waits; it is raised at the end, in place of whatever else was."""
-    if not _flags:
+    """While it is open, a stop waits; it is raised at the end, in place of whatever else was. Inside of another one, it
+    is at the end of that.
+    """
+    if not _flags or _flags[-1].deferred:
         yield
         return
     flag = _flags[-1]

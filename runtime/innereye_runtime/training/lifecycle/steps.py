@@ -49,10 +49,12 @@ from innereye_runtime.training.checkpoints.resuming import (
     fit,
     restore_finished_run,
 )
+from innereye_runtime.training.checkpoints.same_start import SameStart
 from innereye_runtime.training.evaluation.evaluate import evaluate
 from innereye_runtime.training.lifecycle.contract import container_class, data_of, require_model
 from innereye_runtime.training.lifecycle.debugging import load_without_workers
 from innereye_runtime.training.lifecycle.direct_container import direct_container
+from innereye_runtime.training.lifecycle.node_files import share_files
 from innereye_runtime.training.lifecycle.regression import check_regression
 from innereye_runtime.training.lifecycle.run import Run
 from innereye_runtime.training.lifecycle.seeding import seed_run
@@ -168,6 +170,8 @@ def train(run: Run, container: LightningContainer, terminal: IO[str] | None) -> 
         resumed=resumed,
         foreign=container.resume_training,
     )
+    recovery.kept.saved = run.stage if run.ranks.is_first else None
+    same_start = [SameStart(resumed)] if job.manifest.compute.nodes > 1 else []
     trainer = make_trainer(
         container,
         paths=paths,
@@ -177,7 +181,7 @@ def train(run: Run, container: LightningContainer, terminal: IO[str] | None) -> 
         smoke=job.smoke,
         manifest_arguments=job.manifest.trainer.arguments,
         epochs_given=record.arguments["num_epochs"]["origin"] in ("manifest", "command line"),
-        callbacks=[recovery, *watching_callbacks(container, paths, terminal, smoke=job.smoke)],
+        callbacks=[recovery, *same_start, *watching_callbacks(container, paths, terminal, smoke=job.smoke)],
         loggers=[*_loggers(paths, resumed), *_azureml(run)],
     )
     if resumed is not None:
@@ -236,6 +240,7 @@ def evaluate_best(run: Run, container: LightningContainer, trained: TrainingResu
     """Evaluates the best checkpoint, and writes metrics.json: the last epoch's metrics of train and val, those of
     test.
     """
+    share_files(run, trained.trainer)
     if run.ranks.is_first:
         run.hashed_ahead = start_background_hashing(run.paths.root)
     chosen = container.get_checkpoint_to_test()
