@@ -19,7 +19,7 @@ from innereye_runtime.run.record import state_of as run_state_of
 from innereye_runtime.sweep.record import RecordWriter, SweepRecord, TrialRecord
 from innereye_runtime.sweep.results import best_of, primary_value, read_record, verdict_on, write_metrics
 from innereye_runtime.sweep.trials import folds_of, number_of_trials
-from innereye_runtime.targets.azureml.exit_code import exit_code_of, has_record
+from innereye_runtime.targets.azureml.exit_code import exit_code_of, has_failure
 from innereye_runtime.targets.azureml.history import get_failure_message
 from innereye_runtime.targets.azureml.job_uri import JobUri
 from innereye_runtime.targets.azureml.logs import LogReader
@@ -186,7 +186,7 @@ def _trial(
     if trial.state not in TERMINAL_STATES:
         one.state = "planned" if trial.state in ("NotStarted", "Queued") else "running"
         return one
-    failure = "" if trial.state != "Failed" or has_record(home) else get_failure_message(session, trial.job)
+    failure = "" if trial.state != "Failed" or has_failure(home) else get_failure_message(session, trial.job)
     try:
         one.exit_code = exit_code_of(trial.state, home, failure)
     except OutputError as error:

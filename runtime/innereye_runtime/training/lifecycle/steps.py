@@ -15,7 +15,6 @@ from typing import IO, Any
 
 import pytorch_lightning as pl
 from pytorch_lightning.callbacks import Callback
-from pytorch_lightning.loggers.logger import Logger
 
 from innereye_runtime.api.container import LightningContainer
 from innereye_runtime.api.described import public_attributes
@@ -34,10 +33,8 @@ from innereye_runtime.parameters.values import plain
 from innereye_runtime.redaction import redacted
 from innereye_runtime.report import write_report
 from innereye_runtime.run.output_manifest import check_expected, start_background_hashing, write_outputs
-from innereye_runtime.run.paths import RunPaths
 from innereye_runtime.run.record import write_json
 from innereye_runtime.training import compiling
-from innereye_runtime.training.checkpoints.checkpoint_files import ResumePoint
 from innereye_runtime.training.checkpoints.checkpointing import LAST, Progress, Recovery
 from innereye_runtime.training.checkpoints.description import describe_best, describe_checkpoints
 from innereye_runtime.training.checkpoints.given_checkpoints import read_given_checkpoints
@@ -54,6 +51,7 @@ from innereye_runtime.training.evaluation.evaluate import evaluate
 from innereye_runtime.training.lifecycle.contract import container_class, data_of, require_model
 from innereye_runtime.training.lifecycle.debugging import load_without_workers
 from innereye_runtime.training.lifecycle.direct_container import direct_container
+from innereye_runtime.training.lifecycle.loggers import loggers_of
 from innereye_runtime.training.lifecycle.node_files import share_files
 from innereye_runtime.training.lifecycle.regression import check_regression
 from innereye_runtime.training.lifecycle.run import Run
@@ -63,8 +61,7 @@ from innereye_runtime.training.lifecycle.watching import watching_callbacks
 from innereye_runtime.training.lightning.metrics import SPLITS
 from innereye_runtime.training.lightning.model_summary import description_of, summarize_model
 from innereye_runtime.training.lightning.monitoring import record_load
-from innereye_runtime.training.lightning.tracking import azureml_logger
-from innereye_runtime.training.lightning.trainer import gpu_hardware, make_loggers, make_trainer, quieten_lightning
+from innereye_runtime.training.lightning.trainer import gpu_hardware, make_trainer, quieten_lightning
 
 log = logging.getLogger("innereye_runtime")
 
@@ -182,7 +179,7 @@ def train(run: Run, container: LightningContainer, terminal: IO[str] | None) -> 
         manifest_arguments=job.manifest.trainer.arguments,
         epochs_given=record.arguments["num_epochs"]["origin"] in ("manifest", "command line"),
         callbacks=[recovery, *same_start, *watching_callbacks(container, paths, terminal, smoke=job.smoke)],
-        loggers=[*_loggers(paths, resumed), *_azureml(run)],
+        loggers=loggers_of(run, resumed),
     )
     if resumed is not None:
         for name in sorted(
@@ -222,13 +219,6 @@ def _before_training(run: Run, container: LightningContainer) -> None:
     if run.ranks.is_first_on_node:
         container.before_training_on_local_rank_zero()
     container.before_training_on_all_ranks()
-
-
-def _loggers(paths: RunPaths, resumed: ResumePoint | None) -> list[Logger]:
-    if resumed is None:
-        return make_loggers(paths, resumed_step=None)
-    epoch = None if resumed.progress.inside else resumed.progress.epochs
-    return make_loggers(paths, resumed_step=resumed.step, resumed_epoch=epoch)
 
 
 def _callbacks_of(trainer: pl.Trainer) -> list[Callback]:
@@ -296,10 +286,3 @@ def finalise(run: Run) -> None:
             return
         write_report(run.paths)
     run.write()
-
-
-def _azureml(run: Run) -> list[Logger]:
-    """The logger of the job in AzureML that this run is, where it is one."""
-    values = {name: argument["value"] for name, argument in run.record.arguments.items()}
-    found = azureml_logger(os.environ, values, attempt=run.record.attempt.number) if run.ranks.is_first else None
-    return [found] if found is not None else []
