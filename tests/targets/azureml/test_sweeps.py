@@ -120,7 +120,7 @@ sweep:
             check=True,
         )
         argv = done.stdout.split("\0")[:-1]
-        assert "--run-folder=/run/trials/sweep_3" in argv
+        assert "--stage-to=/run/trials/sweep_3" in argv
         project.write("trial.yaml", plan.manifest_text)
         overrides = argv[argv.index("tiny.yaml") + 1 :]
         job = resolve_job(project.root / "trial.yaml", cwd=project.root, overrides=overrides, running=True)
