@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import fcntl
 import hashlib
 import json
-import os
 import re
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -21,6 +19,7 @@ from innereye_runtime.run.output_manifest import remove_links_above, restore_lin
 from innereye_runtime.run.paths import RunPaths
 from innereye_runtime.run.staged_store import INDEXES, Index, newest_first, places_of
 from innereye_runtime.targets.azureml.error_mapping import is_not_found
+from innereye_runtime.targets.azureml.exclusive_folder import exclusive
 from innereye_runtime.targets.azureml.session import Session
 
 PARALLEL = 8
@@ -101,7 +100,7 @@ def download_run(session: Session, place: BlobPrefix, folder: Path) -> int:
         UsageError: something of this machine is in the way of a file.
     """
     try:
-        with _exclusive(folder):
+        with exclusive(folder):
             return _bring_home(session, place, folder)
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
@@ -131,25 +130,6 @@ def fetch_named(session: Session, place: BlobPrefix, names: Iterable[str], folde
             _fetch(session, place.datastore, _Blob(name=f"{place.path}/{at}", size=0, target=folder / name))
         if (folder / name).is_file() and not (folder / name).stat().st_size:
             (folder / name).unlink()  # an empty outputs.json is of a run that was resumed
-
-
-@contextlib.contextmanager
-def _exclusive(folder: Path) -> Iterator[None]:
-    """While it is open, this process is the only one of this machine that brings `folder` here. It is there for that;
-    one that was not and stays empty goes again.
-    """
-    is_new = not folder.exists()
-    folder.mkdir(parents=True, exist_ok=True)
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        with contextlib.suppress(OSError):  # a file system that has no such locks
-            fcntl.flock(descriptor, fcntl.LOCK_EX)
-        yield
-    finally:
-        if is_new:
-            with contextlib.suppress(OSError):  # not empty
-                folder.rmdir()
-        os.close(descriptor)
 
 
 def _bring_home(session: Session, place: BlobPrefix, folder: Path) -> int:
