@@ -89,33 +89,26 @@ class Staging:
 
     def collect(self) -> None:
         """Takes over what the other nodes have by now, where the first has not written such a file in this attempt.
-
-        Raises:
-            OSError: the output can't be read.
+        What can't be had is reported.
         """
         for node in self._others:
-            store = self._store.of_node(node)
-            for index in store.indexes()[:1]:
-                wanted = {
-                    name: staged
-                    for name, staged in index.files.items()
-                    if name in self._taken or not self._is_written(name)
-                }
-                fetch_all(self._paths.root, store, wanted)
-                self._taken |= wanted.keys()
+            store, lost = self._store.of_node(node), ""
+            try:
+                for index in store.indexes()[:1]:
+                    wanted = {name: staged for name, staged in index.files.items() if self._takes(name)}
+                    lost = ", ".join(fetch_all(self._paths.root, store, wanted)[:5])
+                    self._taken |= wanted.keys()
+            except OSError as error:
+                lost = str(error)
+            if lost:
+                self._report(f"warning: files that node {node} wrote are not in the run folder: {lost}")
 
     def finish(self, exit_code: int) -> int:
         """The exit code of the run, when all of its files are in the output. Where they can't be, that is its end."""
         if not self._is_first_process:
             return exit_code
         try:
-            if not self.stager.is_started:  # the first rank had one
-                self.stager.attach({})
-            if exit_code:
-                with suppress(OSError):  # the logs of other nodes, for whoever looks for the cause
-                    self.collect()
-            with self._progress_on_signals():
-                self.stager.finish()
+            self._finish(fails=exit_code != 0)
         except OutputError as error:
             self._report(f"error: {error}\nhint: {error.hint}")
             if exit_code:
@@ -125,6 +118,20 @@ class Staging:
                 record_exit(self._paths, error.exit_code, str(error), earlier=0)
             return error.exit_code
         return exit_code
+
+    def _finish(self, *, fails: bool) -> None:
+        try:
+            if not self.stager.is_started:  # the first rank had one
+                self.stager.attach({})
+        except OSError as error:
+            raise _unreadable(self._store, error) from error
+        if fails:
+            self.collect()  # the logs of other nodes, for whoever looks for the cause
+        with self._progress_on_signals():
+            self.stager.finish()
+
+    def _takes(self, name: str) -> bool:
+        return name != self._paths.run_json.name and (name in self._taken or not self._is_written(name))
 
     def _is_written(self, name: str) -> bool:
         """Whether a rank of this node wrote a file of this name in this attempt."""
@@ -171,7 +178,8 @@ class Staging:
 
         def on_signal(signum: int, frame: FrameType | None) -> None:
             how_far = self.stager.progress or "all files but the last are in the output"
-            self._report(f"{signal.Signals(signum).name} while the output is written: {how_far}")
+            with suppress(RuntimeError):  # it interrupted a report
+                self._report(f"{signal.Signals(signum).name} while the output is written: {how_far}")
 
         previous = {each: signal.signal(each, on_signal) for each in (signal.SIGINT, signal.SIGTERM)}
         try:
@@ -209,8 +217,12 @@ def open_staging(
             stamps = json.loads(restored.read_text(encoding="utf-8"))["stamps"]
             staging.attach({name: (stamp[0], stamp[1], stamp[2]) for name, stamp in stamps.items()})
     except OSError as error:
-        raise OutputError(f"the output {output} can't be read: {error}", hint="see whether it is mounted") from error
+        raise _unreadable(OutputStore(output), error) from error
     return staging
+
+
+def _unreadable(store: OutputStore, error: OSError) -> OutputError:
+    return OutputError(f"the output {store.folder} can't be read: {error}", hint="see whether it is mounted")
 
 
 def _wait_for(restored: Path) -> None:

@@ -4,6 +4,7 @@ each request that Microsoft's published description does not allow.
 
 from __future__ import annotations
 
+import gc
 import os
 import subprocess
 import sys
@@ -17,7 +18,8 @@ from tests.projects import Project
 from tests.targets.azureml.conftest import MANIFEST, ROOT, address_in
 from tests.targets.azureml.test_run import EPOCHS, SLOW, ended, outcome
 
-pytestmark = pytest.mark.usefixtures("image")
+# The stand-in leaves sockets to the garbage collector.
+pytestmark = [pytest.mark.usefixtures("image"), pytest.mark.filterwarnings("ignore::ResourceWarning")]
 
 DATA = "dataset: {id: rows, local: rows}\n"
 READS_DATA = (
@@ -38,6 +40,9 @@ def opened(needs: Callable[..., None], tmp_path_factory: pytest.TempPathFactory)
         azurite = ROOT / "node_modules" / "azurite" / "dist" / "src" / "blob" / "main.js"
         with Cloud(folder / "spec", azurite, root=tmp_path_factory.mktemp("standin"), grace=15) as cloud:
             yield cloud
+        for server in (cloud.control, cloud.proxy):
+            server.server_close()
+        gc.collect()
     finally:
         sys.path.remove(str(folder))
 
