@@ -277,6 +277,8 @@ FOREIGN = {
     "class C(LightningContainer):\n    pass\n",
     "relative.py": "from .missing import Base\n\nclass D(Base):\n    def create_model(self):\n        pass\n",
     "broken.py": "class E(:\n",
+    "lung.py": "from InnerEye.ML.configs.segmentation.Lung import Lung\n\nclass G(Lung):\n    pass\n",
+    "derived.py": "from pkg.lung import G\n\nclass Plain:\n    pass\n\nclass H(G):\n    pass\n",
     "net.py": "import torch\n\nclass Net(torch.nn.Module):\n    pass\n",
     "good.py": "from health_ml.lightning_container import LightningContainer\n\n"
     "class F(LightningContainer):\n    pass\n",
@@ -297,7 +299,11 @@ def test_a_folder_of_foreign_containers_is_told_in_one_line_each(tmp_path: Path)
     lines = [line for line in [*done.stdout.splitlines(), *done.stderr.splitlines()] if line.startswith(str(pkg))]
     assert sorted(line.removeprefix(f"{pkg}/").partition(";")[0] for line in lines) == [
         "broken.py:1: broken.py: error[E309]: Python can't parse it: invalid syntax",
+        f"derived.py:6: H: error[E311]: {pkg}/lung.py:1: the module InnerEye.ML.configs.segmentation.Lung is not "
+        "there, which H needs",
         "good.py:3: F: valid",
+        f"lung.py:3: G: error[E311]: {pkg}/lung.py:1: the module InnerEye.ML.configs.segmentation.Lung is not there, "
+        "which G imports",
         f"name.py:4: C: error[E311]: {pkg}/name.py:1: the module health_ml.utils has no not_there, which C imports",
         f"package.py:4: B: valid ({pkg}/package.py:1: the module a_package_not_here is not there, which B imports)",
         f"relative.py:3: D: error[E311]: {pkg}/relative.py:1: the module pkg.missing is not there, which D imports",

@@ -9,10 +9,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
+from innereye_runtime.compat.refused import instead_of
 from innereye_runtime.diagnostics.diagnostic import Diagnostic, Span
 from innereye_runtime.errors import ManifestError
 from innereye_runtime.introspection.discovery import Location, code_root
 from innereye_runtime.introspection.static.class_reader import read
+from innereye_runtime.introspection.static.module_files import locate
 from innereye_runtime.job.resolve import resolve_job
 
 _SKIPPED: Final = ("outputs", "node_modules", "__pycache__", "site-packages")
@@ -76,10 +78,57 @@ def _checked(module: str, file: Path, root: Path) -> Iterator[Checked]:
             continue
         location = Location(module, node.name, file, node.lineno)
         found = read(location, (root,))
-        if found.refusal is None and (found.parameters.keys() or _may_be(node)):
+        gone = _base_not_here(node, tree, file, root) if found.unresolved else ""
+        if gone:
+            told = _problems(location, root)
+            own = () if any(each.severity == "error" for each in told) else (_not_here(gone, location),)
+            yield Checked(location=location, problems=(*own, *told))
+        elif found.refusal is None and (found.parameters.keys() or _may_be(node)):
             if found.unresolved and not _may_be(node) and "num_epochs" not in found.parameters:
                 continue  # a class with a base that can't be read, and nothing that says it is a container
             yield Checked(location=location, problems=_problems(location, root))
+
+
+def _base_not_here(node: ast.ClassDef, tree: ast.Module, file: Path, root: Path, depth: int = 8) -> str:
+    """Where a class has a base, also by way of the user's other classes, that it imports from a module of the toolbox
+    or of hi-ml that is not here: `file:line module`; else ''."""
+    imports = {alias.asname or alias.name: (each, alias.name) for each in _imports_from(tree) for alias in each.names}
+    classes = {each.name: each for each in tree.body if isinstance(each, ast.ClassDef)}
+    for base in node.bases if depth else ():
+        name = base.id if isinstance(base, ast.Name) else ""
+        if (own := classes.get(name)) is not None and own is not node:
+            if gone := _base_not_here(own, tree, file, root, depth - 1):
+                return gone
+        elif name in imports:
+            line, original = imports[name]
+            module = str(line.module)
+            place = locate(module, (root,))
+            if place is None and instead_of(module):
+                return f"{file}:{line.lineno} {module}"
+            if place is not None and place.file is not None and place.file.is_relative_to(root):
+                above = _parsed(place.file)
+                further = [each for each in above.body if isinstance(each, ast.ClassDef) and each.name == original]
+                if further and (gone := _base_not_here(further[0], above, place.file, root, depth - 1)):
+                    return gone
+    return ""
+
+
+def _parsed(file: Path) -> ast.Module:
+    """The file's source; nothing of one that can't be parsed, which has a line of its own."""
+    try:
+        return ast.parse(file.read_bytes())
+    except (OSError, SyntaxError, ValueError):
+        return ast.Module(body=[], type_ignores=[])
+
+
+def _imports_from(tree: ast.Module) -> list[ast.ImportFrom]:
+    return [each for each in tree.body if isinstance(each, ast.ImportFrom) and not each.level and each.module]
+
+
+def _not_here(gone: str, location: Location) -> Diagnostic:
+    place, _, module = gone.partition(" ")
+    message = f"{place}: the module {module} is not there, which {location.class_name} needs"
+    return _problem("E311", message, instead_of(module), location)
 
 
 def _may_be(node: ast.ClassDef) -> bool:
