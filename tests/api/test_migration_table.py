@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from innereye_runtime import LightningContainer
 from innereye_runtime.compat.refused import instead_of, refused
 from innereye_runtime.compat.surface import MODULES, table
 
@@ -163,6 +164,12 @@ def test_the_page_has_the_tables_of_the_code() -> None:
 
 def test_every_known_name_is_told(rows: dict[str, str]) -> None:
     assert [name for name in KNOWN if name not in rows] == []
+
+
+def test_what_is_not_here_is_not_here(rows: dict[str, str]) -> None:
+    told = [line.split(" | ") for line in PAGE.read_text().partition("that are not here")[2].splitlines()[4:]]
+    names = [cells[0].removeprefix("| ").strip("`") for cells in told[: told.index([""])]]
+    assert "hyperdrive" in names and [name for name in names if hasattr(LightningContainer, name)] == []
 
 
 def test_every_module_of_the_old_paths_is_told() -> None:

@@ -17,6 +17,7 @@ from innereye_runtime.errors import DataError, ManifestError, UsageError
 from innereye_runtime.job.datasets import datasets_of
 from innereye_runtime.job.resolve import Job, resolve_job
 from innereye_runtime.manifest.model import Dataset
+from innereye_runtime.manifest.serializer import dump
 from innereye_runtime.manifest.units import Memory
 from innereye_runtime.targets import process
 from innereye_runtime.targets.azureml import plan as azureml
@@ -143,7 +144,6 @@ def test_doctor_and_explain_show_them(project: Project, target: str, capsys: pyt
         ("extra_azure_dataset_ids = ['a', 'b']; local_dataset = '/a'", "differ in number"),
         ("extra_azure_dataset_ids = ['a']; azure_dataset_id = ''", "without azure_dataset_id"),
         ("dataset_mountpoint = 'data/x'", "absolute path"),
-        ("number_of_cross_validation_splits = 5", "no cross_validation_split_index says which"),
         ("different_seeds = 3", "one run has one seed"),
         ("regression_metrics = 'auc'", "an option of hi-ml alone"),
     ],
@@ -155,17 +155,26 @@ def test_what_contradicts_itself_in_the_class_is_found_by_validate(project: Proj
     assert found.code == "E308" and sentence in found.message and found.hint
 
 
-@pytest.mark.parametrize("words", [["--number_of_cross_validation_splits=5"], ["--crossval_count=5"]])
-def test_splits_without_an_index_are_refused_at_both_doors(project: Project, words: list[str]) -> None:
-    old = ["--model=Tiny", "--model_configs_namespace=tiny", *words]
-    manifest = str(project.root / "tiny.yaml")
-    for command in ([manifest, *words], ["validate", manifest, *words]):
-        done = subprocess.run(project.command(*command), cwd=project.root, capture_output=True, text=True)
-        assert done.returncode == 2 and "--cross_validation_split_index=0" in done.stderr
-    command = translate(old)
-    with pytest.raises(ManifestError):
-        resolve_job(command.text, cwd=project.root, overrides=command.overrides)
-    resolve_job(command.text, cwd=project.root, overrides=[*command.overrides, "--cross_validation_split_index=0"])
+@pytest.mark.parametrize("word", ["--number_of_cross_validation_splits=5", "--crossval_count=5", ""])
+def test_splits_without_an_index_are_all_folds_at_both_doors(project: Project, word: str) -> None:
+    if not word:
+        tiny = (project.root / "tiny.py").read_text()
+        project.write("tiny.py", f"{tiny}\n    number_of_cross_validation_splits = 5\n")
+    words = [word] if word else []
+    command = translate(["--model=Tiny", "--model_configs_namespace=tiny", *words])
+    for source, given in ((command.text, command.overrides), (project.root / "tiny.yaml", words)):
+        job = resolve_job(source, cwd=project.root, overrides=given)
+        assert job.manifest.cross_validation is not None
+        assert (job.manifest.cross_validation.splits, job.manifest.container.args) == (5, {})
+        (again,) = {resolve_job(dump(job.manifest), cwd=project.root).manifest.cross_validation}
+        assert again == job.manifest.cross_validation
+        one = resolve_job(source, cwd=project.root, overrides=[*given, "--cross_validation_split_index=0"])
+        assert one.manifest.cross_validation is None
+        for alone in ({"running": True}, {"target": "azureml"}):  # one run, and never one fold that nobody chose
+            with pytest.raises(ManifestError) as caught:
+                resolve_job(source, cwd=project.root, overrides=given, **alone)
+            told = [f"{each.message} {each.hint}" for each in caught.value.diagnostics]
+            assert any("which split to run" in each and "--cross_validation_split_index=0" in each for each in told)
 
 
 def test_a_mount_point_is_a_bind_in_docker(project: Project) -> None:

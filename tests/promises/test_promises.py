@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
-from tests.promises.foreign import STYLES, WEIGHT, check_promises, foreign_project, loss_of
+from tests.promises.foreign import ROWS, STYLES, WEIGHT, check_promises, foreign_project, loss_of
 
 REGRESSION = ("--regression_test_folder=expected", "--regression_test_csv_tolerance=0.05")
 
@@ -30,6 +30,18 @@ def test_a_process_of_either_door(tmp_path: Path, name: str) -> None:
     weights = f"--src_checkpoint={one.run}/checkpoints/best.ckpt"
     failed = project.through("new", "--run_inference_only", weights, strict)
     assert failed.exit_code == 6 and f"line 2 is {WEIGHT}, not {1.04 * WEIGHT}" in failed.stdout + failed.stderr
+
+
+def test_splits_without_an_index_are_all_folds(tmp_path: Path) -> None:
+    project = foreign_project(tmp_path, STYLES["successor"])
+    study = project.through("old", "--crossval_count=2", "--random_seed=7")
+    assert study.exit_code == 0, study.stderr
+    folds = [json.loads(path.read_text()) for path in sorted(study.run.glob("trials/*/run.json"))]
+    assert [fold["seed"] for fold in folds] == [7, 8]
+    for number, fold in enumerate(folds):
+        (path,) = study.run.glob(f"trials/{number:03}/facts.json")
+        assert json.loads(path.read_text())["folds"] == [2, number]
+        assert fold["metrics"]["test"] == {"test/loss": loss_of(ROWS["test"])}
 
 
 def test_the_successors_full_evaluation(tmp_path: Path) -> None:

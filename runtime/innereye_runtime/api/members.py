@@ -86,6 +86,11 @@ class RunMembers:
         """True unless the run is a job in Azure Machine Learning."""
         return not is_running_in_azure_ml()
 
+    @property
+    def is_running_in_aml(self) -> bool:
+        """True in a job in Azure Machine Learning."""
+        return is_running_in_azure_ml()
+
     def set_output_to(self, output_to: Path | str) -> None:
         """Sets the folder that `outputs_folder` and its siblings are of."""
         self.output_to = str(output_to)  # a parameter of the container

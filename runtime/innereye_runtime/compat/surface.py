@@ -43,7 +43,7 @@ MODULES: Final = (
 _HERE_ONLY: Final = ("checkpoint_monitor", "inference_forward")
 _RULED: Final = {
     "run_inference_only": "skips training, and tests; hi-ml validated first, which `run_extra_val_epoch` asks for here",
-    "number_of_cross_validation_splits": "with an index, one split; without one, exit code 2: a run trains one split",
+    "number_of_cross_validation_splits": "without an index, a run for each split; in AzureML exit code 2",
     "crossval_count": "as `number_of_cross_validation_splits`",
     "different_seeds": "above 1, exit code 2: start a run for each `random_seed`",
     "model_id": "refused at the start of training: download the model, and name it as `local_weights_path`",
@@ -75,6 +75,20 @@ _RULED: Final = {
     "RunRecovery": "`checkpoints_roots` and the two lists of paths",
 }
 """Names that are here and do something else than they did, and what."""
+_NOT_HERE: Final = {
+    "hyperdrive": "write 'sweep' into a manifest",
+    "get_parameter_tuning_config": "write 'sweep' into a manifest",
+    "get_hyperdrive_config": "write 'sweep' into a manifest",
+    "get_crossval_hyperdrive_config": "write 'cross_validation: {splits: 5}' into a manifest",
+    "get_different_seeds_hyperdrive_config": "start a run for each `random_seed`",
+    "log_from_vm": "give the trainer a logger of your own",
+    "create_filesystem": "the run folder is there before `setup` is called",
+    "file_system_config": "`outputs_folder`, `logs_folder` and `checkpoint_folder`",
+    "trained_weights_path": "`src_checkpoint`",
+    "load_checkpoint_and_modify": "load weights in `create_model`",
+    "read_dataset_if_needed": "read it in `setup`, from `local_dataset`",
+}
+"""Members of either container that are not here, and what to write instead."""
 _REFUSED_NAMES: Final = {
     "regression_metrics": "exit code 2: `regression_test_folder` with a metrics.json compares them"
 }
@@ -96,6 +110,7 @@ def table() -> str:
         "Methods and properties of a container": _members(LightningContainer),
         "Methods of `InnerEyeInference`": _members(InnerEyeInference),
         "Methods of `LightningModuleWithOptimizer`": _members(LightningModuleWithOptimizer),
+        "Members of either container that are not here": _not_here(),
         "Options of the old command line": _options(),
         "Modules that are refused by name": _refused(),
     }
@@ -127,6 +142,11 @@ def _members(cls: type) -> Iterator[Row]:
         described = inspect.isfunction(value) or isinstance(value, property | classmethod) or name in _RULED
         if not name.startswith("_") and name not in parameters and described and name != "param":
             yield _row(name, name, _first_sentence(getattr(cls, name)))
+
+
+def _not_here() -> Iterator[Row]:
+    for name, instead in sorted(_NOT_HERE.items()):
+        yield Row(name, "refused", instead)
 
 
 def _options() -> Iterator[Row]:

@@ -144,13 +144,15 @@ OPTIMIZER: Final = (
     Rule(("l_rate_multi_step_milestones", "l_rate_scheduler"), _milestones),
     Rule(("min_l_rate", "l_rate"), _minimum),
 )
+ONE_SPLIT: Final = Rule(
+    ("number_of_cross_validation_splits", "cross_validation_split_index"),
+    _a_split_for_each_run,
+    hint="start a run for each split: add --cross_validation_split_index=0 to the first, and so on; "
+    "--number_of_cross_validation_splits=0 trains without cross-validation",
+)
+"""What must hold where a job is one run."""
 RUN: Final = (
-    Rule(
-        ("number_of_cross_validation_splits", "cross_validation_split_index"),
-        _a_split_for_each_run,
-        hint="start a run for each split: add --cross_validation_split_index=0 to the first, and so on; "
-        "--number_of_cross_validation_splits=0 trains without cross-validation",
-    ),
+    ONE_SPLIT,
     Rule(
         ("different_seeds",),
         _one_seed,

@@ -122,6 +122,16 @@ class WorkflowParams(GenericConfig):
         return self.perform_cross_validation
 
     @property
+    def is_crossvalidation_enabled(self) -> bool:
+        """hi-ml's name of `perform_cross_validation`."""
+        return self.perform_cross_validation
+
+    @property
+    def is_crossvalidation_child_run(self) -> bool:
+        """True where this run trains on one of several splits."""
+        return self.perform_cross_validation and bool(self.cross_validation_split_index >= 0)
+
+    @property
     def effective_random_seed(self) -> int:
         """`random_seed`, plus the split index while cross-validating."""
         index = self.cross_validation_split_index if self.perform_cross_validation else 0

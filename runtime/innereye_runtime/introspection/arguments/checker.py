@@ -64,13 +64,15 @@ def check(
     cwd: Path | None = None,
     attributes: Mapping[str, Attribute] | None = None,
     direct: DirectClasses | None = None,
+    one_run: bool = True,
 ) -> CheckedArguments:
     """The effective arguments of a container with these `parameters`, and every problem of manifest and overrides.
 
     `incomplete`: the parameters may not be all that the class has (its source does not tell), so that an unknown name
     is a warning and no error. `attributes`: what the class has that is no parameter, for hints. `direct`: the classes
-    of `model` and `data`, whose arguments are checked too; their parameters are among `parameters`. Relative paths
-    count from the manifest; those of overrides from `cwd`, where it is given.
+    of `model` and `data`, whose arguments are checked too; their parameters are among `parameters`. `one_run`: the job
+    can't be a run for each split. Relative paths count from the manifest; those of overrides from `cwd`, where it is
+    given.
     """
     checking = ArgumentChecker(parameters, incomplete, attributes or {})
     if loaded is not None:
@@ -87,7 +89,7 @@ def check(
     line = CommandLine(overrides)
     for index, override in enumerate(overrides):
         checking.override(override, line.override(index), cwd)
-    checking.check_rules(text.container_class() if loaded is not None else None)
+    checking.check_rules(text.container_class() if loaded is not None else None, one_run=one_run)
     manifest = loaded.manifest if loaded is not None else None
     checking.check_references(len(manifest.datasets) if manifest is not None else None)
     in_order = sorted(checking.diagnostics, key=lambda problem: (problem.source == line.source, problem.span))
@@ -205,12 +207,12 @@ class ArgumentChecker:
             self.places[name] = place
             self.named_by[(name, origin)] = parameter.name
 
-    def check_rules(self, of_class: ArgumentLocation | None) -> None:
+    def check_rules(self, of_class: ArgumentLocation | None, *, one_run: bool) -> None:
         """Tells where values contradict each other, as the class itself would when it validates them. `of_class`: the
         place that names the class, for values that it gives itself.
         """
         values = {name: argument.value for name, argument in self.arguments().items()}
-        for rule in constraints.ALL:
+        for rule in (each for each in constraints.ALL if one_run or each is not constraints.ONE_SPLIT):
             given = [name for name in rule.names if name in self.places]
             own = [name for name in rule.names if name in self.parameters and self.parameters[name].origin == "class"]
             place = self.places[given[-1]] if given else of_class if own else None
