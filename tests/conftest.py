@@ -78,6 +78,11 @@ NEEDS = {
         remedy="pip install '.[examples]' -c constraints.txt",
         met=lambda: find_spec("nilearn") is not None,
     ),
+    "monai": Need(
+        what="MONAI",
+        remedy="pip install '.[dev]' -c constraints.txt",
+        met=lambda: find_spec("monai") is not None,
+    ),
     "matplotlib": Need(
         what="matplotlib",
         remedy="pip install '.[dev]' -c constraints.txt",

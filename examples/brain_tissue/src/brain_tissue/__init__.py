@@ -1,0 +1,1 @@
+"""Segmentation of brain tissues with MONAI."""
