@@ -112,7 +112,7 @@ def test_calls_are_recorded_and_violations_are_found_in_them(
         ({"codeId": "/codes/nope/versions/1"}, "codeId /codes/nope/versions/1 does not exist"),
         (
             {"inputs": {"x": {"jobInputType": "uri_folder", "uri": "azureml:nope:1"}}},
-            "input x: azureml:nope:1 is not a path or data asset of this workspace",
+            "input x: azureml:nope:1 is not a path, data asset or model of this workspace",
         ),
         (
             {"inputs": {"x": {"jobInputType": "uri_folder", "uri": "azureml://datastores/nope/paths/a"}}},

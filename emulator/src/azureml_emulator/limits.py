@@ -9,7 +9,7 @@ LIMITS = (
     "mounts: inputs and outputs are copies on this disk, without FUSE; a mounted output is uploaded twice a second",
     "stores: what --output-store refuses is refused to Python's own calls, not to those of C code",
     "identity: one client with a secret; no roles, no user or managed identity inside a job, no key vault",
-    "jobs: Command and Sweep jobs only; no pipelines, components, registries, schedules, endpoints, models",
+    "jobs: Command and Sweep jobs only; no pipelines, components, registries, schedules, endpoints",
     "sweeps: Bayesian sampling draws at random; a trial's number and its order of start follow the search space",
     "validation: requests are not checked against the published API; --record FILE keeps them for a check",
     "cancel: SIGTERM, then SIGKILL after a grace period; no source documents what the service does",

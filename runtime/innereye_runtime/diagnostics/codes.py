@@ -61,6 +61,7 @@ TITLES: Mapping[str, str] = {
     "E508": "A requirement that contradicts what images keep as tested",
     "E509": "A Python that images do not have",
     "E222": "A tier of machines beside a cluster",
+    "E223": "A client id of another identity",
     "W001": "Text that YAML 1.1 reads as a date",
     "W002": "Text that YAML 1.1 reads as a boolean",
     "W003": "A variable in a path, which is not replaced",

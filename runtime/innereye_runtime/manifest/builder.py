@@ -108,6 +108,8 @@ def _compute(value: Mapping[str, Any]) -> Compute:
         azureml["tags"] = dict(azureml["tags"])
     if "job" in azureml:
         azureml["job"] = dict(azureml["job"])
+    for part in ("inputs", "outputs", "services"):
+        azureml[part] = {name: _written(one) for name, one in azureml.get(part, {}).items()}
     docker = {name: item for name, item in _written(value.get("docker", {})).items() if (name, item) != ("cpus", 0)}
     if "memory" in docker:
         docker["memory"] = Memory.parse(docker["memory"])

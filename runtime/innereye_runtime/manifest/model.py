@@ -111,6 +111,8 @@ class AzureMLSettings:
     instance_type: str | None = None
     job_tier: Literal["spot", "basic", "standard", "premium"] | None = None
     identity: Literal["token", "managed", "user"] | None = None
+    client_id: str | None = None
+    """Of the managed identity."""
     datastore: str | None = None
     """Default: `workspaceblobstore`."""
     experiment: str | None = None
@@ -119,6 +121,11 @@ class AzureMLSettings:
     """Default: an environment built from the project."""
     environment: str | None = None
     """Of the workspace or a registry, in place of an image: azureml:NAME@latest."""
+    inputs: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    """Beside the datasets, in Azure's words."""
+    outputs: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    """Beside the run folder, in Azure's words."""
+    services: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     job: Mapping[str, Any] = field(default_factory=dict)
     """Fields of Azure's command job, merged into the job file."""
 

@@ -148,6 +148,10 @@ def _compute(document: Document, compute: Mapping[str, Any], target: Any) -> Ite
         span = document.span(("compute", "azureml", "job_tier"), key=True)
         hint = "delete 'job_tier', or delete 'cluster' and name an 'instance_type'"
         yield document.diagnostic("E222", span, message, hint=hint)
+    if azureml.get("client_id") and azureml.get("identity") != "managed":
+        message = "'client_id' is of a managed identity, and 'identity' does not say managed"
+        span = document.span(("compute", "azureml", "client_id"), key=True)
+        yield document.diagnostic("E223", span, message, hint="write 'identity: managed'")
     docker = _mapping(compute, "docker")
     memory, shared = _size(docker.get("memory")), _size(compute.get("shm_size"))
     if memory is not None and memory.bytes < _SMALLEST_MEMORY:

@@ -145,7 +145,6 @@ OWN = """\
     job:
       description: a first trial
       parent_job_name: sweep-1
-      services: {board: {type: tensor_board, log_dir: outputs}}
       resources: {docker_args: --ipc=host, locations: [westeurope]}
       inputs: {level: 3}
       tags: {grant: "42"}
@@ -176,6 +175,8 @@ def test_fields_in_azures_words_are_merged_into_the_job(project: Project, needs:
     ("fields", "message"),
     [
         ("{command: echo}", "'command' can't be set there"),
+        ("{services: {board: {type: ssh}}}", "'services' can't be set there"),
+        ("{identity: {client_id: x}}", "'identity.client_id' can't be set there"),
         ("{resources: {instance_count: 2}}", "'resources.instance_count' can't be set there"),
         ("{outputs: {run: {mode: upload}}}", "'outputs.run' can't be set there"),
         ("{inputs: {dataset_0: x}}", "'inputs.dataset_0' is a name that the runtime uses itself"),
@@ -185,6 +186,18 @@ def test_fields_in_azures_words_are_merged_into_the_job(project: Project, needs:
 def test_what_has_a_key_of_its_own_is_not_set_in_azures_words(project: Project, fields: str, message: str) -> None:
     with pytest.raises(UsageError, match=re.escape(f"compute.azureml.job: {message}")):
         plan_of(project, manifest=with_job(f"    job: {fields}\n"))
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ("inputs: {dataset_0: {path: 'azureml:x:1'}}", "'inputs.dataset_0' is a name that the runtime uses itself"),
+        ("outputs: {run: {}}", "'outputs.run' is a name that the runtime uses itself"),
+    ],
+)
+def test_further_inputs_and_outputs_have_names_of_their_own(project: Project, settings: str, message: str) -> None:
+    with pytest.raises(UsageError, match=re.escape(f"compute.azureml: {message}")):
+        plan_of(project, manifest=MANIFEST.replace("azureml: {", f"azureml: {{{settings}, "))
 
 
 @pytest.mark.filterwarnings("ignore")  # the SDK's own
@@ -218,7 +231,7 @@ def test_the_reference_lists_every_field_of_each_job(needs: Callable[..., None])
         assert {name for name, where in rows.items() if "*job*" in where} & ELSEWHERE.keys() == set()
     command = reference_of("command")
     assert {name for name, where in command.items() if where == "*job*"} == {
-        *("description", "services", "properties", "parent_job_name")
+        *("description", "properties", "parent_job_name")
     }
 
 

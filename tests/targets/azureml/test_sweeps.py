@@ -185,6 +185,12 @@ def test_what_azure_does_not_run_is_refused(project: Project, space: str, messag
         plan_of(project, manifest=f"{MANIFEST}sweep: {{search_space: {{{space}}}}}\n")
 
 
+def test_trials_have_no_services(project: Project) -> None:
+    manifest = MANIFEST.replace("azureml: {", "azureml: {services: {shell: {type: ssh}}, ")
+    with pytest.raises(UsageError, match="are not for the trials of a sweep"):
+        plan_of(project, manifest=f"{manifest}{SWEEP}")
+
+
 def sweep_in(folder: Path) -> dict[str, Any]:
     found: dict[str, Any] = json.loads((folder / "sweep.json").read_text())
     return found

@@ -18,6 +18,8 @@ from azureml_emulator.storage.blob_sync import BlobSync
 LOG_FOLDER, LOG = "azureml-logs", "20_image_build_log.txt"
 """The path of the build log among the artifacts of the job, as in the service."""
 TICK_SECONDS = 0.5
+ELSEWHERE = ("azureml:AzureML-", "azureml://registries/")
+"""How an environment begins that is not the workspace's own: a job with one is accepted, and fails when it starts."""
 
 
 def resolve_image(workspace: Workspace, job: CommandJob, root: Path, sync: BlobSync) -> str:
@@ -28,8 +30,8 @@ def resolve_image(workspace: Workspace, job: CommandJob, root: Path, sync: BlobS
     """
     identifier = job.properties["environmentId"]
     match = re.search(r"/environments/([^/]+)/versions/([^/]+)$", identifier)
-    if match is None:
-        raise JobError(f"the emulator has no curated environments: {identifier}")
+    if match is None or identifier.startswith(ELSEWHERE):
+        raise JobError(f"the emulator has no curated environments and no registries: {identifier}")
     environment = workspace.asset("environments", match[1], match[2])["properties"]
     if not environment.get("build"):
         return str(environment["image"])

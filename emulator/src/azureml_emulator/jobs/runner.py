@@ -16,7 +16,7 @@ from azureml_emulator.http import utc_now
 from azureml_emulator.jobs.attempt import KEPT_FOLDERS, LOG_FOLDER, PLACEHOLDER, JobAttempt, prepare_attempt
 from azureml_emulator.jobs.cleanup import labels, remove_stale
 from azureml_emulator.jobs.docker_cli import docker, start
-from azureml_emulator.jobs.image import remove_images, resolve_image
+from azureml_emulator.jobs.image import ELSEWHERE, remove_images, resolve_image
 from azureml_emulator.jobs.search_space import rejection_reason as search_space_rejection
 from azureml_emulator.jobs.sweep import run_sweep
 from azureml_emulator.state.job import CommandJob
@@ -76,7 +76,7 @@ class Runner:
             identifier = component.get(key) or ""
             match = re.search(r"/(codes|environments)/([^/]+)/versions/([^/]+)$", identifier)
             is_there = match and match.groups() in self._workspace.assets
-            if identifier and not is_there and not identifier.startswith("azureml:AzureML-"):
+            if identifier and not is_there and not identifier.startswith(ELSEWHERE):
                 return f"{key} {identifier} does not exist"
         for name, definition in known["inputs"].items():
             if definition["jobInputType"] != "literal":
@@ -135,6 +135,7 @@ class Runner:
                 job.error = f"Execution failed. User process '/bin/bash' exited with status code {failed}."
                 job.set_status("Failed")
             else:
+                self._workspace.register_named_outputs(job)
                 job.set_status("Completed")
         except Exception as error:
             # An error of the service, such as a missing image: the job fails with its message.

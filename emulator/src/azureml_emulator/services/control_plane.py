@@ -17,7 +17,7 @@ _PATH = re.compile(
     r"/(?:workspaces/([^/]+)|locations/[^/]+)(?:/(.*))?",
     re.IGNORECASE,
 )
-ASSETS = ("codes", "environments", "data")
+ASSETS = ("codes", "environments", "data", "models")
 
 
 class ControlPlane:
@@ -165,10 +165,12 @@ class ControlPlane:
         properties = {"isAnonymous": False, "isArchived": False, "tags": {}, **submitted}
         own = submitted.get("properties") or {}
         properties["properties"] = {key: str(value) for key, value in own.items()}
-        if kind == "data":
-            short = re.match(r"azureml://datastores/([^/]+)/paths/(.*)", submitted["dataUri"])
+        if place := {"data": "dataUri", "models": "modelUri"}.get(kind):
+            short = re.match(r"azureml://datastores/([^/]+)/paths/(.*)", submitted[place])
             if short:
-                properties["dataUri"] = self._workspace.datastore_uri(short[2], short[1])
+                properties[place] = self._workspace.datastore_uri(short[2], short[1])
+        if kind == "models":
+            properties = {"flavors": {}, **properties}
         if kind == "environments":
             properties = {"environmentType": "UserCreated", "osType": "Linux", **properties}
         return properties

@@ -141,10 +141,18 @@ class Workspace:
             path = urllib.parse.unquote(urllib.parse.urlsplit(uri).path).lstrip("/")
             container, _, prefix = path.partition("/")
             return container, prefix
+        match = re.match(r"azureml://jobs/([^/]+)/outputs/([^/]+)(?:/paths/(.*))?", uri)
+        if match and match[1] in self.jobs:
+            container, prefix = self.locate(self.output_uri(self.jobs[match[1]], match[2]))
+            return container, f"{prefix.rstrip('/')}/{match[3] or ''}".rstrip("/")
+        if match := re.search(r"/models/([^/]+)/versions/([^/]+)$", uri):
+            model = self.assets.get(("models", match[1], match[2]))
+            if model:
+                return self.locate(model["properties"]["modelUri"])
         match = re.search(r"/data/([^/]+)/versions/([^/]+)$", uri) or re.match(r"azureml:([^:/]+):([^:/]+)$", uri)
         asset = match and self.assets.get(("data", match[1], match[2]))
         if not asset:
-            raise ValueError(f"{uri} is not a path or data asset of this workspace")
+            raise ValueError(f"{uri} is not a path, data asset or model of this workspace")
         return self.locate(asset["properties"]["dataUri"])
 
     def output_uri(self, job: CommandJob, name: str) -> str:
@@ -159,6 +167,25 @@ class Workspace:
         )
         self.output_assets[key] = self.output_uri(job, name)
         return key
+
+    def register_named_outputs(self, job: CommandJob) -> None:
+        """Makes an asset of each output of a complete job that has a name for one: its next version."""
+        for output, definition in job.outputs.items():
+            if not (name := definition.get("assetName")):
+                continue
+            kind = "models" if definition["jobOutputType"].endswith("_model") else "data"
+            place, what = ("modelUri", "modelType") if kind == "models" else ("dataUri", "dataType")
+            known = sum((asset_kind, asset) == (kind, name) for asset_kind, asset, _ in self.assets)
+            properties = {
+                place: self.output_uri(job, output),
+                what: definition["jobOutputType"],
+                "isAnonymous": False,
+                "isArchived": False,
+                "tags": {},
+                "properties": {},
+            }
+            properties |= {"flavors": {}} if kind == "models" else {}
+            self.put(kind, name, str(known + 1), properties)
 
     def container_sas(self, container: str) -> str:
         """A signature that permits writes into a container, for eight hours."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from innereye_runtime.errors import DataError, InnerEyeError
 from innereye_runtime.targets.azureml.error_mapping import is_not_found
 from innereye_runtime.targets.azureml.job_file import folder_path
@@ -53,3 +55,30 @@ def _holds_anything(session: Session, folder: str, datastore: str) -> bool:
         session.call(doing, lambda client: next(iter(container.list_blob_names(name_starts_with=prefix)), None))
         is not None
     )
+
+
+def resolve_input(session: Session, one: Mapping[str, str]) -> dict[str, str]:
+    """A further input of a job with the version that its path's label stands for now.
+
+    Raises:
+        DataError: the workspace has no such asset.
+        PreflightError: the workspace can't be asked.
+    """
+    name, separator, label = one["path"].removeprefix("azureml:").partition("@")
+    if not separator or one["path"].startswith("azureml://"):
+        return dict(one)
+    is_model = one["type"].endswith("_model")
+    kind = "model" if is_model else "data asset"
+    try:
+        found = session.call(
+            f"looking for {kind} {name}",
+            lambda client: (client.models if is_model else client.data).get(name, label=label),
+        )
+    except InnerEyeError as error:
+        if not is_not_found(error):
+            raise
+        raise DataError(
+            f"workspace {session.workspace} has no {kind} {name}@{label}",
+            hint=f"az ml {'model' if is_model else 'data'} list shows those that are there",
+        ) from error
+    return {**one, "path": f"azureml:{name}:{found.version}"}

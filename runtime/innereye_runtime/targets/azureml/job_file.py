@@ -10,6 +10,7 @@ from innereye_runtime.targets.azureml.own_fields import merge
 from innereye_runtime.targets.azureml.sweep_job import as_sweep_job
 
 if TYPE_CHECKING:
+    from innereye_runtime.manifest.model import AzureMLSettings
     from innereye_runtime.targets.azureml.plan import AzureMLPlan
 
 OUTPUT = "run"
@@ -44,15 +45,20 @@ def command_data(plan: AzureMLPlan, *, run: str | None = None) -> dict[str, Any]
         "environment": _environment(plan),
         "code": str(plan.code),
         "command": plan.command,
-        "identity": {"type": IDENTITIES[plan.identity]} if plan.identity else None,
-        "inputs": {one.name: {"type": "uri_folder", "path": one.path, "mode": one.mode} for one in plan.inputs},
+        "identity": _identity(plan.settings),
+        "inputs": {
+            **{one.name: {"type": "uri_folder", "path": one.path, "mode": one.mode} for one in plan.inputs},
+            **further_inputs(plan),
+        },
         "outputs": {
             OUTPUT: {
                 "type": "uri_folder",
                 "path": folder_path(f"{plan.location}/{name}", plan.datastore),
                 "mode": "rw_mount",
-            }
+            },
+            **{name: {"type": "uri_folder", **one} for name, one in plan.settings.outputs.items()},
         },
+        "services": dict(plan.settings.services),
         "resources": {
             "instance_count": plan.nodes,
             "instance_type": plan.instance_type,
@@ -67,6 +73,16 @@ def command_data(plan: AzureMLPlan, *, run: str | None = None) -> dict[str, Any]
     if plan.nodes * plan.processes > 1:
         data["distribution"] = {"type": "pytorch", "process_count_per_instance": plan.processes}
     return merge(_without_unset(data), plan.own_fields)
+
+
+def _identity(settings: AzureMLSettings) -> dict[str, Any] | None:
+    """None: AzureML's choice."""
+    return {"type": IDENTITIES[settings.identity], "client_id": settings.client_id} if settings.identity else None
+
+
+def further_inputs(plan: AzureMLPlan) -> dict[str, dict[str, str]]:
+    """Those beside the datasets."""
+    return {name: {"type": "uri_folder", **one} for name, one in plan.settings.inputs.items()}
 
 
 def _environment(plan: AzureMLPlan) -> str | dict[str, Any]:

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from innereye_runtime.errors import UsageError
+from innereye_runtime.manifest.model import AzureMLSettings
 
 ELSEWHERE: Mapping[str, str] = {
     "$schema": "the runtime writes it",
@@ -22,6 +23,9 @@ ELSEWHERE: Mapping[str, str] = {
     "resources.instance_count": "write 'nodes' in 'compute'",
     "resources.instance_type": "write 'instance_type' in 'compute.azureml'",
     "resources.shm_size": "write 'shm_size' in 'compute'",
+    "identity.type": "write 'identity' in 'compute.azureml'",
+    "identity.client_id": "write 'client_id' in 'compute.azureml'",
+    "services": "write 'services' in 'compute.azureml'",
     "queue_settings.job_tier": "write 'job_tier' in 'compute.azureml'",
     "limits.timeout": "write 'max_duration' in 'compute'",
 }
@@ -56,6 +60,20 @@ def refuse_managed_fields(own: Mapping[str, Any]) -> None:
             raise UsageError(
                 f"compute.azureml.job: '{section}' has to be a mapping", hint="its fields are merged into the runtime's"
             )
+
+
+def refuse_reserved_names(settings: AzureMLSettings) -> None:
+    """Returns where no further input or output has a name that the runtime uses itself.
+
+    Raises:
+        UsageError: one has.
+    """
+    taken = [f"inputs.{name}" for name in settings.inputs if f"inputs.{name}".startswith(_DATASET)]
+    taken += [f"outputs.{name}" for name in settings.outputs if name in ("run", "default")]
+    if taken:
+        raise UsageError(
+            f"compute.azureml: '{taken[0]}' is a name that the runtime uses itself", hint="choose another name"
+        )
 
 
 def _names(own: Mapping[str, Any]) -> Iterator[str]:

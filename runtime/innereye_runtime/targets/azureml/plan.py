@@ -20,11 +20,11 @@ from innereye_runtime.job.launch_context import VARIABLE
 from innereye_runtime.job.packages import described
 from innereye_runtime.job.process_count import processes_of
 from innereye_runtime.job.resolve import Job
-from innereye_runtime.manifest.model import Dataset, Manifest
+from innereye_runtime.manifest.model import AzureMLSettings, Dataset, Manifest
 from innereye_runtime.manifest.serializer import dump
 from innereye_runtime.targets.azureml.environment import PackagesEnvironment, plan_environment
 from innereye_runtime.targets.azureml.job_file import OUTPUT, folder_path, job_data, job_text
-from innereye_runtime.targets.azureml.own_fields import refuse_managed_fields
+from innereye_runtime.targets.azureml.own_fields import refuse_managed_fields, refuse_reserved_names
 from innereye_runtime.targets.azureml.settings import WorkspaceSettings, find_workspace
 from innereye_runtime.targets.azureml.sweep_job import (
     SweepFields,
@@ -69,8 +69,6 @@ class AzureMLPlan:
     """None: the job is serverless."""
     instance_type: str | None
     job_tier: str | None
-    identity: str | None
-    """As the manifest has it; None: AzureML's choice."""
     experiment: str
     display_name: str
     image: str | None
@@ -86,6 +84,9 @@ class AzureMLPlan:
     manifest_text: str
     """The effective manifest, which lies at `manifest_place` when the job runs."""
     inputs: tuple[Input, ...]
+    """The datasets."""
+    settings: AzureMLSettings
+    """As the manifest has them: what goes into the job file as it is."""
     datastore: str
     """Of the run folders, and of datasets that are no data assets."""
     location: str
@@ -142,12 +143,13 @@ def plan_for(job: Job, environment: Mapping[str, str] | None = None) -> AzureMLP
             "serverless job",
         )
     refuse_managed_fields(settings.job)
+    refuse_reserved_names(settings)
     environment = os.environ if environment is None else environment
     datastore = settings.datastore or _text(job, "datastore") or DATASTORE
     inputs = tuple(_input(index, dataset, datastore) for index, dataset in enumerate(_datasets(job)))
     place = _manifest_place(job)
     sweep = sweep_fields(manifest)
-    if sweep is not None and ("services" in settings.job):
+    if sweep is not None and settings.services:
         raise UsageError(
             "'services' of compute.azureml are not for the trials of a sweep",
             hint="delete 'services', or start one run by itself",
@@ -163,7 +165,6 @@ def plan_for(job: Job, environment: Mapping[str, str] | None = None) -> AzureMLP
         cluster=settings.cluster,
         instance_type=settings.instance_type,
         job_tier=settings.job_tier,
-        identity=settings.identity,
         experiment=_safe(experiment),
         display_name=manifest.name,
         image=image,
@@ -174,6 +175,7 @@ def plan_for(job: Job, environment: Mapping[str, str] | None = None) -> AzureMLP
         manifest_place=place,
         manifest_text=dump(manifest if sweep is None else trial_manifest(manifest)),
         inputs=inputs,
+        settings=settings,
         datastore=datastore,
         location=f"innereye-runtime/{_safe(experiment)}",
         run_folder=job.run_folder,

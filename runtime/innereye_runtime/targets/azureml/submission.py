@@ -15,10 +15,10 @@ from typing import TYPE_CHECKING, Any
 from innereye_runtime.errors import PreflightError, UsageError
 from innereye_runtime.job import provenance
 from innereye_runtime.job.launch_context import LaunchContext
-from innereye_runtime.targets.azureml.assets import resolve_data_asset
+from innereye_runtime.targets.azureml.assets import resolve_data_asset, resolve_input
 from innereye_runtime.targets.azureml.environment import build_context, ensure_environment
 from innereye_runtime.targets.azureml.error_mapping import UnreachableError, is_not_found, map_azure_errors
-from innereye_runtime.targets.azureml.job_file import command_data, final_data
+from innereye_runtime.targets.azureml.job_file import command_data, final_data, further_inputs
 from innereye_runtime.targets.azureml.job_uri import JobUri
 from innereye_runtime.targets.azureml.plan import LAUNCH, AzureMLPlan
 from innereye_runtime.targets.azureml.session import TERMINAL_STATES, Session, state_of, suppress_azure_output
@@ -116,6 +116,8 @@ def submit(
     data = command_data(plan, run=submission.run)
     for one in plan.inputs:
         data["inputs"][one.name]["path"] = resolve_data_asset(session, one, plan.datastore)
+    for name, further in further_inputs(plan).items():
+        data["inputs"][name] |= resolve_input(session, further)
     if isinstance(data["environment"], str):
         data["environment"] = _environment(session, plan)
     in_what = data["environment"] if isinstance(data["environment"], str) else plan.image
