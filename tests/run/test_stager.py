@@ -242,3 +242,23 @@ def test_a_folder_that_is_not_a_runs_is_left_alone(tmp_path: Path, output: Path)
     with pytest.raises(UsageError, match="is not empty and not a run folder"):
         restore(tmp_path / "home", OutputStore(output))
     assert (tmp_path / "home" / "thesis.tex").exists()
+
+
+def test_a_folder_that_goes_while_files_are_listed_is_no_error(
+    tmp_path: Path, output: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = run_of(tmp_path)
+    said: list[str] = []
+    staging = staging_of(root, output, report=said.append)
+    below, gone = stager.files_below, [2]
+
+    def listed(folder: Path) -> Iterator[str]:
+        gone[0] -= 1
+        if gone[0] >= 0:
+            raise FileNotFoundError(2, "No such file or directory", "scratch")
+        return below(folder)
+
+    monkeypatch.setattr(stager, "files_below", listed)
+    staging.save()
+    assert said == []
+    assert restored(tmp_path, output)["checkpoints/last.ckpt"] == "epoch 1"

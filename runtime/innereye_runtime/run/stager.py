@@ -160,7 +160,7 @@ class Stager:
         the end there are none of those but the runtime's own, and `everything` else is a result.
         """
         found, now = [], time.monotonic()
-        for name in sorted(files_below(self._root)):
+        for name in _names(self._root):
             path = self._root / name
             if name == OUTPUTS_JSON or is_temporary(name) or path.is_symlink():
                 continue
@@ -237,6 +237,14 @@ class Stager:
             if source.stat().st_size <= _SHOWN_BYTES:
                 target.parent.mkdir(parents=True, exist_ok=True)
                 shutil.copyfile(source, target)
+
+
+def _names(root: Path) -> list[str]:
+    """Of all files; a folder that is removed while they are listed is no reason to have none."""
+    for _ in range(_TRIES):
+        with suppress(FileNotFoundError):
+            return sorted(files_below(root))
+    return sorted(files_below(root))
 
 
 def _retried(action: Callable[[], T]) -> T:

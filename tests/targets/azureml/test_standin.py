@@ -102,9 +102,9 @@ def preempt_after(child: subprocess.Popen[str], cloud: Any, epoch: int) -> None:
 
 def test_hello_on_two_nodes_preempted_twice_ends_as_here(project: Project, standin: Any) -> None:
     project.write("tiny.yaml", MANIFEST.replace("compute:\n", "compute:\n  nodes: 2\n") + DATA)
-    child = start(project, standin, *SLOW)
-    preempt_after(child, standin, 2)
-    preempt_after(child, standin, 5)
+    child = start(project, standin, "--pause=0.8", "--num_epochs=5")
+    preempt_after(child, standin, 1)
+    preempt_after(child, standin, 3)
     result = ended(child)
     assert result.exit_code == 0, result.stdout + result.stderr
     assert newest(standin).attempt == 3
@@ -112,7 +112,7 @@ def test_hello_on_two_nodes_preempted_twice_ends_as_here(project: Project, stand
     assert [attempt["state"] for attempt in attempts] == ["stopped", "stopped", "completed"]
     assert all(attempt["resumed_from"] for attempt in attempts[1:])
     assert project.run("verify", str(result.run)).exit_code == 0
-    assert result.weights == project.run("tiny.yaml", EPOCHS).weights
+    assert result.weights == project.run("tiny.yaml", "--num_epochs=5").weights
 
 
 def test_hello_alone_preempted_twice_ends_as_here(project: Project, standin: Any) -> None:

@@ -42,7 +42,7 @@ def test_two_nodes_on_a_store_that_is_slow_fails_and_shows_each_node_its_own(
 ) -> None:
     project.write("tiny.yaml", MANIFEST.replace("compute:\n", "compute:\n  nodes: 2\n"))
     with cloud_for(output_store=["close-to-open", "slow", "failing"]) as cloud:
-        words = ("--pause=0.2", "--num_epochs=4")
+        words = ("--pause=0.8", "--num_epochs=4")
         child = project.start("--target", "azureml", "tiny.yaml", *words, environment=cloud.environment())
         preempt_after(child, cloud, 2)
         result = ended(child)
