@@ -157,6 +157,24 @@ def test_logging_does_not_wait_for_the_service(service: Service, tracked: Any) -
     assert len(service.metrics) == 100
 
 
+@pytest.mark.parametrize("status", ["success", "failed"])
+def test_the_end_does_not_wait_for_a_service_that_does_not_answer(
+    status: str, service: Service, tracking: Any, tracked: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tracking, "_UNANSWERED_SECONDS", 0.2)
+    service.gate.clear()
+    logger, waited = tracked(width="3"), []
+    join = threading.Thread.join
+    monkeypatch.setattr(
+        threading.Thread, "join", lambda thread, timeout=None: (waited.append(timeout), join(thread, timeout))[1]
+    )
+    for _ in range(2):  # after training, and after the test
+        logger.log_metrics({"loss": 1.0}, 0)
+        logger.finalize(status)
+    service.gate.set()
+    assert waited[0] == 0.2 and waited[1] < 0.05
+
+
 def test_outside_of_a_job_there_is_none(tracking: Any) -> None:
     assert tracking.azureml_logger({}, {}, attempt=1) is None
 

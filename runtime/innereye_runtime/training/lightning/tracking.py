@@ -28,7 +28,9 @@ log = logging.getLogger("innereye_runtime")
 RUN_VARIABLE = "AZUREML_RUN_ID"
 PACKAGES = ("mlflow", "azureml.mlflow")
 FLUSH_SECONDS = 30.0
-"""How long the end of training waits for what is still to be sent."""
+"""How long the end of training waits for what is still to be sent, to a service that answers."""
+_UNANSWERED_SECONDS = 4.0
+"""And in all for one that does not, or where training was stopped: the machine may be taken away in half a minute."""
 _EVERY_SECONDS = 1.0
 _MOST_METRICS, _MOST_PARAMS = 1000, 100
 """In one request. Source: https://mlflow.org/docs/latest/api_reference/rest-api.html#log-batch"""
@@ -61,7 +63,10 @@ class JobTracking(Logger):
         self._metrics: queue.SimpleQueue[tuple[str, float, int, int]] = queue.SimpleQueue()
         """Name, value, time in ms, step."""
         self._closing = threading.Event()
-        self._failed = False
+        self._failed = self._answers = False
+        self._asked = threading.Event()
+        """MLflow, whose import takes a while, is there: from now on it is the service that does not answer."""
+        self._patience = _UNANSWERED_SECONDS
         self._refused: set[str] = set()
         self._client: MlflowClient | None = None
         self._thread: threading.Thread | None = None
@@ -106,7 +111,14 @@ class JobTracking(Logger):
         """Waits until all is sent, but not for ever."""
         if self._thread is not None:
             self._closing.set()
-            self._thread.join(FLUSH_SECONDS)
+            if status == "success":
+                self._asked.wait(FLUSH_SECONDS)
+            if self._answers and status == "success":
+                self._thread.join(FLUSH_SECONDS)
+            else:
+                began = time.monotonic()
+                self._thread.join(self._patience)
+                self._patience = max(self._patience - (time.monotonic() - began), 0.0)
             self._thread, self._closing = None, threading.Event()
 
     @rank_zero_only
@@ -126,8 +138,10 @@ class JobTracking(Logger):
                 while waiting:
                     self._send_metrics(client, waiting[:_MOST_METRICS])
                     del waiting[:_MOST_METRICS]
+                self._answers = True
             except Exception as error:
-                # Whatever it is, no run ends for it.
+                self._answers = False  # whatever it is, no run ends for it
+                self._asked.set()
                 self._tell_failure(error)
                 del waiting[:-_MOST_WAITING]
             if is_last:
@@ -163,6 +177,7 @@ class JobTracking(Logger):
         os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
         from mlflow.tracking import MlflowClient
 
+        self._asked.set()
         return MlflowClient()
 
     def _send_parameters(self, client: MlflowClient) -> None:
