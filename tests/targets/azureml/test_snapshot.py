@@ -142,6 +142,39 @@ def test_too_much_code_is_refused_with_the_largest_files(tree: Tree, monkeypatch
         taken(root).check_size()
 
 
+@pytest.mark.parametrize("git", [True, False])
+def test_a_folder_with_more_than_code_has_is_named_with_the_line_that_leaves_it_out(tree: Tree, git: bool) -> None:
+    scans = [f"data/scans/{patient}/{number}.txt" for patient in ("a", "b") for number in range(501)]
+    root = tree("a.py", "data/list.csv", "pkg/weights/w.bin", "pkg/b.py", *scans, git=git)
+    (root / "pkg/weights/w.bin").write_bytes(b"x" * (51 << 20))
+    told = list(taken(root).large_folders())
+    assert [each.partition("; ")[0] for each in told] == [
+        "data/scans/: 1,002 files, 0 MB of the code",
+        "pkg/weights/: 1 file, 53 MB of the code",
+    ]
+    lines = [line for each in told for line in each.split("'")[1::2]]
+    (root / (".gitignore" if git else ".amlignore")).write_text("\n".join(lines))
+    assert list(taken(root).large_folders()) == []
+    assert [name for name in names(root) if not name.startswith(".")] == ["a.py", "data/list.csv", "pkg/b.py"]
+
+
+def test_a_thousand_files_beside_each_other_are_the_projects_own_folder(tree: Tree) -> None:
+    root = tree(*(f"{number}.txt" for number in range(1001)), git=False)
+    assert list(taken(root).large_folders()) == [
+        "the project's own folder: 1,001 files, 0 MB of the code; name in .gitignore or .amlignore what is not code"
+    ]
+
+
+def test_listing_ends_where_nobodys_code_has_so_many_files(
+    tree: Tree, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(snapshot, "LARGEST_COUNT", 20)
+    root = tree("a.py", *(f"data/{number}.txt" for number in range(30)), git=False)
+    with pytest.raises(UsageError, match=r"more than 20 files that would go with a job, 20 of them in data/") as caught:
+        taken(root)
+    assert "a line '/data/' in .amlignore" in caught.value.hint
+
+
 @pytest.mark.parametrize("name", ["with space.py", "ümlaut.py", "new\nline.py", "-dash.py", "quote'.py"])
 def test_any_name_is_taken(tree: Tree, name: str) -> None:
     assert names(tree(name)) == [name]

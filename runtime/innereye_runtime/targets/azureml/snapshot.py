@@ -11,8 +11,11 @@ from __future__ import annotations
 import os
 import shutil
 import stat
+from bisect import bisect_left
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path, PurePosixPath
 
 from innereye_runtime.errors import UsageError
@@ -22,6 +25,10 @@ from innereye_runtime.job.secret_files import looks_secret
 
 LARGEST_BYTES = 300 << 20
 """What AzureML itself takes at most for a snapshot of code."""
+LARGEST_COUNT = 100_000
+"""More files than this are nobody's code: listing them ends there."""
+MANY_FILES, MANY_BYTES = 1_000, 50 << 20
+"""What one folder of code has at most, before it is named."""
 IGNORE_FILE = ".amlignore"
 
 
@@ -50,6 +57,27 @@ class Snapshot:
             hint=f"name in .gitignore or {IGNORE_FILE} what is not code; data belongs in a dataset",
         )
 
+    def large_folders(self) -> Iterator[str]:
+        """A sentence for each folder with more files, or more bytes, than code has, and the line that leaves it out.
+        The innermost such folder is named; what it has does not count for those above it.
+        """
+        sizes: dict[str, list[int]] = {}
+        for place, path in self.files:
+            size = path.stat().st_size
+            for folder in PurePosixPath(place).parents:
+                total = sizes.setdefault(folder.as_posix(), [0, 0])
+                total[0] += 1
+                total[1] += size
+        for name in sorted(sizes, key=lambda each: (-each.count("/") if each != "." else 1, each)):
+            count, size = sizes[name]
+            if count <= MANY_FILES and size <= MANY_BYTES:
+                continue
+            for folder in (name, *(each.as_posix() for each in PurePosixPath(name).parents)):
+                sizes[folder][0] -= count
+                sizes[folder][1] -= size
+            files = "1 file" if count == 1 else f"{count:,} files"
+            yield f"{_called(name)}: {files}, {size / 1e6:.0f} MB of the code; {_line_for(name)}"
+
     def copy_to(self, folder: Path) -> None:
         """Fills `folder` with copies, regular files only: the SDK would follow links to wherever they lead."""
         for place, path in self.files:
@@ -60,6 +88,17 @@ class Snapshot:
         (folder / IGNORE_FILE).write_text("")
 
 
+def _called(folder: str) -> str:
+    return "the project's own folder" if folder == "." else f"{folder}/"
+
+
+def _line_for(folder: str) -> str:
+    if folder == ".":
+        return f"name in .gitignore or {IGNORE_FILE} what is not code"
+    ends = f"a line '/{folder}/' in {IGNORE_FILE}, or in .gitignore where git does not track it, leaves it out"
+    return f"{ends}; data belongs in a dataset"
+
+
 def take_snapshot(root: Path, *, without: Path) -> Snapshot:
     """The project's files below `root`, but for those below `without`: the folder of earlier runs.
 
@@ -67,11 +106,14 @@ def take_snapshot(root: Path, *, without: Path) -> Snapshot:
         UsageError: a file can't be read, or git can't list the files of a repository.
     """
     outputs = without.relative_to(root).as_posix() if without.is_relative_to(root) and without != root else None
-    listed = [name for name in _listed(root) if outputs is None or not PurePosixPath(name).is_relative_to(outputs)]
+    ours = (name for name in _listed(root) if outputs is None or not f"{name}/".startswith(f"{outputs}/"))
+    listed = list(islice(ours, LARGEST_COUNT + 1))
+    if len(listed) > LARGEST_COUNT:
+        raise _too_many(root, listed)
     rules = read_rules(root / IGNORE_FILE)
     secret = [name for name in listed if looks_secret(name) and not _named(name, rules)]
-    listed = [name for name in listed if name not in set(secret)]
-    names = set(listed)
+    names = set(listed) - set(secret)
+    listed = in_order = sorted(names)
     files: dict[str, Path] = {}
     left_out = [f"{name}: looks like a secret; a line !{name} in {IGNORE_FILE} sends it" for name in secret]
     for name in listed:
@@ -83,7 +125,7 @@ def take_snapshot(root: Path, *, without: Path) -> Snapshot:
         if stat.S_ISREG(mode):
             files[name] = path
         elif stat.S_ISLNK(mode):
-            linked = _linked(root, name, names)
+            linked = _linked(root, name, in_order)
             if not linked:
                 left_out.append(f"{name}: a link to what is not part of the code ({path.readlink()})")
             files.update(linked)
@@ -99,20 +141,32 @@ def take_snapshot(root: Path, *, without: Path) -> Snapshot:
     return Snapshot(files=chosen, bytes=sum(path.stat().st_size for _, path in chosen), left_out=tuple(left_out))
 
 
-def _linked(root: Path, name: str, names: set[str]) -> dict[str, Path]:
+def _too_many(root: Path, listed: list[str]) -> UsageError:
+    folders = Counter(name.partition("/")[0] for name in listed if "/" in name)
+    most, count = folders.most_common(1)[0] if folders else (".", len(listed))
+    return UsageError(
+        f"{root} has more than {LARGEST_COUNT:,} files that would go with a job, {count:,} of them in {_called(most)}",
+        hint=_line_for(most),
+    )
+
+
+def _linked(root: Path, name: str, names: list[str]) -> dict[str, Path]:
     """The files that a link stands for: the one that it leads to, or those of a folder, where these are the
-    project's.
+    project's. `names` are sorted.
     """
     target = (root / name).resolve()
     if not target.is_relative_to(root.resolve()):
         return {}
     inside = target.relative_to(root.resolve()).as_posix()
     if target.is_file():
-        return {name: target} if inside in names else {}
+        return {name: target} if inside in names[bisect_left(names, inside) :][:1] else {}
     found = {}
-    for other in names:
+    first = 0 if inside == "." else bisect_left(names, f"{inside}/")
+    for other in islice(names, first, None):
+        if inside != "." and not other.startswith(f"{inside}/"):
+            break
         path = root / other
-        if PurePosixPath(other).is_relative_to(inside) and path.is_file() and not path.is_symlink():
+        if path.is_file() and not path.is_symlink():
             found[f"{name}/{PurePosixPath(other).relative_to(inside)}"] = path
     return found
 

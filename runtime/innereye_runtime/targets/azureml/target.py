@@ -193,10 +193,12 @@ class AzureMLTarget:
         secret_values(plan.secrets, os.environ)
         settings = plan.workspace.complete()
         snapshot = take_snapshot(plan.code, without=plan.outputs_folder)
-        snapshot.check_size()
         for left_out in snapshot.left_out:
             log_status(f"not part of the job's code: {left_out}")
-        log_status(f"code: {len(snapshot.files)} files, {snapshot.bytes / 1e6:.1f} MB, from {plan.code}")
+        log_status(f"code: {len(snapshot.files):,} files, {snapshot.bytes / 1e6:.1f} MB, from {plan.code}")
+        for large in snapshot.large_folders():
+            log_status(f"warning: {large}")
+        snapshot.check_size()
         session = Session(*settings)
         check(plan)
         session.container(plan.datastore)  # the run folder has a place, or there is no job
