@@ -21,7 +21,14 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 MARK = "needs "
-ON_THE_ENGINE = ("targets/docker/", "targets/azureml/", "emulator/", "data/test_hello.py", "docs/test_docker.py")
+ON_THE_ENGINE = (
+    "targets/docker/",
+    "targets/azureml/",
+    "emulator/",
+    "data/test_hello.py",
+    "docs/test_docker.py",
+    "promises/test_engine.py",
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -64,8 +64,8 @@ class Snapshot:
         sizes: dict[str, list[int]] = {}
         for place, path in self.files:
             size = path.stat().st_size
-            for folder in PurePosixPath(place).parents:
-                total = sizes.setdefault(folder.as_posix(), [0, 0])
+            for parent in PurePosixPath(place).parents:
+                total = sizes.setdefault(parent.as_posix(), [0, 0])
                 total[0] += 1
                 total[1] += size
         for name in sorted(sizes, key=lambda each: (-each.count("/") if each != "." else 1, each)):
