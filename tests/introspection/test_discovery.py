@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from innereye_runtime.errors import ExitCode
-from innereye_runtime.introspection.discovery import DiscoveryError, code_root, find, load, search_path
+from innereye_runtime.introspection.code_root import code_root, search_path
+from innereye_runtime.introspection.discovery import DiscoveryError, find, load
 from innereye_runtime.introspection.static.class_reader import read
 
 CLASS = "class {}:\n    pass\n"

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from innereye_runtime.errors import PreflightError
-from innereye_runtime.introspection.discovery import find, search_path
+from innereye_runtime.introspection.code_root import search_path
+from innereye_runtime.introspection.discovery import find
 from innereye_runtime.job.packages import check_installed
 from innereye_runtime.job.resolve import resolve_job
 from innereye_runtime.manifest.model import Packages

@@ -3,7 +3,6 @@ needed."""
 
 from __future__ import annotations
 
-import contextlib
 import os
 import re
 import sys
@@ -15,17 +14,14 @@ from pathlib import Path
 from typing import Final
 
 from innereye_runtime.errors import UsageError
+from innereye_runtime.introspection.code_root import NOT_USERS
 from innereye_runtime.introspection.static.module_files import ModuleFile, locate
 
 EXAMPLES: Final = "innereye_runtime.examples"
 _CHECKOUT: Final = "InnerEye.ML.configs"
 """Where the old toolbox had its users' classes, which were found there without a namespace."""
-_ROOT_MARKS: Final = (".git", "pyproject.toml", "setup.py", "setup.cfg")
 _CLASS: Final = re.compile(rb"^[ \t]*class[ \t]+(\w+)[ \t]*[(:\[]", re.MULTILINE)
 _SECONDS_FOR_HINT: Final = 2.0
-_NOT_USERS: Final = ("node_modules", "site-packages", "dist-packages", "__pycache__", "outputs", "build", "dist")
-"""Folders without code of the user's, beside those whose names begin with a dot."""
-
 _NAME_IT: Final = "name the module that holds it in container.namespaces, or write package.module:ClassName"
 
 _loaded_from: Final[list[Path]] = []
@@ -46,60 +42,6 @@ class Location:
 
     def __str__(self) -> str:
         return f"{self.module}:{self.class_name} ({self.file}:{self.line})"
-
-
-def code_root(manifest_path: Path | None, cwd: Path) -> Path:
-    """The root of the user's code: the nearest folder at or above the manifest that holds .git, pyproject.toml,
-    setup.py or setup.cfg;
-    else `cwd`, where the manifest lies in it; else the manifest's folder.
-
-    A folder above the manifest that another user owns, or a mark that another user put there, ends the search: modules
-    are imported from the root.
-    """
-    folder = cwd if manifest_path is None else (cwd / manifest_path).parent
-    trusted = _trusted_owners(folder)
-    for candidate in (folder, *folder.parents):
-        if candidate != folder and not _owned(candidate, trusted):
-            break
-        marks = [candidate / mark for mark in _ROOT_MARKS if (candidate / mark).exists()]
-        if (candidate == folder and marks) or any(_owned(mark, trusted) for mark in marks):
-            return candidate
-    return cwd if folder.is_relative_to(cwd) else folder
-
-
-def _trusted_owners(folder: Path) -> set[int]:
-    """The users whose folders above `folder` may be the code root: the caller, root, and whoever owns `folder`."""
-    owners = {0, os.geteuid()}
-    if os.geteuid() == 0 and os.environ.get("SUDO_UID", "").isdecimal():
-        owners.add(int(os.environ["SUDO_UID"]))
-    with contextlib.suppress(OSError):
-        owners.add(folder.stat().st_uid)
-    return owners
-
-
-def _owned(path: Path, owners: set[int]) -> bool:
-    try:
-        return path.stat().st_uid in owners
-    except OSError:
-        return False
-
-
-def search_path(manifest_path: Path | None, cwd: Path) -> tuple[Path, ...]:
-    """The folders that user modules are imported from, first to last: the code root, the folders of its packages where
-    it is a project with a layout of its own (`src`), and the manifest's folder.
-    """
-    folder = cwd if manifest_path is None else (cwd / manifest_path).parent
-    root = code_root(manifest_path, cwd)
-    return tuple(dict.fromkeys((*import_folders(root), folder)))
-
-
-def import_folders(root: Path) -> tuple[Path, ...]:
-    """The code root, and the folders inside of it that its packages are imported from."""
-    if not any((root / mark).is_file() for mark in ("pyproject.toml", "setup.py", "setup.cfg")):
-        return (root,)
-    from innereye_runtime.packages.pyproject import source_folders
-
-    return (root, *source_folders(root))
 
 
 def find(class_name: str, namespaces: Sequence[str], search_path: Sequence[Path]) -> Location:
@@ -247,7 +189,8 @@ def _missing(
 def _unknown(
     class_name: str, searched: Sequence[str], known: Iterable[str], search_path: Sequence[Path]
 ) -> DiscoveryError:
-    message = f"there is no class '{class_name}' in {_listed(searched)}"
+    folders = f"; modules are looked for in {_listed([str(each) for each in search_path])}" if search_path else ""
+    message = f"there is no class '{class_name}' in {_listed(searched)}{folders}"
     near = _suggest(class_name, known, 3)
     guess = f"did you mean {' or '.join(repr(name) for name in near)}?" if near else _NAME_IT
     return DiscoveryError(message, hint=_elsewhere(class_name, search_path) or guess)
@@ -272,7 +215,8 @@ def _elsewhere(class_name: str, search_path: Sequence[Path]) -> str:
         for file in _users_files(root):
             if time.monotonic() > end:
                 break
-            parts = file.relative_to(root).with_suffix("").parts
+            nearest = max((each for each in search_path if file.is_relative_to(each)), key=lambda each: len(each.parts))
+            parts = file.relative_to(nearest).with_suffix("").parts
             if all(part.isidentifier() for part in parts) and wanted.search(file.read_bytes()):
                 return f"it is in {file}: write 'namespaces: [{'.'.join(parts)}]'"
         notebook = next((file for file in root.glob("*.ipynb") if class_name.encode() in file.read_bytes()), None)
@@ -284,7 +228,7 @@ def _elsewhere(class_name: str, search_path: Sequence[Path]) -> str:
 def _users_files(root: Path) -> Iterator[Path]:
     """The Python files of a project, those nearest to its root first in each folder."""
     for folder, folders, names in os.walk(root):
-        folders[:] = sorted(name for name in folders if name not in _NOT_USERS and not name.startswith((".", "venv")))
+        folders[:] = sorted(name for name in folders if name not in NOT_USERS and not name.startswith((".", "venv")))
         yield from (Path(folder, name) for name in sorted(names) if name.endswith(".py"))
 
 

@@ -13,14 +13,8 @@ from innereye_runtime.introspection.arguments.checker import Argument, check
 from innereye_runtime.introspection.arguments.direct import DirectClasses, read_direct
 from innereye_runtime.introspection.arguments.search_space import check_search_space
 from innereye_runtime.introspection.arguments.unknown_names import near_parameters
-from innereye_runtime.introspection.discovery import (
-    DiscoveryError,
-    Location,
-    code_root,
-    find,
-    import_folders,
-    search_path,
-)
+from innereye_runtime.introspection.code_root import code_root, folders_down_to, import_folders, search_path
+from innereye_runtime.introspection.discovery import DiscoveryError, Location, find
 from innereye_runtime.introspection.static.class_reader import read
 from innereye_runtime.job.class_arguments import with_arguments
 from innereye_runtime.job.class_diagnostics import hidden, imports_of, of_class, unread_parts, untested
@@ -133,7 +127,7 @@ def resolve_job(
         places = tuple(dict.fromkeys((*import_folders(root), *places)))
     absolute = None if path is None else cwd / path
     if (started_in := recorded_folder(absolute, root or code_root(path, cwd))) is not None:
-        places = tuple(dict.fromkeys((*places, started_in)))
+        places = tuple(dict.fromkeys((*places, *folders_down_to(root or code_root(path, cwd), started_in))))
     diagnostics = list(loaded.diagnostics)
     requirements, problems = (None, []) if running else requirements_of(loaded)
     diagnostics += problems

@@ -59,6 +59,8 @@ class ProcessPlan:
     """Where each dataset is to be found too; None: nowhere."""
     processes: int | None
     """Of each node, which the child starts; None: one for each GPU that it finds."""
+    modules: tuple[Path, ...] = ()
+    """The folders that the user's modules are imported from."""
     requirements: Requirements | None = None
     """What the manifest's `packages` ask for, which has to be installed already."""
 
@@ -66,6 +68,7 @@ class ProcessPlan:
         return {
             "target": "process",
             "command": [self.executable, *_ENTRYPOINT, *self.request.argv()],
+            "modules": [str(folder) for folder in self.modules],
             "run_folder": str(self.request.run_folder or f"{self.outputs_folder}/<UTC start>_{self.model_name}"),
             "environment": dict(self.environment),
             "secrets": list(self.manifest.secrets),
@@ -231,6 +234,7 @@ class ProcessTarget:
             datasets=datasets_of(job),
             mountpoints=mountpoints_of(job),
             processes=processes_of(job),
+            modules=job.search_path,
             requirements=job.requirements,
         )
 

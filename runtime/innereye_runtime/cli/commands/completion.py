@@ -140,7 +140,8 @@ def _of_parameter(parameter: Parameter, *, valued: bool) -> Iterator[tuple[str, 
 
 def _parameters(words: Sequence[str]) -> Mapping[str, Parameter]:
     """Those of the container that a manifest among `words` names; none where there is no such manifest or class."""
-    from innereye_runtime.introspection.discovery import find, search_path
+    from innereye_runtime.introspection.code_root import search_path
+    from innereye_runtime.introspection.discovery import find
     from innereye_runtime.introspection.static.class_reader import read
     from innereye_runtime.manifest.loading import load
 

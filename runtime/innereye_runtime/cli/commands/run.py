@@ -159,7 +159,7 @@ def run_old_command(argv: Sequence[str], *, successor: bool = False) -> int:
 
 
 def _cluster() -> str:
-    from innereye_runtime.introspection.discovery import code_root
+    from innereye_runtime.introspection.code_root import code_root
     from innereye_runtime.targets.azureml.settings import default_cluster
 
     return default_cluster(os.environ, code_root(None, Path.cwd()))

@@ -64,7 +64,8 @@ def run(argv: Sequence[str]) -> int:
 
         return _show(schema_text(), arguments.write)
     from innereye_runtime.introspection.arguments.json_schema import json_schema
-    from innereye_runtime.introspection.discovery import find, search_path
+    from innereye_runtime.introspection.code_root import search_path
+    from innereye_runtime.introspection.discovery import find
     from innereye_runtime.introspection.static.class_reader import read
 
     places = search_path(None, Path.cwd())
@@ -95,7 +96,8 @@ def _text(schema: Mapping[str, Any]) -> str:
 
 def _of_signature(class_name: str) -> str:
     from innereye_runtime.introspection.arguments.json_schema import signature_schema
-    from innereye_runtime.introspection.discovery import find, search_path
+    from innereye_runtime.introspection.code_root import search_path
+    from innereye_runtime.introspection.discovery import find
     from innereye_runtime.introspection.static.signatures import read_signature
 
     if ":" not in class_name:

@@ -12,7 +12,8 @@ from typing import Final
 from innereye_runtime.compat.refused import instead_of
 from innereye_runtime.diagnostics.diagnostic import Diagnostic, Span
 from innereye_runtime.errors import ManifestError
-from innereye_runtime.introspection.discovery import Location, code_root
+from innereye_runtime.introspection.code_root import code_root
+from innereye_runtime.introspection.discovery import Location
 from innereye_runtime.introspection.static.class_reader import read
 from innereye_runtime.introspection.static.module_files import locate
 from innereye_runtime.job.resolve import resolve_job

@@ -101,6 +101,8 @@ class DockerPlan:
     """Where each dataset is bound too; None: nowhere."""
     processes: int | None
     """Of each node, which the container starts; None: one for each GPU that it finds."""
+    modules: tuple[Path, ...] = ()
+    """The folders that the user's modules are imported from."""
     packages: PackagesBuild | None = None
     """The image with the manifest's packages, which is built where it is not there yet."""
 
@@ -111,6 +113,7 @@ class DockerPlan:
             "target": "docker",
             "image": request.image,
             "command": ["innereye-runtime", *self.handover.argv()],
+            "modules": [str(folder) for folder in self.modules],
             "run_folder": str(folder),
             "user": request.user,
             "mounts": [_told(bind) for bind in request.binds],
@@ -189,6 +192,7 @@ def plan_for(job: Job, caller: HostUser) -> DockerPlan:
         datasets=datasets,
         mountpoints=points,
         processes=processes_of(job),
+        modules=job.search_path,
         packages=packages,
     )
 
