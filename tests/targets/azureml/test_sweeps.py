@@ -230,7 +230,10 @@ def test_a_trial_that_is_worse_is_stopped_early_and_a_sweep_is_stopped_by_its_ad
 ) -> None:
     environment = cloud.environment()
     space = "search_space: {width: {values: [64, 1]}}\n  early_termination: {type: bandit, slack_factor: 0.05}"
-    sweep = re.sub(r"search_space:\n.*\n.*", space, SWEEP)
+    # One after the other: a trial is compared with what the earlier one had reached at the same interval.
+    sweep = re.sub(r"search_space:\n.*\n.*", space, SWEEP).replace(
+        "max_concurrent_trials: 2", "max_concurrent_trials: 1"
+    )
     project.write("tiny.yaml", f"{MANIFEST}{sweep}")
     first = azure(project, cloud, "--detach", "--pause=0.3", "--num_epochs=12")
     second = azure(project, cloud, "--detach", "--pause=0.3", "--num_epochs=100")

@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import os
 import re
-import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,35 +14,26 @@ from typing import Any
 from innereye_runtime.data.sources.blobs import BlobUrl
 from innereye_runtime.errors import UsageError
 from innereye_runtime.job.datasets import datasets_of, unknown_ids
-from innereye_runtime.job.entrypoint_args import EntrypointArgs
-from innereye_runtime.job.launch_context import VARIABLE
 from innereye_runtime.job.packages import described
 from innereye_runtime.job.process_count import processes_of
 from innereye_runtime.job.resolve import Job
 from innereye_runtime.manifest.model import AzureMLSettings, Dataset, Manifest
 from innereye_runtime.manifest.serializer import dump
+from innereye_runtime.targets.azureml.command import command_of, manifest_place
 from innereye_runtime.targets.azureml.environment import PackagesEnvironment, plan_environment
-from innereye_runtime.targets.azureml.job_file import OUTPUT, folder_path, job_data, job_text
+from innereye_runtime.targets.azureml.job_file import folder_path, job_data, job_text
 from innereye_runtime.targets.azureml.own_fields import refuse_managed_fields, refuse_reserved_names
 from innereye_runtime.targets.azureml.settings import WorkspaceSettings, find_workspace
 from innereye_runtime.targets.azureml.sweep_job import (
     SweepFields,
     sweep_fields,
-    trial_command,
     trial_manifest,
-    trial_overrides,
 )
 
 DATASTORE = "workspaceblobstore"
 """The datastore where the manifest names none: each workspace has it."""
-LAUNCH = "innereye-runtime-launch.json"
-"""In the job's code: what only this side knows of it."""
 IMAGE_VARIABLE = "INNEREYE_AZUREML_IMAGE"
 """The image where the manifest names none."""
-LOOSE_MANIFEST = "innereye-runtime-manifest.yaml"
-"""Where a manifest that is not below the code root lies in the job's code."""
-LOCAL_FOLDER = Path("innereye-runtime-run")
-"""The run folder on the node's own disk, beside the code; its files are copied to the job's output."""
 _ASSET = re.compile(r"[A-Za-z0-9][\w.-]*(?P<version>:[\w.-]+)?")
 
 
@@ -147,7 +137,7 @@ def plan_for(job: Job, environment: Mapping[str, str] | None = None) -> AzureMLP
     environment = os.environ if environment is None else environment
     datastore = settings.datastore or _text(job, "datastore") or DATASTORE
     inputs = tuple(_input(index, dataset, datastore) for index, dataset in enumerate(_datasets(job)))
-    place = _manifest_place(job)
+    place = manifest_place(job)
     sweep = sweep_fields(manifest)
     if sweep is not None and settings.services:
         raise UsageError(
@@ -170,7 +160,7 @@ def plan_for(job: Job, environment: Mapping[str, str] | None = None) -> AzureMLP
         image=image,
         environment_name=settings.environment,
         packages=packages,
-        command=_command(job, place, inputs, sweep),
+        command=command_of(job, place, [one.name for one in inputs], sweep),
         code=job.code_root,
         manifest_place=place,
         manifest_text=dump(manifest if sweep is None else trial_manifest(manifest)),
@@ -262,39 +252,6 @@ def _shared_memory(size: int) -> str:
         if size % factor == 0:
             return f"{size // factor}{unit}"
     return f"{size}b"
-
-
-def _manifest_place(job: Job) -> str:
-    path = job.manifest.path
-    if path is None or not path.is_relative_to(job.code_root):
-        folder = Path(job.manifest_folder)  # of a run that is resumed: what lay beside its manifest is imported
-        return LOOSE_MANIFEST if folder.is_absolute() else (folder / LOOSE_MANIFEST).as_posix()
-    return path.relative_to(job.code_root).as_posix()
-
-
-def _command(job: Job, place: str, inputs: tuple[Input, ...], sweep: SweepFields | None) -> str:
-    """What bash runs in the working directory, which is a copy of the code."""
-    request = EntrypointArgs(
-        manifest=Path(place),
-        overrides=job.overrides if sweep is None else trial_overrides(job, sweep),
-        target="azureml",
-        smoke=job.smoke,
-        run_folder=LOCAL_FOLDER,
-        stage_to=Path(f"${{{{outputs.{OUTPUT}}}}}"),
-        code_root=Path("$PWD"),
-        datasets=tuple(Path(f"${{{{inputs.{one.name}}}}}") for one in inputs),
-    )
-    command = " ".join([f'{VARIABLE}="$PWD/{LAUNCH}"', "innereye-runtime", *map(_word, request.argv())])
-    return command if sweep is None else trial_command(command, sweep, OUTPUT)
-
-
-def _word(word: str) -> str:
-    if re.fullmatch(r"--(stage-to|dataset)=\$\{\{[\w.]+\}\}", word):
-        return word  # AzureML puts a path there, before bash sees it
-    if word == "--code-root=$PWD":
-        return '--code-root="$PWD"'
-    # AzureML would also replace what looks like one of its placeholders in a user's own value.
-    return shlex.quote(word).replace("${{", "$''{{")
 
 
 def _safe(name: str) -> str:

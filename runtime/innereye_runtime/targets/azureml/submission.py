@@ -16,11 +16,12 @@ from innereye_runtime.errors import PreflightError, UsageError
 from innereye_runtime.job import provenance
 from innereye_runtime.job.launch_context import LaunchContext
 from innereye_runtime.targets.azureml.assets import resolve_data_asset, resolve_input
+from innereye_runtime.targets.azureml.command import LAUNCH
 from innereye_runtime.targets.azureml.environment import build_context, ensure_environment
 from innereye_runtime.targets.azureml.error_mapping import UnreachableError, is_not_found, map_azure_errors
 from innereye_runtime.targets.azureml.job_file import command_data, final_data, further_inputs
 from innereye_runtime.targets.azureml.job_uri import JobUri
-from innereye_runtime.targets.azureml.plan import LAUNCH, AzureMLPlan
+from innereye_runtime.targets.azureml.plan import AzureMLPlan
 from innereye_runtime.targets.azureml.session import TERMINAL_STATES, Session, state_of, suppress_azure_output
 from innereye_runtime.targets.azureml.snapshot import Snapshot
 
