@@ -142,6 +142,8 @@ def check_promises(result: Result, style: Style) -> dict[str, Any]:
         "today": {"nodes": 1},
     }[style.name]
     assert {name: facts[name] for name in wanted} == wanted
+    if style.name == "old":
+        assert "structures = ['left', 'right']" in (run / "args.txt").read_text()
     if style.name == "successor":
         assert (run / "extra.txt").read_text() == "asked"
         assert "timing/train/epoch_time [sec]" in (run / "metrics.csv").read_text().splitlines()[0]

@@ -145,6 +145,7 @@ class ArgumentChecker:
         self.given: dict[str, tuple[Any, Origin]] = {}
         self.places: dict[str, ArgumentLocation] = {}
         self.named_by: dict[tuple[str, Origin], str] = {}
+        self.flags: dict[str, tuple[bool, str]] = {}
 
     def set_value(self, name: str, value: Any, place: ArgumentLocation, origin: Origin, folder: Path | None) -> None:
         parameter = self._settable(name, place)
@@ -158,6 +159,10 @@ class ArgumentChecker:
 
     def override(self, override: Override, place: ArgumentLocation, cwd: Path | None) -> None:
         name, text = override.target(self.parameters)
+        negated, word = self.flags.setdefault(name, (name != override.name, override.argument))
+        if negated != (name != override.name):
+            self._problem(place, _DUPLICATE, f"{word} and {override.argument} say the opposite", "keep one of them")
+            return
         parameter = self._settable(name, place)
         if parameter is None:
             return

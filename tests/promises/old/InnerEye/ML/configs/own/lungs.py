@@ -85,6 +85,7 @@ class HelloContainer(LightningContainer):
         self.azure_dataset_id = "lungs"
         self.extra_local_dataset_paths = [Path("data/more")]
         self.extra_azure_dataset_ids = ["lungs-more"]
+        self.structures = ["left", "right"]
 
     def create_model(self) -> LightningModule:
         return Line()
