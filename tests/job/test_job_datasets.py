@@ -170,11 +170,14 @@ def test_splits_without_an_index_are_all_folds_at_both_doors(project: Project, w
         assert again == job.manifest.cross_validation
         one = resolve_job(source, cwd=project.root, overrides=[*given, "--cross_validation_split_index=0"])
         assert one.manifest.cross_validation is None
-        for alone in ({"running": True}, {"target": "azureml"}):  # one run, and never one fold that nobody chose
-            with pytest.raises(ManifestError) as caught:
-                resolve_job(source, cwd=project.root, overrides=given, **alone)
-            told = [f"{each.message} {each.hint}" for each in caught.value.diagnostics]
-            assert any("which split to run" in each and "--cross_validation_split_index=0" in each for each in told)
+        with pytest.raises(ManifestError) as caught:  # the running side runs no fold that nobody chose
+            resolve_job(source, cwd=project.root, overrides=given, running=True)
+        (told,) = caught.value.diagnostics
+        assert "which split to run" in told.message and "--cross_validation_split_index=0" in told.hint
+        overrides = [*given, "--set=compute.azureml.cluster=c", "--set=compute.azureml.image=i"]
+        there = azureml.plan_for(resolve_job(source, cwd=project.root, overrides=overrides, target="azureml"), {})
+        space = {"cross_validation_split_index": {"type": "choice", "values": [0, 1, 2, 3, 4]}}
+        assert there.describe()["job"]["search_space"] == space
 
 
 def test_a_mount_point_is_a_bind_in_docker(project: Project) -> None:

@@ -43,7 +43,7 @@ MODULES: Final = (
 _HERE_ONLY: Final = ("checkpoint_monitor", "inference_forward")
 _RULED: Final = {
     "run_inference_only": "skips training, and tests; hi-ml validated first, which `run_extra_val_epoch` asks for here",
-    "number_of_cross_validation_splits": "without an index, a run for each split; in AzureML exit code 2",
+    "number_of_cross_validation_splits": "without an index, a run for each split",
     "crossval_count": "as `number_of_cross_validation_splits`",
     "different_seeds": "above 1, exit code 2: start a run for each `random_seed`",
     "model_id": "refused at the start of training: download the model, and name it as `local_weights_path`",

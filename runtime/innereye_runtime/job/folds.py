@@ -15,11 +15,6 @@ _INDEX: Final = "cross_validation_split_index"
 _NAMES: Final = (_COUNT, _INDEX, "crossval_count", "crossval_index")
 
 
-def runs_all_folds(manifest: Manifest | None) -> bool:
-    """Whether a job of `manifest` may become several runs, on its target."""
-    return manifest is not None and manifest.compute.target != "azureml"
-
-
 def with_all_folds(manifest: Manifest, arguments: Mapping[str, Argument]) -> Manifest:
     """`manifest`, with `cross_validation` where the container's parameters ask for several splits and name none."""
     count, index = (arguments[name].value if name in arguments else None for name in (_COUNT, _INDEX))

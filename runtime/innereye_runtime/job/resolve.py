@@ -18,7 +18,7 @@ from innereye_runtime.introspection.discovery import DiscoveryError, Location, f
 from innereye_runtime.introspection.static.class_reader import read
 from innereye_runtime.job.class_arguments import with_arguments
 from innereye_runtime.job.class_diagnostics import hidden, imports_of, of_class, unread_parts, untested
-from innereye_runtime.job.folds import runs_all_folds, with_all_folds
+from innereye_runtime.job.folds import with_all_folds
 from innereye_runtime.job.manifest_folder import manifest_folder, recorded_folder
 from innereye_runtime.job.packages import requirements_of
 from innereye_runtime.manifest.builder import expanded
@@ -133,7 +133,6 @@ def resolve_job(
     diagnostics += problems
     given = parse_overrides(overrides)
     location, arguments, direct = None, {}, None
-    one_run = running or not runs_all_folds(loaded.manifest)
     if loaded.model is not None:
         direct = read_direct(loaded, places, given)
         location = direct.top.get("model")
@@ -144,7 +143,7 @@ def resolve_job(
             overrides=[each for each in given if not direct.is_unread(each.name)],
             cwd=cwd,
             direct=direct,
-            one_run=one_run,
+            one_run=running,
         )
         imports = [
             each for name, top in direct.top.items() for each in imports_of(top, places, loaded, requirements, name)
@@ -168,7 +167,7 @@ def resolve_job(
                 incomplete=bool(found.unresolved),
                 cwd=cwd,
                 attributes=found.attributes,
-                one_run=one_run,
+                one_run=running,
             )
             imports = imports_of(location, places, loaded, requirements)
             unread = [] if any(each.severity == "error" for each in imports) else unread_parts(found, loaded)
@@ -194,7 +193,7 @@ def resolve_job(
     if location is None or loaded.manifest is None or any(diagnostic.severity == "error" for diagnostic in diagnostics):
         raise ManifestError(diagnostics)
     manifest = _with_overrides(loaded.manifest, arguments, found.parameters)
-    if not one_run:
+    if not running:
         manifest = with_all_folds(manifest, arguments)
     return Job(
         manifest=manifest if direct is None else with_arguments(manifest, arguments, direct),
