@@ -41,15 +41,17 @@ def train(
     manifest = SimpleNamespace(compute=compute, trainer=SimpleNamespace(arguments={}))
     before = Path.cwd()
     run: Any = SimpleNamespace(
-        job=SimpleNamespace(cwd=before, smoke=smoke, manifest=manifest),
+        job=SimpleNamespace(cwd=before, smoke=smoke, manifest=manifest, direct=None),
         paths=paths,
         record=SimpleNamespace(
             seed=0,
             attempt=SimpleNamespace(number=1, resumed_from=None, epoch=0, notes=[]),
+            container={},
             arguments={"num_epochs": {"value": container.num_epochs, "origin": epochs_from}},
         ),
         ranks=Ranks(),
         write=lambda: None,
+        stage=lambda: None,
     )
     container.output_to = str(folder)
     os.chdir(folder)
