@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from pathlib import Path
 from types import SimpleNamespace
@@ -31,14 +32,20 @@ class KillAt(Callback):
 
 
 def train(
-    container: LightningContainer, folder: Path, *, epochs_from: str = "class", smoke: bool = False
+    container: LightningContainer,
+    folder: Path,
+    *,
+    epochs_from: str = "class",
+    smoke: bool = False,
+    every: float = math.inf,
 ) -> steps.TrainingResult:
-    """What training leaves in `folder`; one that has a run goes on with it. `epochs_from`: the origin of num_epochs."""
+    """What training leaves in `folder`; one that has a run goes on with it. `epochs_from`: the origin of num_epochs.
+    `every`: seconds between two checkpoints in an epoch."""
     paths = RunPaths(folder)
     for each in (paths.root, paths.checkpoints, paths.logs):
         each.mkdir(parents=True, exist_ok=True)
     compute = SimpleNamespace(gpus="none", nodes=1, processes=None)
-    manifest = SimpleNamespace(compute=compute, trainer=SimpleNamespace(arguments={}))
+    manifest = SimpleNamespace(compute=compute, trainer=SimpleNamespace(arguments={}, checkpoint_seconds=every))
     before = Path.cwd()
     run: Any = SimpleNamespace(
         job=SimpleNamespace(cwd=before, smoke=smoke, manifest=manifest, direct=None),

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import copy
+import random
 from collections import defaultdict, deque
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +16,7 @@ from pytorch_lightning.callbacks import Callback
 from tests.training.harness import KillAt, Killed, train
 from tests.training.models import Model, Noisy, NoisyData
 from tests.training.test_extra_state import Container, result
-from torch.utils.data import DataLoader
+from torch.utils.data import DataLoader, Sampler
 
 from innereye_runtime.run.paths import RunPaths
 from innereye_runtime.training.checkpoints.weights import read_checkpoint
@@ -99,9 +101,29 @@ class Cached(NoisyData):
         return DataLoader(Cache(), batch_size=4, shuffle=True)
 
 
+class Reshuffled(Sampler[int]):
+    """Its order in an epoch is that of the epoch before, shuffled."""
+
+    def __init__(self) -> None:
+        self.order = list(range(20))
+
+    def __iter__(self) -> Iterator[int]:
+        random.shuffle(self.order)
+        return iter(list(self.order))
+
+    def __len__(self) -> int:
+        return 20
+
+
+class OfOwnOrder(NoisyData):
+    def train_dataloader(self) -> Any:
+        return DataLoader(Noisy(20), batch_size=4, sampler=Reshuffled())
+
+
 CASES: dict[str, dict[str, Any]] = {
     "an average": {"callbacks": lambda: [Averaged()]},
     "a curriculum": {"model": Curriculum},
+    "the order of a sampler": {"data": OfOwnOrder},
     "a share of the data": {
         "data": Growing,
         "callbacks": lambda: [Grow()],

@@ -19,7 +19,7 @@ import pytest
 from innereye_runtime.errors import ExitCode
 from innereye_runtime.training.lifecycle import signals
 from innereye_runtime.training.lifecycle.run import Run
-from innereye_runtime.training.lifecycle.signals import StopRequested, check_stop, stop_on_signals
+from innereye_runtime.training.lifecycle.signals import StopRequested, check_stop, stop_on_signals, stop_requested
 
 
 def interrupt(signum: int = signal.SIGTERM) -> None:
@@ -68,6 +68,19 @@ def test_between_batches_a_stop_waits_for_the_next_look_and_no_longer(monkeypatc
         check_stop()
         interrupt()
         time.sleep(20)  # nothing looks any more: user code that takes long
+
+
+def test_a_stop_waits_for_a_batch_that_takes_as_long_as_those_before_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(signals, "_POLL_SECONDS", 0.2)
+    with pytest.raises(StopRequested), stop_on_signals():
+        for batch in range(3):
+            check_stop()  # as a batch begins, after it was loaded
+            if batch == 2:
+                interrupt()
+            time.sleep(0.7)
+            assert stop_requested() == (batch == 2)  # as it ends
+            assert stop_requested() == (batch == 2)  # and after it
+        check_stop()
 
 
 @pytest.mark.parametrize(

@@ -30,7 +30,6 @@ def build(value: Mapping[str, Any], *, path: Path | None, folder: Path) -> Manif
     container = build_container(value.get("container", {}))
     model, data = build_class(value.get("model")), build_class(value.get("data"))
     datasets = value.get("datasets", [value["dataset"]] if "dataset" in value else [])
-    trainer = value.get("trainer", {})
     outputs = _written(value.get("outputs", {}))
     return Manifest(
         path=path,
@@ -40,7 +39,7 @@ def build(value: Mapping[str, Any], *, path: Path | None, folder: Path) -> Manif
         data=data,
         datasets=tuple(_dataset(item, folder) for item in datasets),
         packages=build_packages(value.get("packages", {}), folder),
-        trainer=Trainer(num_epochs=trainer.get("num_epochs"), arguments=dict(trainer.get("arguments", {}))),
+        trainer=_trainer(value.get("trainer", {})),
         compute=_compute(value.get("compute", {})),
         sweep=build_sweep(value["sweep"]) if value.get("sweep") else None,
         cross_validation=CrossValidation(**value["cross_validation"]) if "cross_validation" in value else None,
@@ -99,6 +98,15 @@ def build_packages(value: Mapping[str, Any], folder: Path) -> Packages:
     named = value.get("requirements", [])
     requirements = tuple(named) if isinstance(named, list) else absolute(named, folder)
     return Packages(requirements=requirements, system=tuple(value.get("system", ())))
+
+
+def _trainer(value: Mapping[str, Any]) -> Trainer:
+    every = value.get("checkpoint_every")
+    return Trainer(
+        num_epochs=value.get("num_epochs"),
+        checkpoint_every=Duration.parse(every) if every else None,
+        arguments=dict(value.get("arguments", {})),
+    )
 
 
 def _compute(value: Mapping[str, Any]) -> Compute:

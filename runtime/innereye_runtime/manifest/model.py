@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 from innereye_runtime.manifest.dataset_ids import canonical
 from innereye_runtime.manifest.sweep import CrossValidation, Sweep
@@ -77,11 +77,20 @@ class Packages:
         return (f"{path}.toml", extras[:-1]) if bracket and extras.endswith("]") else (text, "")
 
 
+CHECKPOINT_EVERY: Final = Duration(30 * 60)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Trainer:
     num_epochs: int | None = None
+    checkpoint_every: Duration | None = None
+    """None: `CHECKPOINT_EVERY`."""
     arguments: Mapping[str, Any] = field(default_factory=dict)
     """Given to `pytorch_lightning.Trainer` as they are."""
+
+    @property
+    def checkpoint_seconds(self) -> int:
+        return (self.checkpoint_every or CHECKPOINT_EVERY).seconds
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

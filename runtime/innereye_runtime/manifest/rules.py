@@ -109,6 +109,7 @@ def _is_read_here(id: Any) -> bool:
 
 def _units(document: Document, value: Mapping[str, Any]) -> Iterator[Diagnostic]:
     units: tuple[tuple[Path, type[Memory] | type[Duration]], ...] = (
+        (("trainer", "checkpoint_every"), Duration),
         (("compute", "shm_size"), Memory),
         (("compute", "max_duration"), Duration),
         (("compute", "docker", "memory"), Memory),

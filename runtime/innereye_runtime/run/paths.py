@@ -58,6 +58,16 @@ class RunPaths:
         return self.checkpoints / "last.ckpt"
 
     @property
+    def partial_checkpoint(self) -> Path:
+        """Of the epoch that is under way, until last.ckpt has it."""
+        return self.checkpoints / "partial.ckpt"
+
+    @property
+    def resumable(self) -> tuple[Path, ...]:
+        """The checkpoints that a restart looks at."""
+        return self.partial_checkpoint, self.last_checkpoint, self.best_checkpoint
+
+    @property
     def logs(self) -> Path:
         return self.root / "logs"
 

@@ -51,7 +51,7 @@ class FolderRun:
             return ("running" if unfinished else record.state), record.reason
         if unfinished:
             does = "finishes the report and the list of outputs"
-        elif any(path.exists() for path in (self.paths.last_checkpoint, self.paths.best_checkpoint)):
+        elif any(path.exists() for path in self.paths.resumable):
             does = "continues from its newest checkpoint"
         else:
             does = "trains from the start: there is no checkpoint"

@@ -12,6 +12,7 @@ from innereye_runtime.cli.ui.job_options import JobArguments, job_parser, resolv
 from innereye_runtime.cli.ui.parser import Parser
 from innereye_runtime.cli.ui.terminal import BOLD, DIM, YELLOW, eprint, paint, show_diagnostics
 from innereye_runtime.errors import ExitCode
+from innereye_runtime.manifest.model import CHECKPOINT_EVERY
 from innereye_runtime.manifest.units import Duration, Memory
 
 if TYPE_CHECKING:
@@ -91,6 +92,7 @@ def of_manifest(job: Job, document: Document, *, target_given: bool) -> Iterator
         origin = "manifest" if line else "default"
         if (path == ("compute", "target") and target_given) or (line and _is_set(document, line)):
             origin, line = "command line", None
+        value = str(CHECKPOINT_EVERY) if path == ("trainer", "checkpoint_every") and value is None else value
         yield Row(name=_dotted(path), value=value, origin=origin, line=line)
 
 

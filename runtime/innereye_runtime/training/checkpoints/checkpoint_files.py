@@ -59,6 +59,12 @@ class Progress:
     """What `innereye_runtime.training.checkpoints.plain_state` saves."""
     lost: list[str] = field(default_factory=list)
     """What it can't save."""
+    batches: int = 0
+    """Of the epoch that is under way, in partial.ckpt; 0: it was saved between two epochs."""
+    stepped: int | None = None
+    """`ResumePoint.step` there."""
+    rows: int | None = None
+    """Of metrics.csv, there."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -156,7 +162,7 @@ def look(paths: RunPaths, *, settling: bool = True) -> Found:
     """The checkpoints of this run. With `settling`, best.ckpt is the one that the newest names when it returns."""
     readable: list[ResumePoint] = []
     notes: list[str] = []
-    for path in (paths.last_checkpoint, paths.best_checkpoint):
+    for path in paths.resumable:
         if not path.exists():
             continue
         found = _read(path)
@@ -164,14 +170,17 @@ def look(paths: RunPaths, *, settling: bool = True) -> Found:
             notes.append(f"{path.relative_to(paths.root)} can't be read: {found}")
         else:
             readable.append(found)
+    latest = max((each.global_step for each in readable), default=0)
+    readable = [each for each in readable if not each.progress.batches or each.global_step >= latest]
     newest = max(readable, key=lambda each: (not each.progress.inside, *_order(each)), default=None)
     if newest is not None and settling:
         notes += _settle(paths, newest)
     return Found(newest=newest, notes=tuple(notes))
 
 
-def _order(resumption: ResumePoint) -> tuple[bool, int, int]:
-    return resumption.progress.finished, resumption.progress.epochs, resumption.global_step
+def _order(resumption: ResumePoint) -> tuple[bool, int, int, int]:
+    progress = resumption.progress
+    return progress.finished, progress.epochs, resumption.global_step, progress.batches
 
 
 def _settle(paths: RunPaths, newest: ResumePoint) -> list[str]:
@@ -200,7 +209,8 @@ def _settle(paths: RunPaths, newest: ResumePoint) -> list[str]:
 
 
 def _place(resumption: ResumePoint) -> tuple[int, int]:
-    return resumption.progress.epochs - (not resumption.progress.inside), resumption.global_step
+    within = resumption.progress.inside or resumption.progress.batches > 0
+    return resumption.progress.epochs - (not within), resumption.global_step
 
 
 def _is_best_of(candidate: ResumePoint, progress: Progress) -> bool:
@@ -224,6 +234,7 @@ def _read(path: Path) -> ResumePoint | str:
         progress = Progress(**state)
         loop = content["loops"]["fit_loop"]["epoch_loop.state_dict"]
         stepped = loop["_batches_that_stepped"] + progress.inside  # it counts this one after its validation
+        stepped = stepped if progress.stepped is None else progress.stepped
         return ResumePoint(path=path, step=stepped, global_step=content["global_step"], progress=progress)
     except (ImportError, AttributeError) as error:
         return f"what it holds can't be imported here: {error}"

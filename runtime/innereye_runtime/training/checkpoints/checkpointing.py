@@ -2,8 +2,7 @@
 
 The state is saved between epochs: as the first thing of the next epoch, or when training ends and every other callback
 and the model have done what they do then. Nothing of the finished epoch is open at that time (learning rates are
-stepped, metrics are logged) and nothing of the next has begun. A batch-exact state would need the state of every worker
-and every metric, which Lightning does not have, so a broken epoch is run again from its start.
+stepped, metrics are logged) and nothing of the next has begun. `open_epoch` also saves the middle of an epoch.
 
 A validation inside an epoch may find the best weights; they are kept then, and count from the next save on. Only while
 there is no complete epoch yet, and nobody knows whether there will be one (an endless IterableDataset), is a validation
@@ -27,7 +26,6 @@ from pytorch_lightning.callbacks import Callback, ModelCheckpoint
 from pytorch_lightning.loops.loop import _Loop
 from pytorch_lightning.plugins.io import TorchCheckpointIO
 from pytorch_lightning.trainer.states import TrainerFn
-from torch.utils._pytree import tree_leaves
 
 from innereye_runtime.run.paths import RunPaths
 from innereye_runtime.training.checkpoints import extra_state, plain_state
@@ -43,6 +41,7 @@ from innereye_runtime.training.checkpoints.checkpoint_files import (
     removed_on_failure,
     temporary,
 )
+from innereye_runtime.training.checkpoints.drawn_batches import end_workers
 from innereye_runtime.training.lifecycle.seeding import seed_phase
 from innereye_runtime.training.lifecycle.signals import defer_signals
 from innereye_runtime.training.lightning.metrics import split_metrics
@@ -83,7 +82,7 @@ class Recovery(Callback):
         self._awaited = resumed is not None or foreign
         self._resumed = False
         self._fitting = False
-        self._plain = plain_state.PlainState()
+        self.plain = plain_state.PlainState()
 
     def state_dict(self) -> dict[str, Any]:
         return asdict(self.progress)
@@ -108,15 +107,22 @@ class Recovery(Callback):
         own = (each for each in trainer.checkpoint_callbacks if isinstance(each, ModelCheckpoint))
         self._given = [(each.monitor, each.mode) for each in own if each.monitor and each is not self.kept]
 
+    @property
+    def awaits_partial(self) -> bool:
+        """Whether training is to continue in the middle of an epoch."""
+        return self._awaited and self._resumed_from is not None and self._resumed_from.progress.batches > 0
+
     def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        self._plain.begin(trainer)
-        if self._resumed:  # for loaders that are made before training starts; what hooks make by then is put back there
+        self.plain.begin(trainer)
+        if (
+            self._resumed and not self.progress.batches
+        ):  # for loaders that are made before training starts; what hooks make by then is put back there
             plain_state.restore(self.progress.plain, trainer)
         if self._resumed and self.progress.finished:
             trainer.should_stop = True
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        self._plain.begin(trainer)  # now with the training data
+        self.plain.begin(trainer)  # now with the training data
         if self._resumed and self.progress.inside:
             seed_phase(self._seed, f"step {trainer.global_step}")
             self._restore(trainer)
@@ -132,7 +138,9 @@ class Recovery(Callback):
             self._save(trainer)
         if trainer.current_epoch > 0:
             seed_phase(self._seed, f"epoch {trainer.current_epoch}")
-            _end_workers(trainer)
+            end_workers(trainer)
+        if self._resumed and self.progress.batches:  # `OpenEpoch` makes the iterator, which is that of the whole epoch
+            self._resumed = self._awaited = False
         if self._resumed:
             # Lightning has made the iterator of a first epoch by now, from whatever state the generators were in.
             iter(trainer.fit_loop._data_fetcher)  # type: ignore[arg-type]
@@ -148,8 +156,8 @@ class Recovery(Callback):
         # These are the weights that were validated. The others' `on_train_end` may change them, as averaging does.
         metrics = self._judged(trainer)
         if metrics is not None:
-            self._note(trainer, metrics)
-            self._store(trainer, pending(self.paths))
+            self.note(trainer, metrics)
+            self.store(trainer, pending(self.paths))
         strategy: Any = trainer.strategy
         whole = strategy.on_train_end
 
@@ -171,11 +179,11 @@ class Recovery(Callback):
         resumable = self.progress.epochs == 0 and math.isinf(trainer.num_training_batches)
         if metrics is None and not resumable:
             return
-        self._note(trainer, metrics or self._metrics(trainer))
+        self.note(trainer, metrics)
         self.progress.inside = True
         try:
             if metrics is not None:
-                self._store(trainer, pending(self.paths))
+                self.store(trainer, pending(self.paths))
             if resumable:
                 self._store_last(trainer, copied=metrics is not None)
         finally:
@@ -186,9 +194,10 @@ class Recovery(Callback):
         best = progress.best_value, progress.best_epoch, progress.best_step
         # The first rank may have found the best checkpoint lost; all must judge alike.
         progress.best_value, progress.best_epoch, progress.best_step = trainer.strategy.broadcast(best)
-        missing = extra_state.restore(progress.carried, extra_state.roots_of(trainer))
-        for path in [*missing, *plain_state.restore(progress.plain, trainer)]:
-            log.warning("the state of %s can't be put back: it is not there in this attempt", path)
+        if not progress.batches:
+            missing = extra_state.restore(progress.carried, extra_state.roots_of(trainer))
+            for path in [*missing, *plain_state.restore(progress.plain, trainer)]:
+                log.warning("the state of %s can't be put back: it is not there in this attempt", path)
         extra_state.freeze(trainer.lightning_module, self.progress.frozen)
         # A schedule or a callback may watch a metric that isn't logged in every epoch.
         for name, value in (pair for values in self.progress.metrics.values() for pair in values.items()):
@@ -202,9 +211,9 @@ class Recovery(Callback):
         metrics = self._judged(trainer)
         improved = metrics is not None
         due = self._every_n_epochs > 0 and self.progress.epochs % self._every_n_epochs == 0
-        self._note(trainer, metrics or self._metrics(trainer))
+        self.note(trainer, metrics)
         if improved:
-            self._store(trainer, pending(self.paths) if due else self.paths.best_checkpoint)
+            self.store(trainer, pending(self.paths) if due else self.paths.best_checkpoint)
         if due:
             self._store_last(trainer, copied=improved)
         elif improved and trainer.is_global_zero:
@@ -214,7 +223,7 @@ class Recovery(Callback):
     @defer_signals()
     def _finish(self, trainer: pl.Trainer) -> None:
         self.progress.finished = True
-        self._note(trainer, self._metrics(trainer))
+        self.note(trainer)
         self._store_last(trainer, copied=False, is_best=self.progress.best_epoch is None)
 
     def _metrics(self, trainer: pl.Trainer) -> dict[str, float]:
@@ -223,17 +232,17 @@ class Recovery(Callback):
         broadcast: dict[str, float] = trainer.strategy.broadcast(metrics)
         return broadcast
 
-    def _note(self, trainer: pl.Trainer, metrics: Mapping[str, float]) -> None:
+    def note(self, trainer: pl.Trainer, metrics: Mapping[str, float] | None = None) -> None:
         """Takes into `progress` what a checkpoint is to hold."""
-        self.progress.metrics = split_metrics(metrics)
+        self.progress.metrics = split_metrics(metrics or self._metrics(trainer))
         self.progress.carried = extra_state.states(extra_state.roots_of(trainer))
         self.progress.frozen = extra_state.captured_frozen(trainer.lightning_module)
         before = self.progress.lost
-        self.progress.plain, self.progress.lost = self._plain.capture(trainer)
+        self.progress.plain, self.progress.lost = self.plain.capture(trainer)
         if trainer.is_global_zero and set(self.progress.lost) - set(before):
             log.warning("warning: %s", plain_state.warning(self.progress.lost))
 
-    def _store(self, trainer: pl.Trainer, target: Path) -> None:
+    def store(self, trainer: pl.Trainer, target: Path) -> None:
         """Writes the state to `target`, all at once."""
         beside = temporary(target)
         self._write(trainer, beside)
@@ -256,6 +265,7 @@ class Recovery(Callback):
                 beside.replace(last)
             if candidate.exists():
                 candidate.replace(self.paths.best_checkpoint)
+            self.paths.partial_checkpoint.unlink(missing_ok=True)
         self.kept.show()
 
     def _write(self, trainer: pl.Trainer, path: Path) -> None:
@@ -290,10 +300,3 @@ class Recovery(Callback):
 def newest_checkpoint(paths: RunPaths) -> ResumePoint | None:
     """Of the checkpoints in the run folder that can be read, the one with most epochs; None where there is none."""
     return look(paths).newest
-
-
-def _end_workers(trainer: pl.Trainer) -> None:
-    """Lets the workers of `persistent_workers` end with their epoch, as all others do."""
-    for loader in tree_leaves([trainer.train_dataloader, trainer.val_dataloaders]):
-        if getattr(loader, "persistent_workers", False):
-            loader._iterator = None

@@ -105,6 +105,12 @@ def _owners(trainer: pl.Trainer) -> Iterator[tuple[str, Any]]:
     for path, root in roots:
         if root is not None and _is_own(root) and not isinstance(root, Metric):
             yield from _below(path, root, seen)
+    for name in ("batch_sampler", "sampler"):
+        sampler = getattr(trainer.train_dataloader, name, None)
+        for place in (name, f"{name}.sampler"):
+            if sampler is not None and _is_own(sampler):
+                yield from _below(place, sampler, seen)
+            sampler = getattr(sampler, "sampler", None)
     dataset = getattr(trainer.train_dataloader, "dataset", None)
     for _ in range(_DEEPEST):
         if isinstance(dataset, Dataset) and id(dataset) not in seen:

@@ -85,7 +85,8 @@ def find_resume_point(paths: RunPaths, attempt: Attempt, *, settling: bool) -> R
         return None
     resumed = found.newest
     attempt.resumed_from, attempt.epoch = str(resumed.path.relative_to(paths.root)), resumed.progress.epochs
-    log.info("resuming from %s: %d epochs are complete", attempt.resumed_from, attempt.epoch)
+    more = f", and {resumed.progress.batches} batches of the next" if resumed.progress.batches else ""
+    log.info("resuming from %s: %d epochs are complete%s", attempt.resumed_from, attempt.epoch, more)
     attempt.resume_exact = not resumed.progress.lost
     if resumed.progress.lost:
         attempt.because = [plain_state.warning(resumed.progress.lost)]

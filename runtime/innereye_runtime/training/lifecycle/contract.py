@@ -113,20 +113,14 @@ class RequireTrainingBatches(Callback):
 
     def __init__(self, container: LightningContainer) -> None:
         self._container = container
-        self._batches = 0
         self._epochs = 0
 
     def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         self._epochs += 1
 
-    def on_train_batch_start(
-        self, trainer: pl.Trainer, pl_module: pl.LightningModule, batch: Any, batch_idx: int
-    ) -> None:
-        self._batches += 1
-
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Raises DataError where not even the first epoch had a batch: an iterable of unknown length gave none."""
-        if not self._batches:
+        if trainer.fit_loop.epoch_loop.batch_progress.total.ready == 0:
             raise self._nothing()
 
     def on_fit_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:

@@ -14,10 +14,12 @@ from innereye_runtime.training.lightning.trainer import make_loggers
 
 def loggers_of(run: Run, resumed: ResumePoint | None) -> list[Logger]:
     """TensorBoard and metrics.csv, continued where the run resumes; in a job of AzureML its metrics too."""
-    step = epoch = None
+    step = epoch = rows = None
     if resumed is not None:
-        step, epoch = resumed.step, None if resumed.progress.inside else resumed.progress.epochs
+        progress = resumed.progress
+        step, rows = resumed.step, progress.rows
+        epoch = None if progress.inside or progress.batches else progress.epochs
     values = {name: argument["value"] for name, argument in run.record.arguments.items()}
     service = azureml_logger(os.environ, values, attempt=run.record.attempt.number) if run.ranks.is_first else None
-    own = make_loggers(run.paths, resumed_step=step, resumed_epoch=epoch)
+    own = make_loggers(run.paths, resumed_step=step, resumed_epoch=epoch, rows=rows)
     return own if service is None else [*own, service]

@@ -21,7 +21,9 @@ if TYPE_CHECKING:
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _POLL_SECONDS = 2.0
-"""Where batches have looked within this time, the next one is waited for as long."""
+"""Where batches have looked within this time, the next one is waited for as long, or for as long as batches take."""
+_LONGEST_SECONDS = 15.0
+"""A batch that takes longer is not waited for: a launcher kills after 30 seconds."""
 _SWALLOWED_SECONDS = 0.2
 
 
@@ -49,6 +51,7 @@ class StopFlag:
         self.deferred = False
         self._raised = False
         self._polled = float("-inf")
+        self._patience = _POLL_SECONDS
         self._open = True
         self._owner = os.getpid()
         self._lock = threading.RLock()
@@ -56,8 +59,17 @@ class StopFlag:
 
     def check(self) -> None:
         """Raises `StopRequested` where a stop was requested and need not wait. Batches and stages call it."""
-        self._polled = time.monotonic()
+        self.looked()
         self.end_deferral()
+
+    def looked(self) -> None:
+        now = time.monotonic()
+        if self._polled > float("-inf"):
+            # A batch that takes as long as the ones before it is waited for: the middle of an epoch is saved after it.
+            # There are several looks to a batch, and one long time between two of them.
+            wanted = max(2.5 * (now - self._polled), 0.9 * self._patience)
+            self._patience = min(max(_POLL_SECONDS, wanted), _LONGEST_SECONDS)
+        self._polled = now
 
     def end_deferral(self) -> None:
         """As `check`, where it doesn't follow that the next one looks soon."""
@@ -75,8 +87,8 @@ class StopFlag:
         if self.deferred or self._raised:
             return
         waited = time.monotonic() - self._polled
-        if waited < _POLL_SECONDS:
-            self._try_again(_POLL_SECONDS - waited)
+        if waited < self._patience:
+            self._try_again(self._patience - waited)
         else:
             self._raise()
 
@@ -130,6 +142,13 @@ def check_stop() -> None:
     """Raises `StopRequested` where this process was asked to stop."""
     if _flags:
         _flags[-1].check()
+
+
+def stop_requested() -> bool:
+    """Whether this process was asked to stop; it looked, too, so that the stop waits for who looks next."""
+    if _flags:
+        _flags[-1].looked()
+    return bool(_flags) and _flags[-1].requested is not None
 
 
 @contextmanager

@@ -38,6 +38,7 @@ from innereye_runtime.training import compiling
 from innereye_runtime.training.checkpoints.checkpointing import LAST, Progress, Recovery
 from innereye_runtime.training.checkpoints.description import describe_best, describe_checkpoints
 from innereye_runtime.training.checkpoints.given_checkpoints import read_given_checkpoints
+from innereye_runtime.training.checkpoints.open_epoch import OpenEpoch
 from innereye_runtime.training.checkpoints.pretrained import require_weights, starting_weights
 from innereye_runtime.training.checkpoints.resuming import (
     TUNING_CALLBACKS,
@@ -168,7 +169,9 @@ def train(run: Run, container: LightningContainer, terminal: IO[str] | None) -> 
         foreign=container.resume_training,
     )
     recovery.kept.saved = run.stage if run.ranks.is_first else None
-    same_start = [SameStart(resumed)] if job.manifest.compute.nodes > 1 else []
+    saving_callbacks = [recovery, OpenEpoch(recovery, every=job.manifest.trainer.checkpoint_seconds)]
+    if job.manifest.compute.nodes > 1:
+        saving_callbacks.append(SameStart(resumed))
     trainer = make_trainer(
         container,
         paths=paths,
@@ -178,7 +181,7 @@ def train(run: Run, container: LightningContainer, terminal: IO[str] | None) -> 
         smoke=job.smoke,
         manifest_arguments=job.manifest.trainer.arguments,
         epochs_given=record.arguments["num_epochs"]["origin"] in ("manifest", "command line"),
-        callbacks=[recovery, *same_start, *watching_callbacks(container, paths, terminal, smoke=job.smoke)],
+        callbacks=[*saving_callbacks, *watching_callbacks(container, paths, terminal, smoke=job.smoke)],
         loggers=loggers_of(run, resumed),
     )
     if resumed is not None:

@@ -20,7 +20,7 @@ class EnsureEpochLogging(Callback):
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, batch: Any, batch_idx: int
     ) -> None:
         # An epoch's number of steps is known now: callbacks may have changed how many batches make a step.
-        if batch_idx > 0:
+        if batch_idx > 0 and self._asked_for is not None:  # else the run resumes in the middle of an epoch
             return
         if self._asked_for is None:
             self._asked_for = trainer.log_every_n_steps  # type: ignore[attr-defined]

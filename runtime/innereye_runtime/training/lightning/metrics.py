@@ -30,6 +30,7 @@ class MetricsTable(Logger):
 
     def __init__(self, path: Path) -> None:
         super().__init__()
+        self.rows = 0
         self._path = path
         self._columns: list[str] = list(_LEADING)
         self._epoch: float = 0
@@ -52,8 +53,9 @@ class MetricsTable(Logger):
         """Takes the epoch of `trainer` for rows that do not have one, such as those of a LearningRateMonitor."""
         self._trainer = trainer
 
-    def restart(self, step: int, epoch: int | None = None) -> None:
-        """Continues the file that an earlier attempt left, without the rows of steps that will be run again.
+    def restart(self, step: int, epoch: int | None = None, rows: int | None = None) -> None:
+        """Continues the file that an earlier attempt left, without the rows of steps that will be run again: with its
+        first `rows`, where their number is known.
 
         A row will be written again where it is of `epoch` or a later one, whatever its step: a model may log a `step`
         of its own, and Lightning counts the rows of validation steps by themselves. Where `epoch` is not known, its
@@ -61,11 +63,12 @@ class MetricsTable(Logger):
         """
         if self._path.exists():
             with self._path.open(encoding="utf-8", newline="") as file:
-                rows = list(csv.DictReader(file))
-            kept = [row for row in rows if _is_before(row, step, epoch)]
-            self._columns = list(rows[0]) if rows else list(_LEADING)
+                there = list(csv.DictReader(file))
+            kept = [row for row in there if _is_before(row, step, epoch)] if rows is None else there[:rows]
+            self._columns = list(there[0]) if there else list(_LEADING)
             self._epoch = float(kept[-1]["epoch"]) if kept else 0
             self._rewrite(kept)
+            self.rows = len(kept)
 
     @rank_zero_only
     def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
@@ -77,6 +80,7 @@ class MetricsTable(Logger):
         assert self._file is not None
         csv.writer(self._file, lineterminator="\n").writerow([row.get(name, "") for name in self._columns])
         self._file.flush()
+        self.rows += 1
 
     @rank_zero_only
     def log_hyperparams(self, params: dict[str, Any] | Namespace, *args: Any, **kwargs: Any) -> None:

@@ -7,21 +7,30 @@ from typing import Any
 import pytorch_lightning as pl
 from pytorch_lightning.callbacks import Callback
 
-from innereye_runtime.training.lifecycle.signals import StopRequested, check_stop
+from innereye_runtime.training.lifecycle.signals import StopRequested, check_stop, stop_requested
 from innereye_runtime.training.lightning.progress import current_epoch
 
 
 class StopAtBatch(Callback):
-    """Ends training, validation, test and prediction between two batches or epochs after a signal."""
+    """Ends training, validation, test and prediction between two batches or epochs after a signal.
+
+    Where another callback saves the batches of an epoch before it ends (`looks_for_stop`), training is left to that.
+    """
+
+    _leaves_batches = False
+
+    def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
+        callbacks: list[Callback] = vars(trainer)["callbacks"]
+        self._leaves_batches = any(getattr(each, "looks_for_stop", False) for each in callbacks)
 
     def on_train_epoch_start(self, *arguments: Any) -> None:
         check_stop()
 
     def on_train_batch_start(self, *arguments: Any) -> None:
-        check_stop()
+        self._look()
 
     def on_train_batch_end(self, *arguments: Any) -> None:
-        check_stop()
+        self._look()
 
     def on_validation_batch_end(self, *arguments: Any) -> None:
         check_stop()
@@ -35,3 +44,9 @@ class StopAtBatch(Callback):
     def on_exception(self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException) -> None:
         if isinstance(exception, StopRequested) and trainer.state.fn == "fit":
             exception.progress = f" in {current_epoch(trainer)}"
+
+    def _look(self) -> None:
+        if self._leaves_batches:
+            stop_requested()
+        else:
+            check_stop()

@@ -65,15 +65,18 @@ def devices(gpus: Gpus, nodes: int, processes: int | None = None) -> dict[str, A
     return {"accelerator": "gpu", "devices": wanted, "num_nodes": nodes, "strategy": "ddp" if several else "auto"}
 
 
-def make_loggers(paths: RunPaths, *, resumed_step: int | None, resumed_epoch: int | None = None) -> list[Logger]:
-    """TensorBoard and metrics.csv. `resumed_step`, `resumed_epoch`: the first that a restarted run takes again.
+def make_loggers(
+    paths: RunPaths, *, resumed_step: int | None, resumed_epoch: int | None = None, rows: int | None = None
+) -> list[Logger]:
+    """TensorBoard and metrics.csv. `resumed_step`, `resumed_epoch`: the first that a restarted run takes again. `rows`:
+    how many of metrics.csv it keeps, where that is known.
 
     TensorBoard is the first, so that a model without loggers of its own finds a writer at `self.logger.experiment`.
     """
     table = MetricsTable(paths.metrics_csv)
     if paths.metrics_csv.exists():
         resumed_step = resumed_step or 0  # an earlier attempt that reached no checkpoint leaves its rows all the same
-        table.restart(resumed_step, resumed_epoch)
+        table.restart(resumed_step, resumed_epoch, rows)
     tensorboard = TensorBoardLogger(str(paths.logs), name="tensorboard", version="", purge_step=resumed_step)
     return [tensorboard, table]
 
@@ -234,7 +237,7 @@ def _redirect_checkpoint_callbacks(callbacks: Sequence[Callback], paths: RunPath
             callback.dirpath = str(folder)
             if folder.resolve() == paths.checkpoints.resolve():
                 callback.CHECKPOINT_NAME_LAST = f"{type(callback).__name__}-last"
-                if callback.filename in (paths.best_checkpoint.stem, paths.last_checkpoint.stem):
+                if callback.filename in [path.stem for path in paths.resumable]:
                     callback.filename = f"{type(callback).__name__}-{callback.filename}"
 
 

@@ -32,6 +32,12 @@ class TrainingLog(Callback):
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         self._began = time.monotonic() - _seconds_before(self._path, trainer.current_epoch)
 
+    def state_dict(self) -> dict[str, Any]:
+        return {"rate": self._rate}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        self._rate = state_dict["rate"]
+
     def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         self._started, self._batches, self._row = None, 0, None
 

@@ -1,0 +1,296 @@
+"""Checkpoints in the middle of an epoch: by time, before a validation, and when the process is asked to end.
+
+`Recovery` saves between epochs. Here the epoch that is under way is saved too, in a file of its own, partial.ckpt: it
+is there until last.ckpt has the epoch. It holds what a process needs to be where this one is: Lightning's own state,
+what `Recovery` saves, the global generators, accumulated gradients, the epoch's metrics so far; and how everything was
+when the epoch began. A process that resumes begins the epoch as it was begun, calls the hooks of its start, draws the
+same batches once more without training on them (`DrawnBatches`), and then puts the state in place. What can't come to
+the same so is not saved, with the reason in the log: such an epoch is begun again.
+"""
+
+from __future__ import annotations
+
+import errno
+import logging
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from copy import deepcopy
+from typing import Any, Final
+
+import pytorch_lightning as pl
+from pytorch_lightning.callbacks import Callback
+from pytorch_lightning.loops.loop import _Loop
+from pytorch_lightning.trainer.states import TrainerFn
+from pytorch_lightning.utilities.exceptions import SIGTERMException
+
+from innereye_runtime.errors import InnerEyeError, UsageError
+from innereye_runtime.training.checkpoints import extra_state, in_flight, plain_state
+from innereye_runtime.training.checkpoints.checkpoint_files import WholeFiles
+from innereye_runtime.training.checkpoints.checkpointing import Recovery
+from innereye_runtime.training.checkpoints.drawn_batches import DrawnBatches
+from innereye_runtime.training.checkpoints.untouched import Untouched
+from innereye_runtime.training.lifecycle.signals import check_stop, defer_signals, stop_requested
+from innereye_runtime.training.lightning.metrics import MetricsTable
+
+log = logging.getLogger("innereye_runtime")
+
+_WORTH_SECONDS: Final = 30.0
+"""Of training, before a validation that may take long."""
+_SHARE: Final = 200
+"""Saving takes at most one part in as many of the time."""
+
+
+class OpenEpoch(Callback):
+    """Saves partial.ckpt, and continues from one. It must be the callback after `Recovery`.
+
+    It looks after each batch whether the process was asked to end, in place of `StopAtBatch`. With several processes it
+    does nothing: each has generators and loaders of its own, and a broken epoch is begun again.
+    """
+
+    looks_for_stop = False
+
+    def __init__(self, recovery: Recovery, *, every: float) -> None:
+        """`every`: seconds between two checkpoints."""
+        self._recovery = recovery
+        self._every = every
+        self._saved = time.monotonic()
+        self._cost = 0.0
+        self._saving: dict[str, Any] = {}
+        self._resumed: dict[str, Any] = {}
+        self._loops: dict[str, Any] = {}
+        self._made: dict[str, Any] = {}
+        self._start: dict[str, Any] = {}
+        self._lost: set[str] = set()
+        self._drawn: DrawnBatches | None = None
+        self._untouched: Untouched | None = None
+        self._refused = False
+
+    def state_dict(self) -> dict[str, Any]:
+        return self._saving
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        if self._recovery.awaits_partial:
+            self._resumed = state_dict
+
+    def on_load_checkpoint(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, checkpoint: dict[str, Any]
+    ) -> None:
+        """Lets Lightning take the epoch for one that has not begun: it calls the hooks of its start then."""
+        if not self._recovery.awaits_partial or self.state_key not in checkpoint["callbacks"]:
+            return
+        loops = checkpoint["loops"]["fit_loop"]
+        self._loops = deepcopy(loops)
+        for progress in (loops["epoch_progress"]["total"], loops["epoch_progress"]["current"]):
+            progress["ready"] = progress["started"] = progress["processed"]
+
+    def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
+        if stage != TrainerFn.FITTING or self.looks_for_stop:
+            return
+        if trainer.world_size > 1:
+            if self._recovery.awaits_partial:
+                raise UsageError(
+                    f"{self._recovery.paths.partial_checkpoint} was saved by one process, and now there are "
+                    f"{trainer.world_size}",
+                    hint="resume with as many as before, or delete the file to begin the epoch again",
+                )
+            return
+        self.looks_for_stop = True
+        loop = trainer.fit_loop
+        _after(loop, "_load_combined_loader_states", lambda: self._making_loaders(trainer))
+        _after(loop.epoch_loop, "on_run_start", lambda *_: self._began(trainer))
+        advanced, ended = loop.epoch_loop.on_advance_end, loop.on_advance_end
+
+        def on_advance_end(fetcher: Any) -> None:
+            self._before_validation(trainer, fetcher)
+            with _own_stop():
+                advanced(fetcher)
+            self._after_batch(trainer)
+
+        def on_epoch_end() -> None:
+            with _own_stop():
+                ended()
+
+        loop.epoch_loop.__dict__["on_advance_end"] = on_advance_end
+        loop.__dict__["on_advance_end"] = on_epoch_end
+
+    def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        if self._resumed:
+            plain_state.restore(self._resumed["start"]["plain"], trainer)
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        self._saved = time.monotonic()
+
+    def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Called when `Recovery` has saved or restored, and before the hooks of all others."""
+        if not self.looks_for_stop:
+            return
+        self._saved = time.monotonic()
+        if self._resumed:
+            self._start = self._resumed["start"]
+            self._begin_again(trainer)
+            self._untouched = Untouched(trainer)
+            return
+        progress = self._recovery.progress
+        carried = progress.carried if progress.epochs else extra_state.states(extra_state.roots_of(trainer))
+        self._start = {
+            "made": self._made,
+            "generators": in_flight.generators(),
+            "carried": carried,
+            "plain": {path: values for path, values in progress.plain.items() if _is_data(path)},
+        }
+        self._lost = set(progress.lost) if progress.epochs else set()
+
+    def _making_loaders(self, trainer: pl.Trainer) -> None:
+        """The loaders of the first epoch are there, and their iterator is not."""
+        if trainer.current_epoch > 0:
+            return
+        if self._resumed:
+            in_flight.set_generators(self._resumed["start"]["made"])
+        self._made = in_flight.generators()
+
+    def _began(self, trainer: pl.Trainer) -> None:
+        """The iterator of the epoch is there, and none of its batches."""
+        if not self._is_in(trainer):
+            return
+        if self._resumed:
+            self._continue(trainer)
+        else:
+            self._drawn = DrawnBatches(trainer)
+
+    def _begin_again(self, trainer: pl.Trainer) -> None:
+        """What batches are made of is as it was when the epoch began; the rest, which may be large, is as it is now."""
+        rest = {path: values for path, values in self._recovery.progress.plain.items() if not _is_data(path)}
+        extra_state.restore(self._start["carried"], extra_state.roots_of(trainer))
+        plain_state.restore({**rest, **self._start["plain"]}, trainer)
+        in_flight.set_generators(self._start["generators"])
+
+    def _continue(self, trainer: pl.Trainer) -> None:
+        state, loop = self._resumed, trainer.fit_loop.epoch_loop
+        fetcher: Any = trainer.fit_loop._data_fetcher
+        if trainer.current_epoch > 0:
+            iter(fetcher)
+        log.info("drawing the first %d batches of epoch %d again", state["batches"], trainer.current_epoch + 1)
+        self._drawn = DrawnBatches(trainer)
+        self._drawn.redraw(state["batches"], check_stop)
+        if self._drawn.state() != state["drawn"]:
+            self._recovery.paths.partial_checkpoint.unlink(missing_ok=True)
+            epoch = trainer.current_epoch + 1
+            raise InnerEyeError(
+                f"epoch {epoch} can't be continued: the batches that it draws are not those of the attempt before",
+                hint=f"innereye-run resume {self._recovery.paths.root} begins the epoch again",
+            )
+        assert self._untouched is not None
+        self._untouched.restore()
+        loop.load_state_dict(self._loops, prefix="epoch_loop.")
+        _Loop.restarting.fset(loop, False)  # type: ignore[attr-defined]
+        progress = self._recovery.progress
+        extra_state.freeze(trainer.lightning_module, progress.frozen)
+        missing = extra_state.restore(progress.carried, extra_state.roots_of(trainer))
+        for path in [*missing, *plain_state.restore(progress.plain, trainer)]:
+            log.warning("the state of %s can't be put back: it is not there in this attempt", path)
+        progress.batches, progress.rows, progress.stepped = 0, None, None
+        in_flight.restore(state["in_flight"], trainer)
+        in_flight.set_generators(state["generators"])
+        self._resumed, self._loops, self._untouched = {}, {}, None
+        self._saved = time.monotonic()
+        if state["validates"]:
+            type(loop).on_advance_end(loop, fetcher)
+            self._after_batch(trainer)
+
+    def _before_validation(self, trainer: pl.Trainer, fetcher: Any) -> None:
+        worth = time.monotonic() - self._saved >= max(_WORTH_SECONDS, _SHARE * self._cost)
+        due = (worth or stop_requested()) and self._is_in(trainer)
+        if due and trainer.fit_loop.epoch_loop._should_check_val_fx(fetcher):
+            self._save(trainer, validates=True)
+
+    def _after_batch(self, trainer: pl.Trainer) -> None:
+        if not self._is_in(trainer):
+            return
+        if trainer.fit_loop.epoch_loop._num_ready_batches_reached():
+            return  # the epoch is over; `Recovery` saves it
+        since = time.monotonic() - self._saved
+        if stop_requested() or since >= max(self._every, _SHARE * self._cost):
+            self._save(trainer, validates=False)
+        check_stop()
+
+    def _is_in(self, trainer: pl.Trainer) -> bool:
+        """Not where a tuner tries something, with callbacks of its own."""
+        return self in vars(trainer)["callbacks"] and trainer.state.fn == TrainerFn.FITTING
+
+    @defer_signals()  # a stop has the grace to save
+    def _save(self, trainer: pl.Trainer, *, validates: bool) -> None:
+        began, recovery = time.monotonic(), self._recovery
+        self._saved = began
+        reason = self._refusal(trainer)
+        if reason:
+            if not self._refused:
+                log.warning(
+                    "warning: the middle of an epoch is not saved, as %s: a broken epoch is begun again", reason
+                )
+            self._refused = True
+            return
+        progress, drawn = recovery.progress, self._drawn
+        assert drawn is not None
+        loop = trainer.fit_loop.epoch_loop
+        before = progress.metrics
+        recovery.note(trainer)
+        self._saving = {
+            "batches": loop.batch_progress.current.ready,
+            "validates": validates,
+            "start": self._start,
+            "generators": in_flight.generators(),
+            "in_flight": in_flight.captured(trainer),
+            "drawn": drawn.state(),
+        }
+        progress.batches = loop.batch_progress.current.ready
+        progress.rows = next((each.rows for each in trainer.loggers if isinstance(each, MetricsTable)), None)
+        progress.stepped = loop._batches_that_stepped + (validates and not loop._should_accumulate())
+        try:
+            recovery.store(trainer, recovery.paths.partial_checkpoint)
+        except OSError as error:
+            if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+                raise
+            log.warning("warning: the middle of an epoch is not saved, as the disk is full: training continues")
+        finally:
+            self._saving = {}
+            progress.batches, progress.rows, progress.stepped, progress.metrics = 0, None, None, before
+        self._saved = time.monotonic()
+        self._cost = self._saved - began
+
+    def _refusal(self, trainer: pl.Trainer) -> str:
+        if type(trainer.strategy.checkpoint_io) is not WholeFiles:
+            return f"{type(trainer.strategy.checkpoint_io).__name__} writes the checkpoints"
+        assert self._drawn is not None
+        if reason := self._drawn.reason():
+            return reason
+        _, lost = self._recovery.plain.capture(trainer)
+        if new := sorted(set(lost) - self._lost):
+            return f"no checkpoint can hold {', '.join(new)}"
+        return ""
+
+
+@contextmanager
+def _own_stop() -> Iterator[None]:
+    """Lightning's own stop after SIGTERM is not raised where this process is to stop anyway, once all is saved."""
+    try:
+        yield
+    except SIGTERMException:
+        if not stop_requested():
+            raise
+
+
+def _is_data(path: str) -> bool:
+    """Whether batches are made of it, by its path in `plain_state`."""
+    return path.startswith(("data", "sampler", "batch_sampler"))
+
+
+def _after(owner: Any, name: str, then: Callable[..., None]) -> None:
+    """Lets `then` be called after a method of `owner`, with its arguments."""
+    whole = getattr(owner, name)
+
+    def run(*arguments: Any) -> None:
+        whole(*arguments)
+        then(*arguments)
+
+    setattr(owner, name, run)

@@ -1,0 +1,318 @@
+"""A run that is broken in the middle of an epoch continues there, and ends with the weights and metrics of the unbroken
+one."""
+
+from __future__ import annotations
+
+import errno
+import os
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy
+import pytest
+import torch
+import torchmetrics
+from pytorch_lightning.callbacks import Callback, EarlyStopping, StochasticWeightAveraging, WeightAveraging
+from tests.training.harness import KillAt, Killed, train
+from tests.training.models import Model, Noisy, NoisyData
+from tests.training.test_extra_state import (
+    Container,
+    ManualByStep,
+    NestedTransforms,
+    NumpyGenerator,
+    OwnSampler,
+    PersistentWorkers,
+    TorchGenerator,
+    points,
+    result,
+)
+from tests.training.test_plain_state import Averaged, Curriculum, OfOwnOrder
+from torch.utils.data import DataLoader, IterableDataset, Sampler
+
+from innereye_runtime.errors import InnerEyeError
+from innereye_runtime.run.paths import RunPaths
+from innereye_runtime.training.checkpoints import open_epoch
+from innereye_runtime.training.checkpoints.checkpoint_files import look
+from innereye_runtime.training.checkpoints.checkpointing import Recovery
+from innereye_runtime.training.lifecycle.signals import StopRequested, stop_on_signals
+
+pytestmark = pytest.mark.filterwarnings("ignore")  # Lightning's remarks on workers and logging intervals
+
+
+class StopAt(Callback):
+    """Asks the process to end in a batch of an epoch."""
+
+    def __init__(self, epoch: int, batch: int, signum: int = signal.SIGTERM) -> None:
+        self.epoch, self.batch, self.signum = epoch, batch, signum
+
+    def on_train_batch_start(self, trainer: Any, pl_module: Any, batch: Any, batch_idx: int) -> None:
+        if (trainer.current_epoch, batch_idx) == (self.epoch, self.batch):
+            os.kill(os.getpid(), self.signum)
+
+
+class Counted(Model):
+    """Says which batches it was trained on, and has metrics of each kind."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self.mean = torchmetrics.MeanMetric()
+
+    def training_step(self, batch: Any, batch_idx: int) -> torch.Tensor:
+        TRAINED.append((self.current_epoch, batch_idx))
+        loss = super().training_step(batch, batch_idx)
+        self.log("train/step", loss, on_step=True, on_epoch=True, reduce_fx="max")
+        if batch_idx == 0:
+            self.log("train/first", loss, on_step=False, on_epoch=True)
+        self.mean(loss.detach())
+        self.log("train/mean", self.mean, on_step=False, on_epoch=True)
+        return loss
+
+
+TRAINED: list[tuple[int, int]] = []
+
+
+class Stream(IterableDataset[Any]):
+    """Its order is drawn when it begins; its length isn't known."""
+
+    def __iter__(self) -> Iterator[Any]:
+        items = Noisy(20)
+        order = torch.randperm(20).tolist()
+        x = items.x
+        for index in order:
+            yield x[index], x[index].sum(dim=0, keepdim=True)
+
+
+class Streamed(NoisyData):
+    def train_dataloader(self) -> Any:
+        workers: dict[str, Any] = {"multiprocessing_context": "fork"} if self.workers else {}
+        return DataLoader(Stream(), batch_size=4, num_workers=self.workers, **workers)
+
+
+class TwoLoaders(NoisyData):
+    def train_dataloader(self) -> Any:
+        first = super().train_dataloader()
+        return [first, DataLoader(Noisy(20), batch_size=4)]
+
+
+class OfTwoLoaders(Model):
+    def training_step(self, batch: Any, batch_idx: int) -> torch.Tensor:
+        return super().training_step(batch[0], batch_idx) + self.loss(batch[1])
+
+
+def averaging() -> list[Callback]:
+    return [StochasticWeightAveraging(swa_lrs=1e-2, swa_epoch_start=1, annealing_epochs=2)]
+
+
+def moving_average() -> list[Callback]:
+    return [WeightAveraging(avg_fn=lambda averaged, new, _: 0.9 * averaged + 0.1 * new)]
+
+
+def early_stopping() -> list[Callback]:
+    return [EarlyStopping("val/loss", patience=2, min_delta=10.0)]
+
+
+CASES: dict[str, dict[str, Any]] = {
+    "plain": {},
+    "workers": {"data": lambda: NoisyData(workers=2)},
+    "persistent workers": {"data": PersistentWorkers},
+    "a generator of the loader": {"data": lambda: NoisyData(own_generator=True)},
+    "a stream": {"data": Streamed},
+    "a stream with workers": {"data": lambda: Streamed(workers=2)},
+    "accumulated gradients": {"arguments": {"accumulate_grad_batches": 3}},
+    "two optimizers, by hand": {"model": ManualByStep},
+    "max_steps": {"arguments": {"max_steps": 13, "max_epochs": -1}},
+    "validation within an epoch": {"arguments": {"val_check_interval": 0.4}},
+    "a schedule by step": {"model": lambda: Counted(scheduler="step")},
+    "a plateau": {"model": lambda: Counted(scheduler="plateau")},
+    "a numpy generator": {"data": NumpyGenerator},
+    "a torch generator": {"data": TorchGenerator},
+    "a sampler of one's own": {"data": OwnSampler},
+    "the order of a sampler": {"data": OfOwnOrder},
+    "plain attributes": {"model": Curriculum, "callbacks": lambda: [Averaged()]},
+    "nested transforms": {"data": NestedTransforms},
+    "averaged weights": {"callbacks": averaging},
+    "moving averages": {"callbacks": moving_average},
+    "early stopping": {"callbacks": early_stopping},
+    "bfloat16": {"arguments": {"precision": "bf16-mixed"}},
+}
+
+
+def container(case: dict[str, Any], *more: Callback) -> Container:
+    whole = {"model": Counted, **case}
+    own = whole.pop("callbacks", list)
+    return Container(**whole, callbacks=lambda: [*own(), *more])
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_a_stop_in_the_middle_of_an_epoch_loses_no_batch(tmp_path: Path, case: str) -> None:
+    TRAINED.clear()
+    train(container(CASES[case]), tmp_path / "whole")
+    whole, expected = list(TRAINED), result(tmp_path / "whole")
+    for epoch, batch in ((0, 1), (1, 3)):
+        folder = tmp_path / f"stopped in {epoch}"
+        TRAINED.clear()
+        with stop_on_signals(), pytest.raises(StopRequested):
+            train(container(CASES[case], StopAt(epoch, batch)), folder)
+        assert RunPaths(folder).partial_checkpoint.exists()
+        train(container(CASES[case]), folder)
+        assert result(folder) == expected, f"stopped in epoch {epoch} at batch {batch}"
+        assert points(folder) == points(tmp_path / "whole")
+        assert whole == TRAINED or not whole  # other models don't say what they were trained on
+        assert sorted(path.name for path in RunPaths(folder).checkpoints.iterdir()) == ["best.ckpt", "last.ckpt"]
+
+
+def test_several_stops_in_one_epoch_and_one_in_the_last_batch(tmp_path: Path) -> None:
+    train(container({}), tmp_path / "whole")
+    for epoch, batch in ((1, 0), (1, 2), (1, 3), (1, 4), (2, 4)):
+        with stop_on_signals(), pytest.raises(StopRequested):
+            train(container({}, StopAt(epoch, batch)), tmp_path / "run")
+    train(container({}), tmp_path / "run")
+    assert result(tmp_path / "run") == result(tmp_path / "whole")
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_a_kill_after_a_checkpoint_by_time_loses_the_batches_after_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, workers: int
+) -> None:
+    monkeypatch.setattr(open_epoch, "_SHARE", 0)
+    case = {"data": lambda: NoisyData(workers=workers)}
+    train(container(case), tmp_path / "whole")
+    for at in ((0, 2), (2, 3)):
+        with pytest.raises(Killed):
+            train(container(case, KillAt(*at)), tmp_path / f"{at}", every=0)
+        TRAINED.clear()
+        train(container(case), tmp_path / f"{at}")
+        assert TRAINED[0] == at
+        assert result(tmp_path / f"{at}") == result(tmp_path / "whole")
+        assert points(tmp_path / f"{at}") == points(tmp_path / "whole")
+
+
+def test_a_full_disk_costs_the_middle_of_an_epoch_and_not_the_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    train(container({}), tmp_path / "whole")
+
+    def full(recovery: Any, trainer: Any, target: Path) -> None:
+        if target.name == "partial.ckpt":
+            raise OSError(errno.ENOSPC, "No space left on device")
+        store(recovery, trainer, target)
+
+    store = Recovery.store
+    monkeypatch.setattr(open_epoch, "_SHARE", 0)
+    monkeypatch.setattr(Recovery, "store", full)
+    train(container({}), tmp_path / "run", every=0)
+    assert "as the disk is full: training continues" in caplog.text
+    assert result(tmp_path / "run") == result(tmp_path / "whole")
+
+
+class KillInValidation(Callback):
+    def on_validation_batch_end(self, trainer: Any, *_: Any) -> None:
+        if trainer.current_epoch == 1:
+            raise Killed
+
+
+@pytest.mark.parametrize("interval", [0.4, 1.0])
+def test_a_kill_in_a_validation_loses_no_training(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, interval: float
+) -> None:
+    monkeypatch.setattr(open_epoch, "_SHARE", 0)
+    monkeypatch.setattr(open_epoch, "_WORTH_SECONDS", 0)
+    case: dict[str, Any] = {
+        "arguments": {"val_check_interval": interval},
+        "model": lambda: Counted(scheduler="plateau"),
+    }
+    train(container(case), tmp_path / "whole")
+    with pytest.raises(Killed):
+        train(container(case, KillInValidation()), tmp_path / "run")
+    TRAINED.clear()
+    train(container(case), tmp_path / "run")
+    assert TRAINED[0] == ((1, 2) if interval < 1 else (2, 0))
+    assert result(tmp_path / "run") == result(tmp_path / "whole")
+    assert points(tmp_path / "run") == points(tmp_path / "whole")
+
+
+class Balanced(Sampler[int]):
+    """Draws each of its indices from a generator that training draws from too."""
+
+    def __iter__(self) -> Iterator[int]:
+        return (int(numpy.random.randint(20)) for _ in range(20))
+
+    def __len__(self) -> int:
+        return 20
+
+
+class DrawnByChance(NoisyData):
+    def train_dataloader(self) -> Any:
+        return DataLoader(Noisy(20), batch_size=4, sampler=Balanced())
+
+
+class Collecting(Model):
+    """Keeps through an epoch what no checkpoint can hold."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.seen: list[Any] = []
+
+    def training_step(self, batch: Any, batch_idx: int) -> torch.Tensor:
+        self.seen.append(object())
+        return super().training_step(batch, batch_idx)
+
+    def on_train_epoch_end(self) -> None:
+        self.log("train/seen", float(len(self.seen)))
+        self.seen = []
+
+
+REFUSED: dict[str, tuple[dict[str, Any], str]] = {
+    "an order by chance": ({"data": DrawnByChance}, "the order of its batches comes from a generator that training"),
+    "two loaders": ({"data": TwoLoaders, "model": OfTwoLoaders}, "the order of its batches comes from a generator"),
+    "objects": ({"model": Collecting}, "no checkpoint can hold model.rates, model.seen"),
+}
+
+
+@pytest.mark.parametrize("case", REFUSED)
+def test_an_epoch_that_cannot_be_continued_exactly_is_begun_again_and_that_is_said(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, case: str
+) -> None:
+    what, reason = REFUSED[case]
+    train(container(what), tmp_path / "whole")
+    with stop_on_signals(), pytest.raises(StopRequested):
+        train(container(what, StopAt(1, 3)), tmp_path / "run")
+    said = [each for each in caplog.messages if "the middle of an epoch is not saved" in each]
+    assert len(said) == 1
+    assert reason in said[0]
+    assert not RunPaths(tmp_path / "run").partial_checkpoint.exists()
+    train(container(what), tmp_path / "run")
+    assert result(tmp_path / "run") == result(tmp_path / "whole")
+
+
+def test_a_partial_checkpoint_that_is_damaged_or_old_or_of_other_batches_is_not_continued_from(tmp_path: Path) -> None:
+    train(container({}), tmp_path / "whole")
+    with stop_on_signals(), pytest.raises(StopRequested):
+        train(container({}, StopAt(1, 2)), tmp_path / "run")
+    paths = RunPaths(tmp_path / "run")
+    whole = paths.partial_checkpoint.read_bytes()
+
+    paths.partial_checkpoint.write_bytes(whole[: len(whole) // 2])
+    found = look(paths)
+    assert found.newest is not None
+    assert found.newest.path == paths.last_checkpoint
+    assert found.notes == ("checkpoints/partial.ckpt can't be read: it is cut short, or not a checkpoint",)
+
+    paths.partial_checkpoint.write_bytes(whole)
+    with pytest.raises(InnerEyeError, match="epoch 2 can't be continued: the batches that it draws are not those"):
+        train(container({"data": lambda: NoisyData(own_generator=True)}), paths.root)
+    assert not paths.partial_checkpoint.exists()
+
+    with pytest.raises(Killed):
+        train(container({}, KillAt(2, 0)), paths.root)
+    paths.partial_checkpoint.write_bytes(
+        whole
+    )  # as after a kill when last.ckpt had the epoch, and this was not removed yet
+    newest = look(paths).newest
+    assert newest is not None
+    assert newest.path == paths.last_checkpoint
+    train(container({}), paths.root)
+    assert result(paths.root) == result(tmp_path / "whole")
+    assert not paths.partial_checkpoint.exists()
