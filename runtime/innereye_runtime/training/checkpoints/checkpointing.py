@@ -139,12 +139,10 @@ class Recovery(Callback):
         if trainer.current_epoch > 0:
             seed_phase(self._seed, f"epoch {trainer.current_epoch}")
             end_workers(trainer)
-        if self._resumed and self.progress.batches:  # `OpenEpoch` makes the iterator, which is that of the whole epoch
-            self._resumed = self._awaited = False
-        if self._resumed:
+        if self._resumed and not self.progress.batches:  # else `OpenEpoch` makes the iterator, that of the whole epoch
             # Lightning has made the iterator of a first epoch by now, from whatever state the generators were in.
             iter(trainer.fit_loop._data_fetcher)  # type: ignore[arg-type]
-            self._resumed = self._awaited = False
+        self._resumed = self._awaited = False
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         # Also called before the user's own callbacks; what they log is taken at the end of the epoch (`_save`).
