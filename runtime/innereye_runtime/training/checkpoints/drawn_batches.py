@@ -22,7 +22,7 @@ from torch.utils.data import DataLoader
 from torch.utils.data.dataloader import _BaseDataLoaderIter, _SingleProcessDataLoaderIter
 
 _OFTEN: Final = 16
-"""Draws of an epoch that are each looked at; after them fewer and fewer are."""
+"""Draws of an epoch that are each looked at; of those after them, some are: a look at a batch takes 0.1 ms."""
 _SAMPLE: Final = 64
 
 
@@ -101,8 +101,9 @@ class _Drawn:
         drawn = next(self._inner)
         if before is not None and before != _shared():
             self.draws = True
+        if self.count < _OFTEN or self._checksum is _of_indices or self.count % _OFTEN == 0:
+            self.sum = zlib.crc32(self._checksum(drawn).to_bytes(4, "little"), self.sum)
         self.count += 1
-        self.sum = zlib.crc32(self._checksum(drawn).to_bytes(4, "little"), self.sum)
         return drawn
 
 
