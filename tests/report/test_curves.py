@@ -144,6 +144,13 @@ def test_a_metric_of_several_structures_is_one_chart_with_a_line_each(tmp_path: 
         (["dice/heart", "dice/lung", "dice/liver"], [(("dice",), ("heart", "lung", "liver"))]),
         (["a/x", "a/y", "b/x", "b/y"], [(("x", "y"), ("a", "b"))]),
         (["a/x", "b/x"], []),
+        (["grey/dice", "white/dice"], [(("dice",), ("grey", "white"))]),
+        (["dice/grey", "dice/white"], [(("dice",), ("grey", "white"))]),
+        (
+            ["grey/dice", "grey/hd95_mm", "grey/volume_error", "white/dice", "white/hd95_mm", "white/volume_error"],
+            [(("dice", "hd95_mm", "volume_error"), ("grey", "white"))],
+        ),
+        (["lossy/x", "b/x"], []),
         (["loss", "time/loading", "/x", "a/"], []),
         (["h/d", "l/d", "k/d", "time/t", "p/q", "p/r", "p/s"], [(("d",), ("h", "l", "k")), (("p",), ("q", "r", "s"))]),
     ],

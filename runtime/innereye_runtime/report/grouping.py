@@ -2,9 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
+
+_MEASURE = re.compile(
+    r"(mean_?)?(dice|iou|jaccard|hd|hausdorff|assd|asd|nsd|surface|volume|sensitivity|specificity|precision|recall|auc|"
+    r"auroc|f1|accuracy|loss)(?![a-z])",
+    re.IGNORECASE,
+)
+"""Names of metrics of segmentation and classification, by which their side is told from that of the structures."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,7 +28,8 @@ class Family:
 def families(names: Iterable[str]) -> list[Family]:
     """The grids among quantities of the form `a/b`, in the order of their first names; a name is in one at most.
 
-    The side with more values is that of the structures; where both have as many, the first.
+    A side with a name such as dice is that of the metrics. Where neither has one, or both, the side with more values is
+    that of the structures; where both have as many, the first.
     """
     pairs = {
         name: (name.partition("/")[0], name.partition("/")[2])
@@ -38,7 +47,8 @@ def families(names: Iterable[str]) -> list[Family]:
             group = _connected(name, pairs, by_side)
             seen |= set(group)
             family = _family([each for each in pairs if each in group], pairs)
-            if len(family.structures) >= 3 or (len(family.structures) == 2 and len(family.metrics) == 2):
+            of_two = len(family.metrics) == 2 or any(map(_MEASURE.match, family.metrics))
+            if len(family.structures) >= 3 or (len(family.structures) == 2 and of_two):
                 found.append(family)
     return found
 
@@ -57,7 +67,9 @@ def _connected(start: str, pairs: dict[str, tuple[str, str]], by_side: dict[tupl
 
 def _family(names: list[str], pairs: dict[str, tuple[str, str]]) -> Family:
     sides = [tuple(dict.fromkeys(pairs[name][side] for name in names)) for side in (0, 1)]
-    of_structures = 0 if len(sides[0]) >= len(sides[1]) else 1
+    measures = [any(map(_MEASURE.match, side)) for side in sides]
+    more = 0 if len(sides[0]) >= len(sides[1]) else 1
+    of_structures = measures.index(False) if measures[0] != measures[1] else more
     return Family(
         metrics=sides[1 - of_structures],
         structures=sides[of_structures],
