@@ -122,6 +122,11 @@ NEEDS = {
         remedy="pip install '.[mlflow]' -c constraints.txt",
         met=lambda: find_spec("mlflow") is not None,
     ),
+    "trackers": Need(
+        what="wandb and comet-ml",
+        remedy="pip install '.[dev]' -c constraints.txt",
+        met=lambda: all(find_spec(name) for name in ("wandb", "comet_ml")),
+    ),
     "mkdocs": Need(
         what="MkDocs with its theme",
         remedy="pip install '.[docs]' -c constraints.txt",

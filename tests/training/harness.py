@@ -51,7 +51,9 @@ def train(
         job=SimpleNamespace(cwd=before, smoke=smoke, manifest=manifest, direct=None),
         paths=paths,
         record=SimpleNamespace(
+            id=folder.name,
             seed=0,
+            attempts=[SimpleNamespace(host="here", started="now")],
             attempt=SimpleNamespace(number=1, resumed_from=None, epoch=0, notes=[]),
             container={},
             arguments={"num_epochs": {"value": container.num_epochs, "origin": epochs_from}},

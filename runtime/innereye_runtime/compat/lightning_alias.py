@@ -62,6 +62,11 @@ def install() -> None:
         sys.meta_path.insert(0, _AliasFinder())
 
 
+def real_name(module: str) -> str:
+    """The module that a name of `lightning` is another name of; `module` itself where it is none."""
+    return _real_name(module) or module
+
+
 def _real_name(name: str) -> str | None:
     for alias, real in _ALIASES.items():
         if name == alias or name.startswith(f"{alias}."):

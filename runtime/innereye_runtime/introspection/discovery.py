@@ -13,6 +13,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Final
 
+from innereye_runtime.compat.lightning_alias import real_name
 from innereye_runtime.errors import UsageError
 from innereye_runtime.introspection.code_root import NOT_USERS
 from innereye_runtime.introspection.static.module_files import ModuleFile, locate
@@ -122,14 +123,13 @@ def import_file() -> Path | None:
 
 
 def _in_module(module: str, name: str, search_path: Sequence[Path]) -> Location:
-    place = locate(module, search_path)
+    place = locate(real_name(module), search_path)
     if place is None or place.file is None:
         folders = ", ".join(map(str, search_path))
         searched = f"searched: {folders or 'nothing but sys.path'}, and Python's own path"
         raise DiscoveryError(f"there is no module '{module}'", hint=_file_for_module(module, name) or searched)
-    located = next((location for location in _classes(place) if location.class_name == name), None)
     # A class that the source does not show may be made when the module is imported: `load` will tell.
-    return located or Location(module, name, place.file, 1)
+    return next((each for each in _classes(place) if each.class_name == name), Location(module, name, place.file, 1))
 
 
 def _modules(namespace: str, search_path: Sequence[Path]) -> Iterator[ModuleFile]:

@@ -15,7 +15,7 @@ from typing import Any
 
 from innereye_runtime.diagnostics.diagnostic import MAX_DIAGNOSTICS, Diagnostic
 from innereye_runtime.diagnostics.text import quote
-from innereye_runtime.manifest.class_rules import check_classes
+from innereye_runtime.manifest.class_rules import check_classes, check_loggers
 from innereye_runtime.manifest.dataset_ids import canonical, problem_of
 from innereye_runtime.manifest.lookups import schema_at
 from innereye_runtime.manifest.secret_rules import check_literal_secrets, check_secrets
@@ -28,7 +28,6 @@ RUNTIME_MANAGED_ARGS: Mapping[str, str] = {
     "max_epochs": "write 'num_epochs' in 'trainer'",
     "default_root_dir": "it is the run folder; write 'folder' in 'outputs' to have run folders elsewhere",
     "callbacks": "return them from the container's `get_callbacks`, or the module's `configure_callbacks`",
-    "logger": "CSV and TensorBoard are always there; the class's `get_trainer_arguments` can add loggers",
     "devices": "write 'gpus' in 'compute'",
     "accelerator": "write 'gpus' in 'compute': none is the CPU",
     "num_nodes": "write 'nodes' in 'compute'",
@@ -214,6 +213,8 @@ def _trainer_arguments(document: Document, value: Mapping[str, Any]) -> Iterator
                 "E210", span, f"the Trainer's '{name}' is set by the runtime", hint=RUNTIME_MANAGED_ARGS[name]
             )
             continue
+        if name == "logger":
+            yield from check_loggers(document, (*path, name))
         for at, node in document.walk((*path, name)):
             if node.plain and like_yaml_1_1(node.text) == "boolean":
                 message = f"{node.text} is text in YAML 1.2, not a boolean"

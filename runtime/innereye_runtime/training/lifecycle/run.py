@@ -34,6 +34,7 @@ from innereye_runtime.training.lifecycle.outcome import outcome_of
 from innereye_runtime.training.lifecycle.root_cause import find_root_cause, kind_of, record_failure
 from innereye_runtime.training.lifecycle.signals import StopFlag, check_stop, defer_signals, stop_on_signals
 from innereye_runtime.training.lifecycle.tracebacks import format_traceback, format_whole_traceback
+from innereye_runtime.training.lifecycle.trackers import tracked
 
 log = logging.getLogger("innereye_runtime")
 
@@ -159,6 +160,7 @@ def open_run(job: Job, paths: RunPaths, *, target: str | None, staging: Staging 
         if staging is not None:
             staging.stager.start()
         stack.enter_context(chdir(paths.root))
+        stack.enter_context(tracked(run))
         stack.enter_context(run.record_errors())
         yield run
     run.write()

@@ -57,6 +57,7 @@ from innereye_runtime.training.lifecycle.node_files import share_files
 from innereye_runtime.training.lifecycle.regression import check_regression
 from innereye_runtime.training.lifecycle.run import Run
 from innereye_runtime.training.lifecycle.seeding import seed_run
+from innereye_runtime.training.lifecycle.trackers import introduce, with_loggers
 from innereye_runtime.training.lifecycle.variant import checked_arguments
 from innereye_runtime.training.lifecycle.watching import watching_callbacks
 from innereye_runtime.training.lightning.metrics import SPLITS
@@ -172,6 +173,7 @@ def train(run: Run, container: LightningContainer, terminal: IO[str] | None) -> 
     saving_callbacks = [recovery, OpenEpoch(recovery, every=job.manifest.trainer.checkpoint_seconds)]
     if job.manifest.compute.nodes > 1:
         saving_callbacks.append(SameStart(resumed))
+    loggers = loggers_of(run, resumed)
     trainer = make_trainer(
         container,
         paths=paths,
@@ -179,11 +181,12 @@ def train(run: Run, container: LightningContainer, terminal: IO[str] | None) -> 
         nodes=job.manifest.compute.nodes,
         processes=job.manifest.compute.processes,
         smoke=job.smoke,
-        manifest_arguments=job.manifest.trainer.arguments,
+        manifest_arguments=with_loggers(job, container),
         epochs_given=record.arguments["num_epochs"]["origin"] in ("manifest", "command line"),
         callbacks=[*saving_callbacks, *watching_callbacks(container, paths, terminal, smoke=job.smoke)],
-        loggers=loggers_of(run, resumed),
+        loggers=loggers,
     )
+    introduce([each for each in trainer.loggers if each not in loggers], run)
     if resumed is not None:
         for name in sorted(
             {type(each).__name__ for each in _callbacks_of(trainer) if isinstance(each, TUNING_CALLBACKS)}
