@@ -93,6 +93,13 @@ def test_each_argument_has_its_value_and_its_origin(project: Path) -> None:
     assert "l_rate" not in resolved(project).arguments  # the module has its own optimizer
 
 
+def test_a_model_that_nothing_evaluates_is_a_warning(project: Path) -> None:
+    assert resolved(project).warnings == ()
+    (told,) = resolved(project, text="schema: 1\nmodel: {class: my_project.unet:OwnLoaders}\n").warnings
+    assert (told.code, told.severity) == ("W313", "warning")
+    assert told.message.startswith("OwnLoaders has neither a test_step nor an inference_step: it is trained")
+
+
 @pytest.mark.parametrize(
     ("override", "value"),
     [

@@ -101,6 +101,11 @@ class _Reader:
             self.found.unread.add(name)
             del self.found.classes[name]
             return
+        if name == "model" and signature.all_bases and not {"test_step", "inference_step"} & signature.methods:
+            what = f"{signature.location.class_name} has neither a test_step nor an inference_step"
+            hint = "add a test_step, or derive it from InnerEyeInference and write inference_step"
+            message = f"{what}: it is trained, and not evaluated"
+            self._problem("W313", (name, "class"), message, hint, severity="warning")
         self._arguments(name, (name,), given.args, signature)
 
     def check_data(self, loaded: Loaded) -> None:

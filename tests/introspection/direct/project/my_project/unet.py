@@ -73,6 +73,8 @@ class UNet(Trained):
     ) -> None:
         super().__init__(frozen=False, **kwargs)
 
+    def test_step(self, batch: Tensor, batch_idx: int) -> None: ...
+
 
 class OwnLoaders(Trained):
     def train_dataloader(self) -> object: ...
