@@ -42,13 +42,18 @@ def test_every_module_is_the_same_under_both_names(
 ) -> None:
     needs("torch")
     if installed:
-        package = tmp_path / "lightning"
-        package.mkdir()
-        (package / "__init__.py").write_text("raise AssertionError('imported beside pytorch_lightning')\n")
-        monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+        monkeypatch.setenv("PYTHONPATH", str(installed_lightning(tmp_path).parent))
     done = subprocess.run([sys.executable, "-W", "ignore", "-c", SAME], capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stderr
     assert int(done.stdout) > 100
+
+
+def installed_lightning(folder: Path) -> Path:
+    """A package `lightning` that must not be imported: its classes are not those of `pytorch_lightning`."""
+    package = folder / "lightning"
+    package.mkdir(parents=True)
+    (package / "__init__.py").write_text("raise AssertionError('imported beside pytorch_lightning')\n")
+    return package
 
 
 def test_all_styles_end_with_the_same_weights(needs: Callable[..., None], tmp_path: Path) -> None:
@@ -59,6 +64,11 @@ def test_all_styles_end_with_the_same_weights(needs: Callable[..., None], tmp_pa
         assert text != CONTAINER
         tiny_project(projects[style].root).write("tiny.py", text)
     weights = {style: project.run("tiny.yaml", "--num_epochs=2").weights for style, project in projects.items()}
+    installed = {"PYTHONPATH": str(installed_lightning(tmp_path / "site").parent)}
+    for style in STYLES:
+        done = projects[style].run("tiny.yaml", "--num_epochs=2", environment=installed)
+        assert done.exit_code == 0, done.stdout
+        weights[f"{style}, with the distribution"] = done.weights
     assert len(set(weights.values())) == 1, weights
 
 
