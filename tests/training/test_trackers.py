@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import json
+import logging
 import re
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from tests.projects import Project, Result
+
+from innereye_runtime.errors import InnerEyeError
+from innereye_runtime.job.ranks import Ranks
+from innereye_runtime.training.lifecycle.trackers import introduce, with_loggers
 
 NET = """\
 from pathlib import Path
@@ -166,3 +172,40 @@ def test_the_run_is_complete_with_their_files_and_without_their_keys(resumed: Re
     assert any(name.startswith("logs/tensorboard/") for name in listed)
     written = b"".join(path.read_bytes() for path in resumed.run.rglob("*") if path.is_file())
     assert not [name for name, key in KEYS.items() if key.encode() in written]
+
+
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        ({"class": "pytorch_lightning.loggers:WandLogger"}, "has no class 'WandLogger'"),
+        ({"class": "nowhere.loggers:Mine"}, "there is no module 'nowhere.loggers'"),
+        (
+            {"class": "pytorch_lightning.loggers:CSVLogger", "args": {"save_dri": "x"}},
+            "missing a required argument: 'save_dir'",
+        ),
+        ({"class": "pytorch_lightning.loggers:CSVLogger", "args": {"save_dir": "${dataset}"}}, "needs a dataset"),
+    ],
+)
+def test_a_logger_that_can_not_be_made_is_a_mistake_of_the_manifest(
+    given: dict[str, Any], told: str, needs: Callable[..., None]
+) -> None:
+    needs("torch")
+    manifest = SimpleNamespace(trainer=SimpleNamespace(arguments={"logger": [given]}))
+    container: Any = SimpleNamespace(local_dataset=None, extra_local_dataset_paths=[], output_to="run")
+    job: Any = SimpleNamespace(manifest=manifest, search_path=())
+    with pytest.raises(InnerEyeError, match=told) as error:
+        with_loggers(job, container)
+    assert error.value.exit_code == 2
+
+
+def test_an_experiment_of_comet_that_keeps_nothing_is_said(caplog: pytest.LogCaptureFixture) -> None:
+    sent: dict[str, Any] = {}
+    experiment = SimpleNamespace(disabled=True)
+    logger: Any = SimpleNamespace(_comet_config=object(), experiment=experiment, log_hyperparams=sent.update)
+    record = SimpleNamespace(id="run", arguments={"lr": {"value": 0.1}, "url": {"value": "https://me:pass@host/x"}})
+    run: Any = SimpleNamespace(record=record, ranks=Ranks(), paths=SimpleNamespace(root=Path("/run")))
+    logging.getLogger("innereye_runtime").propagate = True
+    with caplog.at_level(logging.WARNING, "innereye_runtime"):
+        introduce([logger], run)
+    assert "COMET_START_ONLINE" in caplog.text
+    assert sent == {"lr": 0.1, "url": "https://***@host/x", "innereye_run": "run", "innereye_run_folder": "/run"}
