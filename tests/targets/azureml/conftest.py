@@ -16,6 +16,7 @@ from tests.projects import Project, Result, tiny_project
 
 ROOT = Path(__file__).resolve().parents[3]
 IMAGE = os.environ.get("INNEREYE_TEST_IMAGE", "innereye-runtime:cpu")
+WITH_CERTIFICATES = "innereye-runtime-tests:with-certificates"
 
 MANIFEST = f"""\
 schema: 1
@@ -108,3 +109,24 @@ def image(needs: Callable[..., None]) -> str:
         with Path(os.devnull).open("wb") as output:
             build(plan_build(variant="cpu"), output=output.fileno())
     return IMAGE
+
+
+@pytest.fixture
+def reachable(image: str, tmp_path: Path) -> Iterator[str]:
+    """The image of the jobs with the certificates of this machine, which a package index may need."""
+    from innereye_runtime.targets.docker.build_network import BuildNetwork
+    from innereye_runtime.targets.docker.image import building_client
+
+    folder = tmp_path / "image"
+    folder.mkdir()
+    certificates = BuildNetwork.current().certificates
+    (folder / "ca.pem").write_bytes(certificates.read_bytes() if certificates else b"")
+    text = f"FROM {image}\n"
+    if certificates:
+        text += "COPY ca.pem /etc/ca.pem\nENV SSL_CERT_FILE=/etc/ca.pem PIP_CERT=/etc/ca.pem\n"
+    (folder / "Dockerfile").write_text(text)
+    environment = {**os.environ, "DOCKER_BUILDKIT": "1"}
+    docker = building_client()
+    subprocess.run([docker, "build", "-q", f"--tag={WITH_CERTIFICATES}", str(folder)], check=True, env=environment)
+    yield WITH_CERTIFICATES
+    subprocess.run([docker, "rmi", WITH_CERTIFICATES], check=True, env=environment, stdout=subprocess.DEVNULL)

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +15,6 @@ from innereye_runtime.targets.azureml.job_file import job_data
 from innereye_runtime.targets.azureml.plan import plan_for
 from innereye_runtime.targets.docker.packages_build import plan_packages_build
 
-IMAGE = "innereye-runtime-tests:with-certificates"
 MANIFEST = """\
 schema: 1
 container: {class: "brain.training:Tiny", args: {num_epochs: 1}}
@@ -36,27 +33,6 @@ def brain(tmp_path: Path) -> Project:
     project.write("src/brain/__init__.py", "")
     project.write("src/brain/training.py", f"import nibabel\n{CONTAINER}")
     return project
-
-
-@pytest.fixture
-def reachable(image: str, tmp_path: Path) -> Iterator[str]:
-    """The image of the jobs with the certificates of this machine, which a package index may need."""
-    from innereye_runtime.targets.docker.build_network import BuildNetwork
-    from innereye_runtime.targets.docker.image import building_client
-
-    folder = tmp_path / "image"
-    folder.mkdir()
-    certificates = BuildNetwork.current().certificates
-    (folder / "ca.pem").write_bytes(certificates.read_bytes() if certificates else b"")
-    text = f"FROM {image}\n"
-    if certificates:
-        text += "COPY ca.pem /etc/ca.pem\nENV SSL_CERT_FILE=/etc/ca.pem PIP_CERT=/etc/ca.pem\n"
-    (folder / "Dockerfile").write_text(text)
-    environment = {**os.environ, "DOCKER_BUILDKIT": "1"}
-    docker = building_client()
-    subprocess.run([docker, "build", "-q", f"--tag={IMAGE}", str(folder)], check=True, env=environment)
-    yield IMAGE
-    subprocess.run([docker, "rmi", IMAGE], check=True, env=environment, stdout=subprocess.DEVNULL)
 
 
 def test_a_job_with_packages_names_the_environment_of_their_digest(brain: Project, tmp_path: Path) -> None:
