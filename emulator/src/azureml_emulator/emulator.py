@@ -47,13 +47,14 @@ class Emulator:
         identity_stores: bool = False,
         output_store: Sequence[StoreMode] = (),
         grace: int = 30,
+        most_running: int | None = None,
         record: Path | None = None,
     ) -> None:
         """`azurite`: the command that starts it. `preemptions`: seconds after which the first, second, ... attempt of
         each job loses its nodes. `restarts_preempted`: the platform restarts a preempted job; else it fails.
         `identity_stores`: datastores have no key. `output_store`: how the store of mounted outputs behaves, see
-        `OutputStore`. `grace`: seconds between SIGTERM and SIGKILL. `record`: a file that receives each call, see
-        `recording`.
+        `OutputStore`. `grace`: seconds between SIGTERM and SIGKILL. `most_running`: jobs at the same time; others stay
+        queued. `record`: a file that receives each call, see `recording`.
 
         Raises:
             PreflightError: Azurite does not start.
@@ -79,6 +80,7 @@ class Emulator:
                 preemptions=preemptions,
                 restarts_preempted=restarts_preempted,
                 store_modes=output_store,
+                most_running=most_running,
                 run_token=lambda: self.tokens.issue("https://management.azure.com"),
                 listen=lambda host: self.proxy.listen(host),
             )
@@ -193,6 +195,7 @@ def open_emulator(
     identity_stores: bool = False,
     output_store: Sequence[StoreMode] = (),
     grace: int = 30,
+    most_running: int | None = None,
     record: Path | None = None,
 ) -> Emulator:
     """An `Emulator` with the Azurite in `node_modules` of `folder` (default: the working directory) or of a folder
@@ -211,5 +214,6 @@ def open_emulator(
         identity_stores=identity_stores,
         output_store=output_store,
         grace=grace,
+        most_running=most_running,
         record=record,
     )

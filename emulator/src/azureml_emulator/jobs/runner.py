@@ -7,7 +7,8 @@ import shutil
 import threading
 import time
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -43,10 +44,12 @@ class Runner:
         preemptions: Sequence[float],
         restarts_preempted: bool,
         store_modes: Sequence[StoreMode],
+        most_running: int | None,
         run_token: Callable[[], str],
         listen: Callable[[str], int],
     ) -> None:
-        """`listen`: makes the proxy listen on an address of a job's network, and returns the port."""
+        """`most_running`: at the same time; other jobs stay queued. None: no limit.
+        `listen`: makes the proxy listen on an address of a job's network, and returns the port."""
         self.grace = grace
         self._workspace = workspace
         self._root = root
@@ -54,6 +57,7 @@ class Runner:
         self._preemptions = tuple(preemptions)
         self._restarts_preempted = restarts_preempted
         self._store_modes = tuple(store_modes)
+        self._places = threading.Semaphore(most_running) if most_running else None
         self._run_token = run_token
         self._listen = listen
         self._threads: list[threading.Thread] = []
@@ -121,7 +125,8 @@ class Runner:
         try:
             if len(self._threads) == 1:  # once, and only if Docker is needed anyway
                 remove_stale()
-            codes = self._run_attempts(job)
+            with self._place(job):
+                codes = self._run_attempts(job)
             lost = job.preempted.is_set() and not job.canceled.is_set()
             if not job.canceled.is_set():
                 job.set_status("Finalizing")
@@ -142,6 +147,21 @@ class Runner:
             job.error = str(error) if isinstance(error, EmulatorError) else traceback.format_exc(limit=-1)
             job.ended = utc_now()
             job.set_status("Failed")
+
+    @contextmanager
+    def _place(self, job: CommandJob) -> Iterator[None]:
+        """While it is open, the job counts as running; before that, it waits for its turn or until it is cancelled."""
+        if self._places is None:
+            yield
+            return
+        job.set_status("Queued")
+        while not (taken := self._places.acquire(timeout=TICK_SECONDS)) and not job.canceled.is_set():
+            continue
+        try:
+            yield
+        finally:
+            if taken:
+                self._places.release()
 
     def _run_attempts(self, job: CommandJob) -> list[int]:
         workspace, image = self._workspace, ""
