@@ -16,6 +16,7 @@ from innereye_runtime.manifest.model import (
     Manifest,
     Outputs,
     Packages,
+    Registration,
     Retries,
     SlurmSettings,
     Trainer,
@@ -46,6 +47,7 @@ def build(value: Mapping[str, Any], *, path: Path | None, folder: Path) -> Manif
         outputs=Outputs(
             folder=absolute(outputs["folder"], folder) if "folder" in outputs else None,
             expect=tuple(outputs.get("expect", ())),
+            register=Registration(**_written(outputs["register"])) if "register" in outputs else None,
         ),
         environment=dict(value.get("environment", {})),
         secrets=tuple(value.get("secrets", ())),

@@ -170,11 +170,21 @@ class Compute:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Registration:
+    """As what the model of a run is registered."""
+
+    name: str
+    description: str = ""
+    tags: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Outputs:
     folder: Path | None = None
     """Absolute; None: `outputs` in the working directory of the command."""
     expect: tuple[str, ...] = ()
     """Globs, relative to the run folder; each must match a file that is not empty."""
+    register: Registration | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -199,7 +199,7 @@ def sweep_in(folder: Path) -> dict[str, Any]:
 @pytest.mark.usefixtures("image")
 def test_trials_of_a_sweep_are_runs_and_come_home_together(project: Project, cloud: Any) -> None:
     environment = cloud.environment()
-    project.write("tiny.yaml", f"{MANIFEST}{SWEEP}")
+    project.write("tiny.yaml", f"{MANIFEST}{SWEEP}outputs: {{register: {{name: widths}}}}\n")
     followed = azure(project, cloud)
     assert followed.exit_code == 0, followed.stderr
     record = sweep_in(followed.run)
@@ -218,6 +218,14 @@ def test_trials_of_a_sweep_are_runs_and_come_home_together(project: Project, clo
     address = address_in(followed.stderr)
     sweep = cloud.workspace.job(address.rpartition("/")[2])
     assert sweep.properties["properties"]["best_child_run_id"] == f"{sweep.name}_{int(best)}"
+    model = cloud.workspace.asset("models", "widths", "1")["properties"]
+    assert model["modelUri"].endswith(f"/trials/{sweep.name}_{int(best)}/checkpoints/best.ckpt")
+    assert (
+        model["properties"]["weights_sha256"]
+        == json.loads((followed.run / "trials" / best / "run.json").read_text())["checkpoints"]["best"][
+            "weights_sha256"
+        ]
+    )
     status = project.run("status", address, environment=environment)
     assert re.search(r"trials +2 Completed, 2 Failed\n", status.stdout), status.stdout
     resumed = project.run("resume", str(followed.run), "--json", environment=environment)

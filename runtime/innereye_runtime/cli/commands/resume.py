@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from innereye_runtime.cli.commands.run import COLD_HELP, JSON_HELP, start
 from innereye_runtime.cli.commands.verify import add_run, run_folder_argument
 from innereye_runtime.cli.ui.parser import Parser, add_target
+from innereye_runtime.cli.ui.registration import register_model
 from innereye_runtime.cli.ui.terminal import eprint
 from innereye_runtime.errors import ExitCode, UsageError
 
@@ -68,6 +69,7 @@ def run(argv: Sequence[str]) -> int:
         from innereye_runtime.cli.commands.run import outcome
 
         eprint(f"{paths.root.name} is complete; there is nothing to resume")
+        register_model(paths.root)  # it may not have come to that
         done = outcome(str(paths.root), ExitCode.DONE)
         print(json.dumps(done) if arguments.json else paths.root)
         return ExitCode.DONE

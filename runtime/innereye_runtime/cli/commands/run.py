@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from innereye_runtime.cli.ui.job_options import JobArguments, job_parser, resolve_job_options
 from innereye_runtime.cli.ui.junit import Case, annotation, case_of_diagnostics, write_junit
 from innereye_runtime.cli.ui.parser import Parser
+from innereye_runtime.cli.ui.registration import register_model
 from innereye_runtime.cli.ui.terminal import (
     CYAN,
     YELLOW,
@@ -217,6 +218,8 @@ def start(
     with log_to_stderr():  # a dataset may have to be fetched first
         handle = target.submit(target.plan(job), stdout=2 if as_json else 1)
     exit_code = handle.wait()
+    if exit_code == 0:
+        register_model(Path(handle.run))
     if ended is not None:
         ended.append({"run": handle.run, "exit_code": exit_code})
     paths = RunPaths(Path(handle.run))

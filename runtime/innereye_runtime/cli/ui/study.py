@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from innereye_runtime.cli.ui.parser import columns
+from innereye_runtime.cli.ui.registration import register_model
 from innereye_runtime.cli.ui.terminal import YELLOW, eprint, log_to_stderr, paint, print_result
 from innereye_runtime.errors import UsageError
 
@@ -70,6 +71,8 @@ def _finish(result: StudyResult, *, as_json: bool) -> int:
     if record.best and not as_json:
         values = " ".join(f"{name}={value}" for name, value in record.best["parameters"].items())
         eprint(f"best: {record.primary_metric} {record.best['value']:.6g} with {values}")
+    if record.exit_code == 0 and record.best and len(record.best["runs"]) == 1:
+        register_model(result.folder / record.best["runs"][0])
     print_result(json.dumps(result.describe()) if as_json else str(result.folder))
     return record.exit_code or 0
 

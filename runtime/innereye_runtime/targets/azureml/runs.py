@@ -9,13 +9,14 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from innereye_runtime.errors import OutputError, UsageError
+from innereye_runtime.errors import ExitCode, OutputError, UsageError
 from innereye_runtime.run.paths import RunPaths
 from innereye_runtime.targets.azureml.exit_code import exit_code_of, has_failure
 from innereye_runtime.targets.azureml.history import get_failure_message
 from innereye_runtime.targets.azureml.job_file import OUTPUT
 from innereye_runtime.targets.azureml.job_uri import JobUri
 from innereye_runtime.targets.azureml.log_stream import follow, log_status
+from innereye_runtime.targets.azureml.models import register_run
 from innereye_runtime.targets.azureml.session import TERMINAL_STATES, Session, state_of
 from innereye_runtime.targets.azureml.submission import RUN_TAG, cancel
 from innereye_runtime.targets.azureml.sweeps import (
@@ -128,12 +129,15 @@ def exit_code_in_store(session: Session, address: JobUri, state: str) -> int:
         is_unrecorded = state == "Failed" and not has_failure(folder)
         failure = get_failure_message(session, address.job) if is_unrecorded else ""
         try:
-            return exit_code_of(state, folder, failure)
+            exit_code = exit_code_of(state, folder, failure)
         except OutputError as error:
             raise OutputError(
                 f"job {address.job} is complete, and its run folder in the datastore has no outputs.json",
                 hint=f"innereye-run logs '{address}' shows what it printed",
             ) from error
+        if exit_code == ExitCode.DONE and described is not None:
+            register_run(session, address.job, place, folder)
+        return exit_code
 
 
 def stop(session: Session, address: JobUri) -> str:
@@ -198,4 +202,7 @@ def download(session: Session, address: JobUri, outputs: Path) -> DownloadResult
     if state not in TERMINAL_STATES:
         return DownloadResult(folder=folder, files=files, exit_code=None)
     failure = get_failure_message(session, address.job) if state == "Failed" and not has_failure(folder) else ""
-    return DownloadResult(folder=folder, files=files, exit_code=exit_code_of(state, folder, failure))
+    exit_code = exit_code_of(state, folder, failure)
+    if exit_code == ExitCode.DONE:
+        register_run(session, address.job, places[OUTPUT], folder)
+    return DownloadResult(folder=folder, files=files, exit_code=exit_code)

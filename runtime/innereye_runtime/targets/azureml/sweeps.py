@@ -23,6 +23,7 @@ from innereye_runtime.targets.azureml.exit_code import exit_code_of, has_failure
 from innereye_runtime.targets.azureml.history import get_failure_message
 from innereye_runtime.targets.azureml.job_uri import JobUri
 from innereye_runtime.targets.azureml.logs import LogReader
+from innereye_runtime.targets.azureml.models import register_run
 from innereye_runtime.targets.azureml.session import TERMINAL_STATES, Session, state_of
 from innereye_runtime.targets.azureml.sweep_job import FOLD, TRIALS, decoded, parameters_in, sweep_fields
 from innereye_runtime.targets.azureml.transfer import BlobPrefix, download_run, fetch_named, is_empty
@@ -115,9 +116,9 @@ def download_sweep(session: Session, address: JobUri, place: BlobPrefix, folder:
     state, manifest = state_of(job), _manifest(session, place, folder)
     record = _record(job, manifest, folder.name)
     files = 0
-    for trial in trials_of(session, address.job):
-        home = folder / TRIALS / trial.name
-        where = BlobPrefix(datastore=place.datastore, path=f"{place.path}/{TRIALS}/{trial.job}")
+    started = trials_of(session, address.job)
+    for trial in started:
+        home, where = folder / TRIALS / trial.name, _place_of(place, trial)
         if not is_empty(session, where):
             files += download_run(session, where, home)
         record.trials.append(_trial(session, trial, home, manifest, is_cancelled=state == "Canceled"))
@@ -125,6 +126,9 @@ def download_sweep(session: Session, address: JobUri, place: BlobPrefix, folder:
     _conclude(session, address.job, state, record)
     RecordWriter(folder, record).write(now=True)
     write_sweep_report(folder, record.to_data(), write_metrics(folder, record))
+    if record.exit_code == ExitCode.DONE and record.best and len(record.best["runs"]) == 1:
+        best = next(trial for trial in started if f"{TRIALS}/{trial.name}" in record.best["runs"])
+        register_run(session, best.job, _place_of(place, best), folder / TRIALS / best.name)
     return DownloadResult(folder=folder, files=files, exit_code=record.exit_code)
 
 
@@ -133,12 +137,16 @@ def sweep_exit_code(session: Session, address: JobUri, place: BlobPrefix, tempor
     state, manifest = state_of(session.job(address.job)), _manifest(session, place, temporary)
     record = _record(session.job(address.job), manifest, temporary.name)
     for trial in trials_of(session, address.job):
-        home = temporary / TRIALS / trial.name
-        where = BlobPrefix(datastore=place.datastore, path=f"{place.path}/{TRIALS}/{trial.job}")
+        home, where = temporary / TRIALS / trial.name, _place_of(place, trial)
         fetch_named(session, where, [RunPaths(home).run_json.name, RunPaths(home).outputs_json.name], home)
         record.trials.append(_trial(session, trial, home, manifest, is_cancelled=state == "Canceled", values=False))
     _conclude(session, address.job, state, record)
     return int(record.exit_code or ExitCode.DONE)
+
+
+def _place_of(place: BlobPrefix, trial: AzureTrial) -> BlobPrefix:
+    """Where the run folder of a trial is."""
+    return BlobPrefix(datastore=place.datastore, path=f"{place.path}/{TRIALS}/{trial.job}")
 
 
 def _manifest(session: Session, place: BlobPrefix, folder: Path) -> Manifest:

@@ -20,6 +20,7 @@ from innereye_runtime.targets.azureml.exit_code import exit_code_of, has_failure
 from innereye_runtime.targets.azureml.history import get_failure_message
 from innereye_runtime.targets.azureml.job_uri import JobUri
 from innereye_runtime.targets.azureml.log_stream import follow, log_status
+from innereye_runtime.targets.azureml.models import register_run
 from innereye_runtime.targets.azureml.plan import AzureMLPlan, plan_for
 from innereye_runtime.targets.azureml.retries import RETRIES_TAG, resubmit, retries_tag
 from innereye_runtime.targets.azureml.session import Session
@@ -111,7 +112,10 @@ class AzureMLHandle:
         if self._plan.sweep is not None:
             return download_sweep(self._session, self._address, self.place, self._folder).exit_code or ExitCode.DONE
         download_run(self._session, self.place, self._folder)
-        return self._exit_code(status)
+        exit_code = self._exit_code(status)
+        if exit_code == ExitCode.DONE:
+            register_run(self._session, self._address.job, self.place, self._folder)
+        return exit_code
 
     def _exit_code(self, status: str) -> int:
         failure = ""
