@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from innereye_runtime.errors import ManifestError
+from innereye_runtime.introspection.code_root import code_root
 from innereye_runtime.job.resolve import resolve_job
 
 CONTAINER = "from innereye_runtime import LightningContainer\nclass Lungs(LightningContainer):\n    pass\n"
@@ -49,3 +50,14 @@ def test_the_same_answer_from_any_folder(
         assert answer.endswith(f"it is in {project / code}: write 'namespaces: [{module}]'")
     else:
         assert answer == f"{module} {project / code}"
+
+
+def test_a_folder_of_projects_is_no_project(tmp_path: Path) -> None:
+    for name in ("other/net.py", "mine/lungs.yaml"):
+        (tmp_path / name).parent.mkdir()
+        (tmp_path / name).touch()
+    mine = tmp_path / "mine"
+    assert code_root(mine / "lungs.yaml", tmp_path / "elsewhere") == code_root(None, mine) == mine
+    (tmp_path / "net.py").touch()
+    assert code_root(mine / "lungs.yaml", mine) == tmp_path
+    assert code_root(None, mine) == mine

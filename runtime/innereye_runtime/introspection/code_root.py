@@ -32,11 +32,11 @@ def code_root(manifest_path: Path | None, cwd: Path) -> Path:
         if (candidate == folder and marks) or any(_owned(mark, trusted) for mark in marks):
             return candidate
     root = cwd if folder.is_relative_to(cwd) else folder
-    if root != folder or _has_code(folder):
+    if manifest_path is None or root != folder or _modules_in(folder) or _modules_in(folder / "src"):
         return root
     above = folder.parent
     is_project = above not in (Path(above.anchor), Path.home()) and _owned(above, trusted) and not _shared(above)
-    return above if is_project and _has_code(above) else root
+    return above if is_project and _is_project(above) else root
 
 
 def search_path(manifest_path: Path | None, cwd: Path) -> tuple[Path, ...]:
@@ -66,8 +66,10 @@ def import_folders(root: Path) -> tuple[Path, ...]:
     return tuple(dict.fromkeys((root, *source_folders(root), *sources)))
 
 
-def _has_code(folder: Path) -> bool:
-    return _modules_in(folder) or _modules_in(folder / "src")
+def _is_project(folder: Path) -> bool:
+    """Whether a folder has modules or packages of its own, and not just folders of other projects."""
+    packages = any((below / "__init__.py").is_file() for below in _folders_in(folder))
+    return any(_python_in(folder)) or packages or _modules_in(folder / "src")
 
 
 def _modules_in(folder: Path) -> bool:
