@@ -14,6 +14,8 @@ import pytest
 from tests.projects import Project, Result
 from tests.wheels import ROOT, build_wheel, install_wheel
 
+from innereye_runtime.targets.docker.image import building_client
+
 EXAMPLE = ROOT / "examples" / "brain_tissue"
 EPOCHS = "--num_epochs=1"
 
@@ -63,6 +65,8 @@ def test_its_weights_and_scores_are_equal_on_every_target(project: FromWheel, cl
     assert len({run.record["packages"]["torch"].partition("+")[0] for run in runs}) == 1
     assert there.record["image"]["reference"].startswith("innereye-runtime:cpu-")
     assert cloudy.record["image"]["reference"].startswith("azureml:innereye-runtime-")
+    remove = [building_client(), "rmi", there.record["image"]["reference"]]
+    subprocess.run(remove, check=True, stdout=subprocess.DEVNULL)
 
 
 def is_wheel(project: FromWheel) -> bool:
