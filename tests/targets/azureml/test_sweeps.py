@@ -120,7 +120,7 @@ sweep:
             check=True,
         )
         argv = done.stdout.split("\0")[:-1]
-        assert "--stage-to=/run/trials/sweep_3" in argv
+        assert {"--run-folder=sweep_3", "--stage-to=/run/trials/sweep_3"} <= set(argv)
         project.write("trial.yaml", plan.manifest_text)
         overrides = argv[argv.index("tiny.yaml") + 1 :]
         job = resolve_job(project.root / "trial.yaml", cwd=project.root, overrides=overrides, running=True)
@@ -214,6 +214,8 @@ def test_trials_of_a_sweep_are_runs_and_come_home_together(project: Project, clo
     assert record["best"]["runs"] == [f"trials/{best}"]
     for name in values:
         assert not verify(followed.run / "trials" / name)
+        run_id = json.loads((followed.run / "trials" / name / "run.json").read_text())["id"]
+        assert run_id.endswith(f"_{int(name)}")
     assert (followed.run / "report.html").is_file()
     address = address_in(followed.stderr)
     sweep = cloud.workspace.job(address.rpartition("/")[2])

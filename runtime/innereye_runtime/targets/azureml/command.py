@@ -43,7 +43,7 @@ def command_of(job: Job, place: str, inputs: Iterable[str], sweep: SweepFields |
         datasets=tuple(Path(f"${{{{inputs.{name}}}}}") for name in inputs),
     )
     command = " ".join([f'{VARIABLE}="$PWD/{LAUNCH}"', "innereye-runtime", *map(_word, request.argv())])
-    return command if sweep is None else trial_command(command, sweep, OUTPUT)
+    return command if sweep is None else trial_command(command, sweep, OUTPUT, LOCAL_FOLDER)
 
 
 def _word(word: str) -> str:

@@ -132,7 +132,7 @@ def submit(
         launch = LaunchContext(
             code=provenance.code(plan.code),
             image={"reference": in_what, "digest": ""} if in_what else None,
-            run="" if plan.sweep else submission.run,  # of trials, each has a folder that is named as it is
+            run="" if plan.sweep else submission.run,  # of trials, each has the name of its folder
         )
         launch.write(code / LAUNCH)
         if not in_what:

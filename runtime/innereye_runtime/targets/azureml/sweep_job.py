@@ -7,6 +7,7 @@ import math
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 from innereye_runtime.errors import UsageError
@@ -25,7 +26,7 @@ ANY_METRIC = "val/loss"
 """A sweep job names a primary metric, whether it searches for anything or not."""
 _OF_TRIAL = ("command", "code", "environment", "environment_variables", "resources", "distribution")
 _EPOCHS = ("num_epochs", "trainer.num_epochs")
-_TOKEN = "INNEREYE_RUNTIME_VALUE_OF_"
+_TOKEN = "innereye_runtime_value_of_"
 _PLAIN = re.compile(r"[A-Za-z_][\w./-]*")
 _YAML_WORDS = ("true", "false", "null", "yes", "no", "on", "off", "y", "n")
 
@@ -113,10 +114,12 @@ def trial_overrides(job: Job, fields: SweepFields) -> tuple[str, ...]:
     return tuple(own)
 
 
-def trial_command(command: str, fields: SweepFields, output: str) -> str:
-    """The command of a trial, whose run folder is one of its own below the sweep's `output`."""
+def trial_command(command: str, fields: SweepFields, output: str, local: Path) -> str:
+    """The command of a trial, whose run folder is named by its job: below the sweep's `output`, and in place of `local`
+    on the node's own disk, so that its record has the name too."""
     folder = f"${{{{outputs.{output}}}}}"
     command = command.replace(folder, f'{folder}/{TRIALS}/"$AZUREML_RUN_ID"')
+    command = command.replace(f"--run-folder={local} ", '--run-folder="$AZUREML_RUN_ID" ')
     for key in sorted(fields.search_space, key=len, reverse=True):
         value = f"'${{{{search_space.{key}}}}}'"
         command = command.replace(f"{_TOKEN}{key}", f"$(printf %.0f {value})" if key in fields.whole else value)

@@ -248,6 +248,7 @@ class OpenEpoch(Callback):
         progress.stepped = loop._batches_that_stepped + (validates and not loop._should_accumulate())
         try:
             recovery.store(trainer, recovery.paths.partial_checkpoint)
+            recovery.kept.show()
         except OSError as error:
             if error.errno not in (errno.ENOSPC, errno.EDQUOT):
                 raise
