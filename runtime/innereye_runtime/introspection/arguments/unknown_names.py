@@ -37,6 +37,7 @@ TRAINER_ARGUMENTS: Final = frozenset(
         "limit_train_batches",
         "limit_val_batches",
         "log_every_n_steps",
+        "logger",
         "max_steps",
         "max_time",
         "min_epochs",
