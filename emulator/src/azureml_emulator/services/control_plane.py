@@ -46,6 +46,8 @@ class ControlPlane:
                 return self._job(rest, request)
             case ["datastores", *rest]:
                 return self._datastore(rest, request)
+            case ["computes", name]:
+                return Response(200, self._compute(name))
             case [kind, name, *rest] if kind in ASSETS:
                 return self._asset(kind, name, rest, request)
         raise arm_error(404, "ResourceNotFound", f"the emulator does not implement {request.path}")
@@ -94,6 +96,14 @@ class ControlPlane:
         is_done = self._workspace.operations.get(key, lambda: True)()
         headers = {"Location": self._operation_url(key, request), "Retry-After": "1"}
         return Response(200 if is_done else 202, None, headers)
+
+    def _compute(self, name: str) -> dict[str, Any]:
+        """A cluster: one of any name takes jobs."""
+        scale = {"minNodeCount": 0, "maxNodeCount": 4, "nodeIdleTimeBeforeScaleDown": "PT120S"}
+        own = {"vmSize": "Standard_DS3_v2", "vmPriority": "Dedicated", "osType": "Linux", "scaleSettings": scale}
+        properties = {"computeType": "AmlCompute", "provisioningState": "Succeeded", "properties": own}
+        identity = {"id": f"{self._workspace.id}/computes/{name}", "name": name, "type": f"{RESOURCE_TYPE}/computes"}
+        return {**identity, "location": self._workspace.location, "properties": properties}
 
     # -- datastores and assets ---------------------------------------------------
 

@@ -153,7 +153,15 @@ def _environment(session: Session, plan: AzureMLPlan) -> str:
     """
     if plan.packages is not None:
         return ensure_environment(session, plan.packages)
-    reference = str(plan.environment_name)
+    return find_environment(session, str(plan.environment_name))
+
+
+def find_environment(session: Session, reference: str) -> str:
+    """The environment that the manifest names, with its version.
+
+    Raises:
+        PreflightError: the workspace has none of that name, or can't be asked.
+    """
     name, _, rest = reference.removeprefix("azureml:").partition("@" if "@" in reference else ":")
     if name.startswith("//"):  # in a registry, which the service looks into
         return reference

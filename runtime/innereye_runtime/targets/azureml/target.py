@@ -39,7 +39,7 @@ from innereye_runtime.targets.azureml.transfer import (
 from innereye_runtime.targets.base import RunHandle, RunStatus, StopResult
 from innereye_runtime.targets.detached import record_detached
 from innereye_runtime.targets.preflight import checks_of
-from innereye_runtime.targets.preflight.result import CheckResult
+from innereye_runtime.targets.preflight.result import CheckResult, failed, skipped
 from innereye_runtime.targets.supervision import DetachedError, RetryBudget, secret_values, write_all
 
 
@@ -165,7 +165,18 @@ class AzureMLTarget:
     has_sweeps = True
 
     def preflight(self, manifest: Manifest | None, outputs: Path, job: Job | None) -> Iterable[tuple[str, CheckResult]]:
-        return checks_of("azureml", manifest, outputs, datasets_of(job) if job else (), job)
+        from innereye_runtime.targets.azureml.doctor import check_workspace
+
+        yield from checks_of("azureml", manifest, outputs, datasets_of(job) if job else (), job)
+        if job is None:
+            yield "workspace", skipped("needs a manifest that is valid")
+            return
+        try:
+            plan = plan_for(job)
+        except InnerEyeError as error:
+            yield "job", failed(error)
+            return
+        yield from check_workspace(plan)
 
     def attach(self, reference: str) -> RunHandle | None:
         from innereye_runtime.targets.azureml import run_handle

@@ -13,12 +13,14 @@ from innereye_runtime.targets.preflight.context import CheckContext
 from innereye_runtime.targets.preflight.result import CheckResult
 
 OF_DOCKER: tuple[ModuleType, ...] = (engine, image)
-OF_EVERY_TARGET: tuple[ModuleType, ...] = (packages, gpu, disk, shared_memory, dataset, credentials)
+OF_THIS_MACHINE: tuple[ModuleType, ...] = (gpu, disk, shared_memory, dataset)
 
 
 def run_checks(subject: CheckContext) -> Iterator[tuple[str, CheckResult]]:
     """Every check that means something for the subject's target, by its name, in the order of a job's needs."""
-    for check in (*(OF_DOCKER if subject.target == "docker" else ()), *OF_EVERY_TARGET):
+    engine_checks = OF_DOCKER if subject.target == "docker" else ()
+    machine_checks = OF_THIS_MACHINE if subject.target != "azureml" else ()
+    for check in (*engine_checks, packages, *machine_checks, credentials):
         yield check.NAME, check.check(subject)
 
 
