@@ -201,11 +201,12 @@ def test_a_logger_that_can_not_be_made_is_a_mistake_of_the_manifest(
 def test_an_experiment_of_comet_that_keeps_nothing_is_said(caplog: pytest.LogCaptureFixture) -> None:
     sent: dict[str, Any] = {}
     experiment = SimpleNamespace(disabled=True)
-    logger: Any = SimpleNamespace(_comet_config=object(), experiment=experiment, log_hyperparams=sent.update)
+    kind = type("CometLogger", (SimpleNamespace,), {})
+    logger: Any = kind(_comet_config=object(), experiment=experiment, log_hyperparams=sent.update)
     record = SimpleNamespace(id="run", arguments={"lr": {"value": 0.1}, "url": {"value": "https://me:pass@host/x"}})
     run: Any = SimpleNamespace(record=record, ranks=Ranks(), paths=SimpleNamespace(root=Path("/run")))
     logging.getLogger("innereye_runtime").propagate = True
     with caplog.at_level(logging.WARNING, "innereye_runtime"):
-        introduce([logger], run)
+        introduce([logger, SimpleNamespace(log_hyperparams=pytest.fail)], run)  # the other one is no tracker
     assert "COMET_START_ONLINE" in caplog.text
     assert sent == {"lr": 0.1, "url": "https://***@host/x", "innereye_run": "run", "innereye_run_folder": "/run"}

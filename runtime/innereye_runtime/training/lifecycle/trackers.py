@@ -31,6 +31,8 @@ log = logging.getLogger("innereye_runtime")
 
 _TAG: Final = "innereye_runtime.run"
 _WHERE: Final = "trainer.arguments.logger"
+_TRACKERS: Final = frozenset(("CometLogger", "LitLogger", "MLFlowLogger", "NeptuneLogger", "WandbLogger"))
+"""Lightning's loggers of trackers. Others get what Lightning gives them: TensorBoard makes a plot of parameters."""
 _VARIABLES: Final = (
     *("WANDB_RUN_ID", "WANDB_RESUME", "WANDB_MODE"),
     *("COMET_EXPERIMENT_KEY", "COMET_START_ONLINE", "COMET_OFFLINE_DIRECTORY"),
@@ -100,12 +102,13 @@ def with_loggers(job: Job, container: LightningContainer) -> dict[str, Any]:
 
 
 def introduce(loggers: Sequence[Logger], run: Run) -> None:
-    """Gives each logger of the user's the parameters of the run, its name and the address of its folder."""
-    if not loggers or not run.ranks.is_first:
+    """Gives each tracker of the user's the parameters of the run, its name and the address of its folder."""
+    trackers = [each for each in loggers if _TRACKERS & {base.__name__ for base in type(each).__mro__}]
+    if not trackers or not run.ranks.is_first:
         return
     values = {name: _plain(argument["value"]) for name, argument in run.record.arguments.items()}
     values |= {"innereye_run": run.record.id, "innereye_run_folder": str(run.paths.root)}
-    for logger in loggers:
+    for logger in trackers:
         if hasattr(logger, "_mlflow_client"):
             _continue_in_mlflow(logger, identity(run.record), resumed=len(run.record.attempts) > 1)
         if hasattr(logger, "_comet_config") and getattr(getattr(logger, "experiment", None), "disabled", False):
