@@ -95,6 +95,7 @@ NEEDS = {
         remedy="pip install '.[dev]' -c constraints.txt",
         met=lambda: find_spec("matplotlib") is not None,
     ),
+    "tmux": Need(what="tmux", remedy="apt-get install tmux", met=lambda: shutil.which("tmux") is not None),
     "azure": Need(
         what="azure-ai-ml",
         remedy="pip install '.[azureml]' -c constraints.txt",

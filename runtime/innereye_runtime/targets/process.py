@@ -32,7 +32,14 @@ from innereye_runtime.targets.base import RunStatus, StopResult
 from innereye_runtime.targets.forked import ForkedChild
 from innereye_runtime.targets.preflight.result import CheckResult
 from innereye_runtime.targets.process_runs import ENTRYPOINT, ProcessRun, run_processes, stop
-from innereye_runtime.targets.supervision import RetryBudget, secret_values, supervise, timeout_reason
+from innereye_runtime.targets.supervision import (
+    RetryBudget,
+    report,
+    report_retry,
+    secret_values,
+    supervise,
+    timeout_reason,
+)
 
 if TYPE_CHECKING:
     from innereye_runtime.packages.requirement import Requirements
@@ -130,6 +137,7 @@ class ProcessHandle:
                     record_exit(self._paths, exit_code, timeout_reason(compute.max_duration), earlier=self._attempts)
                 if request.made or not budget.take(exit_code):
                     return exit_code
+                report_retry(self._paths)
                 self._child = None
 
     def _start(self, *, warm: bool = False) -> subprocess.Popen[bytes] | ForkedChild:
@@ -177,6 +185,7 @@ class ProcessHandle:
             reason = f"killed ({name}): most likely out of memory; use a smaller batch or fewer workers"
         else:
             reason = f"crashed ({name})"
+        report(f"error: {reason}")
         record_exit(self._paths, exit_code, reason, earlier=self._attempts)
 
 

@@ -7,12 +7,14 @@ import select
 import signal
 import threading
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from types import FrameType
 
 from innereye_runtime.errors import ExitCode, PreflightError
 from innereye_runtime.manifest.model import Retries
 from innereye_runtime.manifest.units import Duration
+from innereye_runtime.run.paths import RunPaths
+from innereye_runtime.run.record import count_attempts
 
 GRACE_SECONDS = 30
 """How long a job has, from the first signal, to save a checkpoint and end."""
@@ -109,6 +111,17 @@ class RetryBudget:
             return False
         self._left[kind] -= 1
         return True
+
+
+def report(line: str) -> None:
+    """Writes a line to standard error, in place of what a job has drawn there last; nobody has to read it."""
+    clear = "\r\33[K" if os.isatty(2) else ""
+    with suppress(OSError):
+        write_all(2, f"{clear}{line}\n".encode())
+
+
+def report_retry(paths: RunPaths) -> None:
+    report(f"starting attempt {count_attempts(paths) + 1}, as compute.retries has it")
 
 
 def _failure_kind(exit_code: int) -> str | None:

@@ -41,6 +41,7 @@ from innereye_runtime.targets.preflight.result import CheckResult
 from innereye_runtime.targets.supervision import (
     RetryBudget,
     StopRequest,
+    report_retry,
     secret_values,
     supervise,
     timeout_reason,
@@ -174,6 +175,7 @@ class DockerHandle:
                     record_exit(self._paths, end.exit_code, reason, earlier=self._attempts)
                 if request.made or not budget.take(end.exit_code):
                     return end.exit_code
+                report_retry(self._paths)
                 attempt += 1
 
     def _run(self, attempt: int, asked: StopRequest) -> ExitStatus:

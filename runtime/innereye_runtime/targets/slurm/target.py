@@ -25,7 +25,14 @@ from innereye_runtime.targets.slurm import commands
 from innereye_runtime.targets.slurm.commands import SlurmJob
 from innereye_runtime.targets.slurm.plan import SlurmPlan, log_of, plan_for
 from innereye_runtime.targets.slurm.runs import SlurmRun, is_at, job_of, status_of
-from innereye_runtime.targets.supervision import RetryBudget, StopRequest, secret_values, supervise, write_all
+from innereye_runtime.targets.supervision import (
+    RetryBudget,
+    StopRequest,
+    report_retry,
+    secret_values,
+    supervise,
+    write_all,
+)
 
 _LOG_SECONDS = 0.5
 _ASK_SECONDS = (1.0, 10.0)
@@ -107,6 +114,7 @@ class SlurmHandle:
                 exit_code = finish(self._paths, job, earlier=self._attempts)
                 if request.made or (job is not None and job.is_stopped) or not budget.take(exit_code):
                     return exit_code
+                report_retry(self._paths)
                 self._submit()
 
     def _submit(self) -> None:
