@@ -288,7 +288,7 @@ def test_weights_that_are_missing_or_of_a_finished_training_are_told(
     train(Container(Late), tmp_path / "first")
     last = tmp_path / "first" / "checkpoints" / "last.ckpt"
     train(Container(Late, src_checkpoint=str(last), resume_training=True), tmp_path / "again")
-    assert f"nothing was trained: 1 epochs are complete in {last}, and num_epochs is 1" in caplog.text
+    assert f"nothing was trained: {last} is from the end of epoch 1, and num_epochs is 1" in caplog.text
 
 
 @pytest.mark.parametrize(

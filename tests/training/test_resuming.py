@@ -57,4 +57,4 @@ def test_another_checkpoint_in_place_of_one_that_cannot_be_read_is_said_and_reco
     note = "checkpoints/last.ckpt can't be read: it is cut short, or not a checkpoint"
     assert attempt.notes == [note]
     assert f"warning: {note}" in caplog.messages
-    assert "resuming from checkpoints/best.ckpt: 1 epochs are complete" in caplog.messages
+    assert "resuming from checkpoints/best.ckpt after epoch 1" in caplog.messages

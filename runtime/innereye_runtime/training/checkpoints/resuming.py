@@ -85,8 +85,9 @@ def find_resume_point(paths: RunPaths, attempt: Attempt, *, settling: bool) -> R
         return None
     resumed = found.newest
     attempt.resumed_from, attempt.epoch = str(resumed.path.relative_to(paths.root)), resumed.progress.epochs
-    more = f", and {resumed.progress.batches} batches of the next" if resumed.progress.batches else ""
-    log.info("resuming from %s: %d epochs are complete%s", attempt.resumed_from, attempt.epoch, more)
+    batches = resumed.progress.batches
+    place = f"in epoch {attempt.epoch + 1}, batch {batches + 1}" if batches else f"after epoch {attempt.epoch}"
+    log.info("resuming from %s %s", attempt.resumed_from, place)
     attempt.resume_exact = not resumed.progress.lost
     if resumed.progress.lost:
         attempt.because = [plain_state.warning(resumed.progress.lost)]

@@ -131,10 +131,10 @@ class RequireTrainingBatches(Callback):
         own = RunPaths(Path(trainer.default_root_dir)).checkpoints
         if not self._epochs and trainer.ckpt_path and Path(trainer.ckpt_path).parent != own:
             log.warning(
-                "warning: nothing was trained: %d epochs are complete in %s, and num_epochs is %s; "
+                "warning: nothing was trained: %s is from the end of epoch %d, and num_epochs is %s; "
                 "set a higher num_epochs to resume its training",
-                trainer.current_epoch,
                 trainer.ckpt_path,
+                trainer.current_epoch,
                 trainer.max_epochs,
             )
 
