@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from types import SimpleNamespace
 from typing import Any
 
@@ -302,9 +303,17 @@ class ManualByStep(Manual):
 
 
 def points(folder: Path) -> dict[str, list[tuple[int, float]]]:
-    """What TensorBoard shows: of each metric, the step and the value of each point."""
-    events = EventAccumulator(str(RunPaths(folder).logs / "tensorboard"), size_guidance={"scalars": 0})
-    events.Reload()
+    """What TensorBoard shows: of each metric, the step and the value of each point.
+
+    It reads files by their names, which have the second and the number of the writer in its process. Attempts of one
+    process in one second are in order here, as those of two processes are by themselves.
+    """
+    with TemporaryDirectory() as ordered:
+        for file in (RunPaths(folder).logs / "tensorboard").glob("events.*"):
+            name, _, number = file.name.rpartition(".")
+            (Path(ordered) / f"{name}.{int(number):06}").symlink_to(file)
+        events = EventAccumulator(ordered, size_guidance={"scalars": 0})
+        events.Reload()
     return {tag: [(each.step, each.value) for each in events.Scalars(tag)] for tag in events.Tags()["scalars"]}
 
 
