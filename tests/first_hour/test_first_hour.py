@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 import pytorch_lightning as pl
 
+from innereye_runtime.cli.main import main
 from innereye_runtime.introspection.arguments.unknown_names import TRAINER_ARGUMENTS
 from innereye_runtime.manifest.rules import RUNTIME_MANAGED_ARGS
 from tests.first_hour.mistakes import MISTAKES, Mistake
@@ -69,6 +70,29 @@ def test_a_mistake_has_its_remedy_at_the_place(mistake: Mistake, outputs: dict[s
         GOLDEN.mkdir(exist_ok=True)
         file.write_text(text)
     assert text == file.read_text()
+
+
+WRITE = re.compile(r"write (--(?:set )?[a-z_.]+=[\w.]+)")
+"""In a hint: the option to write in place of the one that was refused."""
+HINTS = {
+    mistake.name: (mistake, WRITE.findall((GOLDEN / f"{mistake.name}.txt").read_text()))
+    for mistake in MISTAKES
+    if (GOLDEN / f"{mistake.name}.txt").is_file()
+}
+
+
+@pytest.mark.parametrize("name", [name for name, (_, hints) in HINTS.items() if hints])
+def test_the_option_that_a_hint_says_to_write_is_taken(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    mistake, hints = HINTS[name]
+    monkeypatch.chdir(project(tmp_path, mistake))
+    assert main(["plan", "lungs.yaml", *shlex.split(hints[0])]) == 0, capsys.readouterr().err
+    assert re.search(rf"\b{hints[0].rpartition('=')[2]}\b", capsys.readouterr().out)
+
+
+def test_hints_with_an_option_are_among_the_mistakes() -> None:
+    assert sum(bool(hints) for _, hints in HINTS.values()) >= 5
 
 
 def test_no_golden_file_is_left_over() -> None:
