@@ -13,7 +13,7 @@ from innereye_runtime.job.entrypoint_args import EntrypointArgs
 from innereye_runtime.job.resolve import Job, resolve_job
 from innereye_runtime.job.starting import write_start
 from innereye_runtime.run.paths import RunPaths
-from innereye_runtime.targets.azureml.plan import _manifest_place
+from innereye_runtime.targets.azureml.command import manifest_place
 
 CODE = "from innereye_runtime import LightningContainer\nclass Own(LightningContainer): pass\n"
 
@@ -43,7 +43,7 @@ def test_a_class_beside_the_manifest_is_found_when_its_run_is_resumed(tmp_path: 
         assert job.location.file == tmp_path / "jobs" / "lungs" / "own.py"
         assert job.manifest_folder == "jobs/lungs", "the run can be resumed once more"
     outside = replace(job.manifest, path=tmp_path.parent / "elsewhere.yaml")
-    assert _manifest_place(replace(job, manifest=outside)) == "jobs/lungs/innereye-runtime-manifest.yaml"
+    assert manifest_place(replace(job, manifest=outside)) == "jobs/lungs/innereye-runtime-manifest.yaml"
 
 
 @pytest.mark.parametrize("content", ["", "[]", '{"code": null}', '{"code": {"manifest_folder": 3}}', "{"])

@@ -136,7 +136,7 @@ def test_a_stop_keeps_the_checkpoint_and_says_so(
     assert (run / "report.html").exists()
     resumed = project.run("resume", str(run))
     assert resumed.exit_code == 0, resumed.stderr
-    assert resumed.record["attempts"][1]["resumed_from"] == "checkpoints/last.ckpt"
+    assert resumed.record["attempts"][1]["resumed_from"] == "checkpoints/partial.ckpt"
     assert resumed.record["attempts"][1]["epoch"] >= 1
     assert resumed.weights == whole.weights
 

@@ -190,9 +190,10 @@ def _if_there() -> Iterator[None]:
 def _remove_stale_files(folder: Path, known: set[Path]) -> None:
     """Removes what came home from the middle of a write, of an earlier attempt, and is not there any more.
 
-    Such files have names that begin with a dot. Any other that is not listed is the user's: `verify` tells of it.
+    Such files have names that begin with a dot, or are the checkpoint of an epoch that was complete later. Any other
+    that is not listed is the user's: `verify` reports it.
     """
-    for file in folder.rglob(".*"):
+    for file in (*folder.rglob(".*"), RunPaths(folder).partial_checkpoint):
         if file.is_file() and file not in known:
             file.unlink()
 

@@ -126,14 +126,20 @@ def _of_content(drawn: Any) -> int:
     """Of shapes, kinds and the ends of each tensor: it is a sample, as a batch may be large."""
     total = 0
     for leaf in tree_leaves(drawn):
-        if isinstance(leaf, torch.Tensor) and leaf.layout is torch.strided and not leaf.is_quantized:
-            flat = leaf.detach().reshape(-1)
-            ends = torch.cat([flat[:_SAMPLE], flat[-_SAMPLE:]]).cpu()
-            text = repr((tuple(leaf.shape), leaf.dtype, ends.tolist())).encode()
-        else:
-            text = repr(leaf).encode() if isinstance(leaf, int | float | str) else type(leaf).__name__.encode()
-        total = zlib.crc32(text, total)
+        try:
+            text = _sample(leaf)
+        except Exception:  # of a tensor that is not stored as others are: a look at a batch must not end a run
+            text = type(leaf).__name__
+        total = zlib.crc32(text.encode(), total)
     return total
+
+
+def _sample(leaf: Any) -> str:
+    if isinstance(leaf, torch.Tensor) and leaf.layout is torch.strided and not leaf.is_quantized:
+        flat = leaf.detach().as_subclass(torch.Tensor).reshape(-1)  # the user's own kind of tensor may refuse to be cut
+        ends = torch.cat([flat[:_SAMPLE], flat[-_SAMPLE:]]).cpu()
+        return repr((tuple(flat.shape), tuple(leaf.shape), flat.dtype, ends.tolist()))
+    return repr(leaf) if isinstance(leaf, int | float | str) else type(leaf).__name__
 
 
 def end_workers(trainer: pl.Trainer) -> None:
