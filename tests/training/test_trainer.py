@@ -221,7 +221,7 @@ def test_what_the_user_brings_comes_first_and_ends_no_run(tmp_path: Path, caplog
     assert trainer.progress_bar_callback is bar and bar.ended
     assert {"train/loss", "train/by_step", "epoch"} <= picky.arrived and "val/loss" not in picky.arrived
     assert gone.calls < 12
-    assert picky.parameters["innereye_run_folder"] == str(tmp_path)
+    assert not hasattr(picky, "parameters"), "Lightning gives it none"
     told = [record.getMessage() for record in caplog.records if "Tracker" in record.getMessage()]
     assert sorted(told) == [
         "warning: Tracker.finalize failed (no route); metrics.csv has all metrics",

@@ -27,7 +27,9 @@ def check_workspace(plan: AzureMLPlan) -> Iterator[tuple[str, CheckResult]]:
         )
     except InnerEyeError as error:
         yield "workspace", failed(error)
-        yield from ((name, skipped("needs the workspace")) for name in _OF_WORKSPACE)
+        named = {"compute": plan.cluster, "dataset": ", ".join(each.id for each in plan.inputs)}
+        for name in _OF_WORKSPACE:
+            yield name, skipped(f"{named[name]}: needs the workspace" if named.get(name) else "needs the workspace")
         return
     origins = {setting.origin for key in KEYS if (setting := getattr(plan.workspace, key))}
     yield "workspace", ok(f"{session.workspace} in {session.resource_group}, from {', '.join(sorted(origins))}")
