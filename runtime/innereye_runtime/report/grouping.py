@@ -12,7 +12,7 @@ _MEASURE = re.compile(
     r"auroc|f1|accuracy|loss)(?![a-z])",
     re.IGNORECASE,
 )
-"""Names of metrics of segmentation and classification, by which their side is told from that of the structures."""
+"""Names of metrics of segmentation and classification, which set their side apart from that of the structures."""
 
 
 @dataclass(frozen=True, slots=True)

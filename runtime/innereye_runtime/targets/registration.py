@@ -24,7 +24,7 @@ _LONGEST = 5000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelVersion:
-    """What a registry is told of a run's model."""
+    """What a registry gets of a run's model."""
 
     name: str
     checkpoint: str

@@ -139,8 +139,8 @@ def _failure_of(folder: Path, exit_code: int) -> tuple[str, str, str]:
 
 
 def run_old_command(argv: Sequence[str], *, successor: bool = False) -> int:
-    """The exit code of a run that the seed system's command line asks for, or its `successor`'s; no manifest stands in
-    a file."""
+    """The exit code of a run that the seed system's command line asks for, or its `successor`'s; the manifest is not a
+    file."""
     from innereye_runtime.compat.innereye_cli import in_options, translate
     from innereye_runtime.job.resolve import resolve_job
 

@@ -81,9 +81,9 @@ def _checked(module: str, file: Path, root: Path) -> Iterator[Checked]:
         found = read(location, (root,))
         gone = _base_not_here(node, tree, file, root) if found.unresolved else ""
         if gone:
-            told = _problems(location, root)
-            own = () if any(each.severity == "error" for each in told) else (_not_here(gone, location),)
-            yield Checked(location=location, problems=(*own, *told))
+            problems = _problems(location, root)
+            own = () if any(each.severity == "error" for each in problems) else (_not_here(gone, location),)
+            yield Checked(location=location, problems=(*own, *problems))
         elif found.refusal is None and (found.parameters.keys() or _may_be(node)):
             if found.unresolved and not _may_be(node) and "num_epochs" not in found.parameters:
                 continue  # a class with a base that can't be read, and nothing that says it is a container

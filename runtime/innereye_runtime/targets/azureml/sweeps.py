@@ -40,7 +40,7 @@ class AzureTrial:
     number: int
     state: str
     parameters: Mapping[str, Any]
-    """Of those that the service tells, by their names in Azure."""
+    """Of those that the service reports, by their names in Azure."""
 
     @property
     def name(self) -> str:
@@ -187,8 +187,8 @@ def _trial(
     assert fields is not None
     found = read_record(home)
     names = dict(fields.parameters)
-    told = {name: decoded(trial.parameters.get(key)) for name, key in names.items()}
-    parameters = parameters_in(found["manifest"], names) if found.get("manifest") else told
+    reported = {name: decoded(trial.parameters.get(key)) for name, key in names.items()}
+    parameters = parameters_in(found["manifest"], names) if found.get("manifest") else reported
     fold = parameters.pop(FOLD, None) if manifest.cross_validation else None
     one = TrialRecord(name=trial.name, group=trial.number, parameters=parameters, fold=fold)
     if trial.state not in TERMINAL_STATES:
