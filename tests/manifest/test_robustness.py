@@ -1,4 +1,5 @@
-"""Whatever the bytes: an answer, no traceback, and never more than a second. Seeded; in CI the whole of 50,000 inputs.
+"""Whatever the bytes: an answer, no traceback, and never more than a second. Seeded; in CI the whole of 50,000 inputs,
+and as many as INNEREYE_FUZZ says where it is set: the night's figure is a million.
 
 The bound is on the processor time of this process, so that a busy machine does not fail it.
 """
@@ -47,7 +48,7 @@ WORDS = [
         b"\xe2\x80\xa8",
     ),
 ]
-COUNT = 50_000 if os.environ.get("CI") == "true" else 2_500
+COUNT = int(os.environ.get("INNEREYE_FUZZ") or (50_000 if os.environ.get("CI") == "true" else 2_500))
 BOUND = 1.0
 
 

@@ -1,5 +1,9 @@
 from __future__ import annotations
 
+import os
+import random
+import time
+from dataclasses import replace
 from datetime import date, datetime
 from pathlib import Path
 from typing import Any
@@ -8,12 +12,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from innereye_runtime.parameters.annotations import ANY, NONE, Type
 from innereye_runtime.parameters.overrides import Override, parse, values_of
 from innereye_runtime.parameters.parameter import Parameter
 from innereye_runtime.parameters.values import ValueProblemError
 
 WORDS = st.text(st.characters(exclude_characters=",", categories=("L", "N", "P", "S")), min_size=1)
 FLOATS = st.floats(allow_nan=False, allow_infinity=False)
+COUNT = int(os.environ.get("INNEREYE_FUZZ") or (50_000 if os.environ.get("CI") == "true" else 2_500))
 CHOICES = ("UNet", "ResNet", "v2")
 ROUND_TRIPS: dict[str, tuple[Parameter, st.SearchStrategy[Any]]] = {
     "boolean": (Parameter(name="p", kind="boolean"), st.booleans()),
@@ -52,6 +58,92 @@ def test_any_text_is_a_value_or_a_sentence_that_names_the_parameter(text: str, c
         parse(ROUND_TRIPS[case][0], text)
     except ValueError as error:
         assert "p " in str(error)
+
+
+ANNOTATED = {
+    "x": Type("union", (Type("number"), NONE)),
+    "size": Type("union", (Type("integer"), Type("list", (Type("integer"),)))),
+    "pair": Type("tuple", (Type("number"), Type("string")), length=2),
+    "mode": Type("enum", choices=("mean", "sum")),
+    "table": Type("dict", (Type("boolean"),)),
+    "folder": Type("union", (Type("path"), NONE)),
+    "loss": Type("object", label="torch.nn.Module"),
+    "other": ANY,
+}
+PARAMETERS = {
+    **{case.replace(" ", "_"): replace(parameter, name=case) for case, (parameter, _) in ROUND_TRIPS.items()},
+    **{f"model.{name}": Parameter(name=f"model.{name}", kind="any", type=one) for name, one in ANNOTATED.items()},
+}
+PIECES = [
+    *(
+        "--",
+        "=",
+        ",",
+        ".",
+        "-",
+        "_",
+        "no_",
+        "--no-",
+        "[",
+        "]",
+        "{",
+        "}",
+        "(",
+        ")",
+        '"',
+        "'",
+        ":",
+        " ",
+        "\t",
+        "\n",
+        "\\",
+    ),
+    *(
+        "1",
+        "0",
+        "9" * 40,
+        "1e-3",
+        "1e999",
+        "-inf",
+        ".nan",
+        "0x1f",
+        "1_0",
+        "on",
+        "~",
+        "null",
+        "true",
+        "False",
+        "2024-02-30",
+    ),
+    *(
+        "\ud800",
+        "\x00",
+        "\x1b[31m",
+        "\u2013",
+        "\u0661",
+        "\U0001f9e0",
+        "${run}",
+        "${dataset.1}",
+        "${",
+        "../..",
+        "class",
+        "mean",
+    ),
+    *PARAMETERS,
+]
+
+
+def test_any_word_of_the_command_line_gets_values_or_a_sentence_within_a_second() -> None:
+    rng = random.Random("overrides")
+    for _ in range(COUNT):
+        words = "".join(rng.choice(PIECES) for _ in range(rng.randrange(1, 9)))
+        word = rng.choice((words, f"--{rng.choice(list(PARAMETERS))}={words}"))
+        started = time.process_time()
+        try:
+            values_of(PARAMETERS, [word])
+        except ValueError as error:
+            assert str(error), word
+        assert time.process_time() - started < 1.0, word
 
 
 @pytest.mark.parametrize("text", ["1" + "0" * 400, "-1" + "0" * 400, "1e400", "9" * 5000])
