@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import signal
 import sys
@@ -56,6 +57,7 @@ def _become_entrypoint(argv: Sequence[str], environment: Mapping[str, str], *, s
     redirect(stdout=stdout, stderr=2)
     os.environ.clear()
     os.environ.update(environment)
+    logging.getLogger("innereye_runtime").handlers.clear()  # the launcher's: this process adds its own
     entrypoint = import_module(ENTRYPOINT)
     sys.argv = [str(entrypoint.__file__), *argv]
-    leave(entrypoint.main(list(argv)))
+    leave(entrypoint.main(list(argv)), forked=True)
