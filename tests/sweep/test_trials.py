@@ -9,6 +9,7 @@ import pytest
 from tests.sweep.studies import job_of
 
 from innereye_runtime.errors import ManifestError
+from innereye_runtime.job.resolve import resolve_job
 from innereye_runtime.manifest.loading import parse
 from innereye_runtime.manifest.serializer import dump
 from innereye_runtime.manifest.sweep import EarlyTermination
@@ -20,6 +21,23 @@ RANDOM = (
     "{sampling_algorithm: {type: random, seed: 3}, limits: {max_total_trials: 200}, search_space: {"
     "x: {type: loguniform, min_value: 1e-4, max_value: 1e-1}, n: {type: randint, upper: 9}}}"
 )
+
+CLASSES = """\
+import pytorch_lightning as pl
+
+
+class Encoder:
+    def __init__(self, depth: int = 1): ...
+
+
+class Net(pl.LightningModule):
+    def __init__(self, lr: float, encoder: Encoder | None = None): ...
+    def test_step(self, batch, batch_idx): ...
+
+
+class Data(pl.LightningDataModule):
+    def __init__(self, fold: int, size: str = ""): ...
+"""
 
 
 def test_a_grid_is_every_combination_in_the_order_of_the_manifest(tmp_path: Path) -> None:
@@ -81,6 +99,27 @@ def test_the_manifest_of_a_trial_is_that_of_an_ordinary_job(tmp_path: Path) -> N
     assert (manifest.sweep, manifest.name, manifest.container.args) == (None, "s-000", {"x": 1})
     assert (manifest.trainer.num_epochs, manifest.trainer.arguments) == (7, {"precision": 64, "gradient_clip_val": 0.5})
     assert manifest.datasets[0].local == tmp_path / "e"
+
+
+def test_arguments_of_a_model_and_its_data_differ_between_trials_and_folds(tmp_path: Path) -> None:
+    (tmp_path / "mine.py").write_text(CLASSES)
+    text = """\
+schema: 1
+model: {class: "mine:Net", args: {encoder: {class: "mine:Encoder"}}}
+data: {class: "mine:Data", args: {fold: "${fold}"}}
+sweep: {search_space: {model.lr: {values: [0.1, 1]}, model.encoder.depth: {values: [3]}, data.size: {values: [a]}}}
+cross_validation: {splits: 2}
+"""
+    (tmp_path / "s.yaml").write_text(text)
+    manifest = resolve_job(tmp_path / "s.yaml", cwd=tmp_path).manifest
+    run = runs_of(manifest, 1, (planned(manifest) or [])[1])[1]
+    (tmp_path / "trial.yaml").write_text(dump(manifest_of(manifest, run)))
+    trial = resolve_job(tmp_path / "trial.yaml", cwd=tmp_path)
+    assert trial.manifest.model is not None
+    assert trial.manifest.data is not None
+    assert trial.manifest.model.args == {"lr": 1, "encoder": {"class": "mine:Encoder", "args": {"depth": 3}}}
+    assert trial.manifest.data.args == {"fold": "${fold}", "size": "a"}
+    assert trial.arguments["cross_validation_split_index"].value == 1
 
 
 @pytest.mark.parametrize(

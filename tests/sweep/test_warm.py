@@ -49,6 +49,81 @@ def test_a_warm_trial_ends_as_a_cold_one_does(tmp_path: Path, needs: Callable[..
     assert (json.loads(compared.stdout)["differences"], json.loads(compared.stdout)["equal"]) == ([], True)
 
 
+FOUR = ("000", "001", "002", "003")
+OF_CLASSES = """\
+schema: 1
+model: {class: "mine:Net"}
+data: {class: "mine:Data", args: {fold: "${fold}", splits: "${splits}", note: "fold ${fold} of ${splits}"}}
+trainer: {num_epochs: 1}
+sweep:
+  search_space: {model.lr: {values: [0.1, 0.01]}}
+  objective: {primary_metric: val/loss}
+  limits: {max_concurrent_trials: 2}
+cross_validation: {splits: 2}
+"""
+CLASSES = """\
+from __future__ import annotations
+
+import pytorch_lightning as pl
+import torch
+from torch.utils.data import DataLoader, Subset, TensorDataset
+
+
+class Net(pl.LightningModule):
+    def __init__(self, lr: float) -> None:
+        super().__init__()
+        self.lr, self.layer = lr, torch.nn.Linear(4, 1)
+
+    def loss(self, batch):
+        return torch.nn.functional.mse_loss(self.layer(batch[0]), batch[1])
+
+    def training_step(self, batch, batch_idx):
+        return self.loss(batch)
+
+    def validation_step(self, batch, batch_idx):
+        self.log("val/loss", self.loss(batch))
+
+    def test_step(self, batch, batch_idx):
+        self.log("test/first", float(batch[0][0, 0]))
+        self.log("test/lr", self.lr)
+
+    def configure_optimizers(self):
+        return torch.optim.SGD(self.parameters(), lr=self.lr)
+
+
+class Data(pl.LightningDataModule):
+    def __init__(self, fold: int, splits: int, note: str) -> None:
+        super().__init__()
+        assert note == f"fold {fold} of {splits}"
+        x = torch.arange(60.0).reshape(60, 1).repeat(1, 4) / 60
+        table = TensorDataset(x, x.sum(dim=1, keepdim=True))
+        self.held_out = Subset(table, range(fold, 60, splits))
+        self.rest = Subset(table, [index for index in range(60) if index % splits != fold])
+
+    def train_dataloader(self):
+        return DataLoader(self.rest, batch_size=10, shuffle=True)
+
+    def val_dataloader(self):
+        return DataLoader(self.held_out, batch_size=60)
+
+    test_dataloader = val_dataloader
+"""
+
+
+def test_folds_and_trials_of_a_model_and_its_data_train_what_they_say(
+    tmp_path: Path, needs: Callable[..., None]
+) -> None:
+    needs("torch")
+    project = tiny_project(tmp_path, OF_CLASSES)
+    project.write("mine.py", CLASSES)
+    swept = project.run("--json", "tiny.yaml")
+    assert swept.exit_code == 0, swept.stderr
+    trials = Path(json.loads(swept.stdout)["run"]) / "trials"
+    found = [json.loads((trials / name / "metrics.json").read_text())["test"] for name in FOUR]
+    assert [round(one["test/first"] * 60) for one in found] == [0, 1, 0, 1], "the first sample that each fold holds out"
+    assert [round(one["test/lr"], 4) for one in found] == [0.1, 0.1, 0.01, 0.01]
+
+
 def test_a_module_that_starts_threads_is_not_forked(tmp_path: Path, needs: Callable[..., None]) -> None:
     needs("torch")
     project = tiny_project(tmp_path, MANIFEST)

@@ -148,7 +148,8 @@ def resolve_job(
         imports = [
             each for name, top in direct.top.items() for each in imports_of(top, places, loaded, requirements, name)
         ]
-        diagnostics += [*imports, *direct.diagnostics, *checked.diagnostics]
+        varied = check_search_space(direct.with_runtime(found.parameters), loaded, given, unread=direct.unread)
+        diagnostics += [*imports, *direct.diagnostics, *checked.diagnostics, *varied]
         arguments = dict(checked.arguments)
     elif loaded.container is not None:
         try:
@@ -171,9 +172,7 @@ def resolve_job(
             )
             imports = imports_of(location, places, loaded, requirements)
             unread = [] if any(each.severity == "error" for each in imports) else unread_parts(found, loaded)
-            varied = check_search_space(
-                found.parameters, loaded, parse_overrides(overrides), incomplete=bool(found.unresolved)
-            )
+            varied = check_search_space(found.parameters, loaded, given, incomplete=bool(found.unresolved))
             near = [of_class("W312", *each, loaded=loaded, severity="warning") for each in near_parameters(found)]
             diagnostics += [
                 *imports,

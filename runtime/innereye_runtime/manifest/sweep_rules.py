@@ -60,8 +60,10 @@ def _space(document: Document, space: Mapping[str, Any], value: Mapping[str, Any
         yield document.diagnostic("E215", span, "this sweep varies nothing: 'search_space' is empty", hint=hint)
     for name, distribution in space.items():
         path: Path = ("sweep", "search_space", name)
-        if "." in name and name not in _MANIFEST_KEYS and not name.startswith(_FREE_KEYS):
-            hint = f"vary a parameter of the container, {', '.join(_MANIFEST_KEYS)} or {_FREE_KEYS}NAME"
+        of_class = name.startswith(("model.", "data.")) and "model" in value
+        if "." in name and name not in _MANIFEST_KEYS and not name.startswith(_FREE_KEYS) and not of_class:
+            own = "model.NAME or data.NAME of an argument" if "model" in value else "a parameter of the container"
+            hint = f"vary {own}, {', '.join(_MANIFEST_KEYS)} or {_FREE_KEYS}NAME"
             message = f"'{quote(name)}' can't differ between trials"
             yield document.diagnostic("E215", document.span(path, key=True), message, hint=hint)
         elif name.startswith("dataset.") and "dataset" not in value:
@@ -166,6 +168,10 @@ def _folds(document: Document, value: Mapping[str, Any]) -> Iterator[Diagnostic]
             message = f"'{path[-1]}' is set for each fold by 'cross_validation'"
             hint = "delete it, or delete 'cross_validation' and start each fold by itself"
             yield document.diagnostic("E217", document.span(path, key=True), message, hint=hint)
+    if "model" in value and "${fold}" not in str((value["model"], value.get("data"))):
+        message = "every fold would be the same run: no argument of 'model' or 'data' has ${fold}"
+        hint = 'write for example data: {args: {fold: "${fold}", splits: "${splits}"}}, as the class names them'
+        yield document.diagnostic("E217", document.span(("cross_validation",), key=True), message, hint=hint)
 
 
 def _part(value: Mapping[str, Any], name: str) -> Mapping[str, Any]:

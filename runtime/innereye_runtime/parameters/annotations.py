@@ -49,6 +49,8 @@ _EXAMPLES: Final[dict[str, str]] = {
 }
 REFERENCE: Final = re.compile(r"\$\{([^{}]*)\}")
 """What stands for a path that only the run knows: `${dataset}`."""
+NUMBERS: Final = ("${fold}", "${splits}")
+"""What stands for a whole number of a cross-validation."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +122,7 @@ NONE: Final = Type("none")
 
 def accept(type_: Type, value: Any, name: str) -> Any:
     """`value` (plain data, as a manifest has it) as it is handed over: a Path for a path, the exact choice. Text with a
-    `${dataset}` in it stays text where text or a path is taken.
+    `${dataset}` in it stays text where text or a path is taken, `${fold}` also where a whole number is.
 
     Raises:
         ValueProblemError: the type does not take it; the sentence begins with `name`.
@@ -229,7 +231,7 @@ def _scalar(type_: Type, value: Any, name: str) -> Any:
     is_number = isinstance(value, int | float) and not isinstance(value, bool)
     if kind == "boolean" and isinstance(value, bool):
         return value
-    if kind == "integer" and is_number and isinstance(value, int):
+    if kind == "integer" and ((is_number and isinstance(value, int)) or value in NUMBERS):
         return value
     if kind == "number" and is_number and not math.isnan(value):
         return value

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from copy import deepcopy
 from dataclasses import dataclass, replace
 from itertools import islice, product
 from pathlib import Path
 from typing import Any
 
-from innereye_runtime.manifest.model import Manifest
+from innereye_runtime.manifest.model import ClassArgs, Manifest
 from innereye_runtime.manifest.sweep import Sweep
+from innereye_runtime.parameters.annotations import is_class
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,6 +84,7 @@ def manifest_of(manifest: Manifest, trial: Trial) -> Manifest:
     """The manifest of one run: that of an ordinary job, with the trial's values in it."""
     args = dict(manifest.container.args)
     trainer, datasets = manifest.trainer, manifest.datasets
+    classes = {"model": manifest.model, "data": manifest.data}
     for name, value in trial.parameters.items():
         part, _, key = name.rpartition(".")
         if part == "trainer.arguments":
@@ -92,6 +95,8 @@ def manifest_of(manifest: Manifest, trial: Trial) -> Manifest:
         elif part == "dataset":
             local = Path(value) if key == "local" else value
             datasets = (replace(datasets[0], **{key: _anchored(local, manifest)}), *datasets[1:])
+        elif (top := name.partition(".")[0]) in classes and top != name:
+            classes[top] = _with_argument(classes[top], name.split(".")[1:], value)
         else:
             args[name] = value
     if manifest.cross_validation is not None and trial.fold is not None:
@@ -102,11 +107,26 @@ def manifest_of(manifest: Manifest, trial: Trial) -> Manifest:
         manifest,
         name=f"{manifest.name}-{trial.name}",
         container=replace(manifest.container, args=args),
+        model=classes["model"],
+        data=classes["data"],
         trainer=trainer,
         datasets=datasets,
         sweep=None,
         cross_validation=None,
     )
+
+
+def _with_argument(given: ClassArgs | None, steps: Sequence[str], value: Any) -> ClassArgs | None:
+    """`given` with an argument of its own, or of an object among its arguments: `encoder.depth`, `layers.0.size`."""
+    if given is None:
+        return None
+    args = deepcopy(dict(given.args))
+    holder: Any = args
+    for step in steps[:-1]:
+        holder = holder[int(step) if isinstance(holder, list) else step]
+        holder = holder.setdefault("args", {}) if is_class(holder) else holder
+    holder[int(steps[-1]) if isinstance(holder, list) else steps[-1]] = value
+    return replace(given, args=args)
 
 
 def _anchored(value: Any, manifest: Manifest) -> Any:

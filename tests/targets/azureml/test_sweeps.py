@@ -33,6 +33,24 @@ sweep:
 FOLDS = "name: folds\ncross_validation: {splits: 2}\n"
 
 
+def test_a_trial_is_given_the_arguments_of_its_model_by_their_options(project: Project) -> None:
+    project.write(
+        "net.py",
+        "import pytorch_lightning as pl\n\n\nclass Net(pl.LightningModule):\n"
+        "    def __init__(self, lr: float): ...\n    def train_dataloader(self): ...\n"
+        "    def test_step(self, batch, batch_idx): ...\n",
+    )
+    manifest = "schema: 1\nmodel: {class: 'net:Net'}\nsweep: {search_space: {model.lr: {values: [0.1, 1]}}}\n"
+    plan = plan_of(project, manifest=manifest + MANIFEST[MANIFEST.index("compute:") :])
+    job = plan.describe()["job"]
+    assert job["search_space"] == {"model__lr": {"type": "choice", "values": [0.1, 1]}}
+    assert "--model.lr='${{search_space.model__lr}}'" in job["trial"]["command"]
+    assert plan.sweep is not None
+    nested = {"model": {"class": "net:Net", "args": {"lr": 1, "parts": [{"class": "a:B", "args": {"depth": 3}}]}}}
+    names = [*plan.sweep.parameters, "model.parts.0.depth", "data.size"]
+    assert parameters_in(nested, dict.fromkeys(names)) == {"model.lr": 1, "model.parts.0.depth": 3, "data.size": None}
+
+
 def test_each_word_of_the_manifest_is_one_of_the_sweep_job(project: Project) -> None:
     manifest = f"""{MANIFEST.replace("compute:", "compute:" + chr(10) + "  max_duration: 1h")}
 sweep:

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from innereye_runtime.api.container import LightningContainer
     from innereye_runtime.introspection.arguments.direct import DirectClasses
     from innereye_runtime.manifest.loading import Loaded
+    from innereye_runtime.manifest.model import Manifest
 
 Origin = Literal["default", "class", "manifest", "command line"]
 
@@ -90,8 +91,7 @@ def check(
     for index, override in enumerate(overrides):
         checking.override(override, line.override(index), cwd)
     checking.check_rules(text.container_class() if loaded is not None else None, one_run=one_run)
-    manifest = loaded.manifest if loaded is not None else None
-    checking.check_references(len(manifest.datasets) if manifest is not None else None)
+    checking.check_references(loaded.manifest if loaded is not None else None)
     in_order = sorted(checking.diagnostics, key=lambda problem: (problem.source == line.source, problem.span))
     return CheckedArguments(arguments=checking.arguments(), diagnostics=tuple(in_order))
 
@@ -228,13 +228,14 @@ class ArgumentChecker:
                     hint = rule.hint or f"change {' or '.join(given or own)}{in_class}"
                     self._problem(place, _CONTRADICTION, problem, hint, at_value=True)
 
-    def check_references(self, datasets: int | None) -> None:
-        """Tells where `${dataset}` and the like name what is not there. `datasets`: those of the manifest, if known."""
+    def check_references(self, manifest: Manifest | None) -> None:
+        """Tells where `${dataset}` and the like name what is not there. Without a manifest, all may be there."""
+        datasets = references.count(None if manifest is None else len(manifest.datasets), self.given)
+        splits = {"number_of_cross_validation_splits", "crossval_count"} & self.given.keys()
+        folds = manifest is None or manifest.cross_validation is not None or bool(splits)
         for name, (value, _) in self.given.items():
-            if self.parameters[name].type is None:
-                continue
-            for each in references.references(value):
-                if problem := references.problem_of(each, references.count(datasets, self.given)):
+            for each in references.references(value) if self.parameters[name].type is not None else ():
+                if problem := references.problem_of(each, datasets, folds=folds):
                     self._problem(self.places[name], _REFERENCE, *problem, at_value=True)
 
     def arguments(self) -> dict[str, Argument]:

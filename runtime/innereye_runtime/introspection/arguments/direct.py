@@ -76,7 +76,10 @@ def read_direct(loaded: Loaded, search_path: Sequence[Path], overrides: Sequence
     arguments. Values are left to the checker, which knows the command line too.
     """
     assert loaded.document is not None  # it has a model, so its text was read
-    reader = _Reader(loaded.document, search_path, [override.name for override in overrides])
+    sweep = loaded.document.value.get("sweep")
+    varied = sweep.get("search_space") if isinstance(sweep, dict) else None
+    set_elsewhere = [*(override.name for override in overrides), *(varied if isinstance(varied, dict) else ())]
+    reader = _Reader(loaded.document, search_path, set_elsewhere)
     for name, given in (("model", loaded.model), ("data", loaded.data)):
         if given is not None:
             reader.top(name, given)

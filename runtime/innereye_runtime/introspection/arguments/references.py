@@ -1,4 +1,6 @@
-"""`${dataset}`, `${dataset.1}` and `${run}` in the arguments of `model` and `data`: paths that only the run knows."""
+"""`${dataset}`, `${dataset.1}` and `${run}` in the arguments of `model` and `data`, paths that only the run knows; and
+`${fold}` and `${splits}` of a cross-validation, which are whole numbers where they stand alone.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +11,7 @@ from typing import Any
 from innereye_runtime.parameters.annotations import REFERENCE
 
 _ENOUGH = 1 << 30
+_FOLDS = ("fold", "splits")
 
 
 def references(value: Any) -> Iterator[str]:
@@ -23,15 +26,20 @@ def references(value: Any) -> Iterator[str]:
             yield from references(item)
 
 
-def problem_of(name: str, datasets: int) -> tuple[str, str] | None:
-    """What is wrong with `${name}` in a job with so many datasets, and what to do about it; None where it is right."""
-    if name == "run":
+def problem_of(name: str, datasets: int, *, folds: bool) -> tuple[str, str] | None:
+    """What is wrong with `${name}` in a job with so many datasets, and what to do about it; None where it is right.
+    `folds`: the job is a cross-validation, or one of its folds.
+    """
+    if name == "run" or (name in _FOLDS and folds):
         return None
+    if name in _FOLDS:
+        return f"${{{name}}} needs a cross-validation", "add 'cross_validation: {splits: 5}'"
     number = _number(name)
     if number is None:
         return (
             f"${{{name}}} is not known",
-            "${dataset} is the folder of the dataset, ${dataset.1} that of the second, ${run} the run folder",
+            "${dataset} is the folder of the dataset, ${dataset.1} that of the second, ${run} the run folder, "
+            "${fold} the number of the fold",
         )
     if number < datasets:
         return None
@@ -58,15 +66,22 @@ def count(datasets: int | None, given: Mapping[str, tuple[Any, Any]]) -> int:
     return max(datasets, *named)
 
 
-def replaced(value: Any, *, run: Path, datasets: Sequence[Path]) -> Any:
-    """`value` with the path in the place of each `${...}`."""
+def replaced(value: Any, known: Mapping[str, Path | int], datasets: Sequence[Path]) -> Any:
+    """`value` with what each `${...}` stands for in its place. `known`: `run`, and `fold` and `splits` of a fold."""
     if isinstance(value, str):
-        return REFERENCE.sub(lambda match: str(run if match[1] == "run" else datasets[_number(match[1]) or 0]), value)
+        alone = REFERENCE.fullmatch(value)
+        if alone and alone[1] in _FOLDS:
+            return known[alone[1]]
+        return REFERENCE.sub(lambda match: _text(match[1], known, datasets), value)
     if isinstance(value, Mapping):
-        return {key: replaced(item, run=run, datasets=datasets) for key, item in value.items()}
+        return {key: replaced(item, known, datasets) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return [replaced(item, run=run, datasets=datasets) for item in value]
+        return [replaced(item, known, datasets) for item in value]
     return value
+
+
+def _text(name: str, known: Mapping[str, Path | int], datasets: Sequence[Path]) -> str:
+    return str(known[name] if name in known else datasets[_number(name) or 0])
 
 
 def _number(name: str) -> int | None:

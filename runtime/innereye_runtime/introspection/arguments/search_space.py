@@ -1,9 +1,11 @@
-"""A sweep's search space, checked against the container's parameters: each choice, and both ends of each range."""
+"""A sweep's search space, checked against the parameters of the container, or the arguments of `model` and `data`: each
+choice, and both ends of each range.
+"""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from innereye_runtime.diagnostics.diagnostic import Diagnostic
@@ -22,13 +24,22 @@ _MOST = 5
 
 
 def check_search_space(
-    parameters: Mapping[str, Parameter], loaded: Loaded, overrides: Sequence[Override], *, incomplete: bool
+    parameters: Mapping[str, Parameter],
+    loaded: Loaded,
+    overrides: Sequence[Override],
+    *,
+    incomplete: bool = False,
+    unread: Collection[str] = (),
 ) -> tuple[Diagnostic, ...]:
-    """Every value of the search space that the container does not take, in source order."""
+    """Every value of the search space that the container, or the model or data module, does not take, in source order.
+
+    `unread`: `model` or `data`, where its class can't be used, about which enough is said.
+    """
     text = ManifestText(loaded)
     found: dict[tuple[Any, ...], Diagnostic] = {}
     for name, distribution in _search_space(loaded).items():
-        if "." in name:
+        part = name.partition(".")[0] if "." in name else ""
+        if part and (part not in ("model", "data") or part in unread or loaded.model is None):
             continue
         before = len(found)
         for step, value in _representatives(distribution):

@@ -14,6 +14,7 @@ from innereye_runtime.errors import UsageError
 from innereye_runtime.job.resolve import Job
 from innereye_runtime.manifest.model import Manifest
 from innereye_runtime.manifest.sweep import Distribution, Sweep
+from innereye_runtime.parameters.annotations import is_class
 from innereye_runtime.sweep.trials import Trial, folds_of, is_many, manifest_of, number_of_trials
 
 SCHEMA = "https://azuremlschemas.azureedge.net/latest/sweepJob.schema.json"
@@ -106,6 +107,8 @@ def trial_overrides(job: Job, fields: SweepFields) -> tuple[str, ...]:
     for name, key in fields.parameters.items():
         if name in _EPOCHS:
             word = "--set=trainer.num_epochs"
+        elif name.startswith(("model.", "data.")):
+            word = f"--{name}"
         elif "." in name:
             word = f"--set={name}"
         else:
@@ -162,9 +165,23 @@ def parameters_in(manifest: Mapping[str, Any], names: Mapping[str, Any]) -> dict
             found[name] = trainer.get("num_epochs")
         elif name.startswith("trainer.arguments."):
             found[name] = trainer.get("arguments", {}).get(name.removeprefix("trainer.arguments."))
+        elif name.startswith(("model.", "data.")):
+            found[name] = _argument_in(manifest, name)
         else:
             found[name] = args.get(name)
     return found
+
+
+def _argument_in(manifest: Mapping[str, Any], name: str) -> Any:
+    top, *steps = name.split(".")
+    value: Any = manifest.get(top)
+    for step in steps:
+        value = value.get("args") if is_class(value) else value
+        if isinstance(value, list) and step.isdecimal():
+            value = value[int(step)] if int(step) < len(value) else None
+        else:
+            value = value.get(step) if isinstance(value, Mapping) else None
+    return value
 
 
 def _distribution(name: str, one: Distribution) -> dict[str, Any]:

@@ -59,8 +59,17 @@ class _DirectContainer(LightningContainer):
     def _make(self, given: ClassArgs) -> Any:
         found = [self.local_dataset, *self.extra_local_dataset_paths]
         datasets = [path for path in found if path is not None]
-        args = references.replaced(given.args, run=Path(str(self.output_to)), datasets=datasets)
+        args = references.replaced(given.args, known_in(self), datasets)
         return make(_loaded(given.class_name, self._job.search_path), args, self._job.search_path)
+
+
+def known_in(container: LightningContainer) -> dict[str, Path | int]:
+    """What `${run}`, and in a fold `${fold}` and `${splits}`, stand for."""
+    known: dict[str, Path | int] = {"run": Path(str(container.output_to))}
+    if container.perform_cross_validation:
+        splits, fold = container.number_of_cross_validation_splits, container.cross_validation_split_index
+        known |= {"fold": int(fold), "splits": int(splits)}
+    return known
 
 
 def make(cls: type, args: Mapping[str, Any], search_path: Sequence[Path]) -> Any:

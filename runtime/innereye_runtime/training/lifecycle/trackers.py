@@ -75,19 +75,20 @@ def with_loggers(job: Job, container: LightningContainer) -> dict[str, Any]:
         UsageError: there is no such class, or it does not take the arguments.
     """
     from innereye_runtime.introspection.arguments import references
-    from innereye_runtime.training.lifecycle.direct_container import make
+    from innereye_runtime.training.lifecycle.direct_container import known_in, make
 
     arguments = dict(job.manifest.trainer.arguments)
     given = arguments.get("logger", [])
     folders = [container.local_dataset, *container.extra_local_dataset_paths]
     datasets = [folder for folder in folders if folder is not None]
+    known = known_in(container)
     found: list[Logger] = []
     for each in given if isinstance(given, list) else [given]:
         args = each.get("args") or {}
         for name in references.references(args):
-            if problem := references.problem_of(name, len(datasets)):
+            if problem := references.problem_of(name, len(datasets), folds="fold" in known):
                 raise UsageError(f"{_WHERE}: {problem[0]}", hint=problem[1])
-        args = references.replaced(args, run=Path(str(container.output_to)), datasets=datasets)
+        args = references.replaced(args, known, datasets)
         cls = _class(each["class"], job.search_path)
         if cls.__name__ == "CometLogger" and args.get("online") is False:
             # Lightning disables an experiment that is not online; by Comet's own variable it is kept in a file.

@@ -6,7 +6,7 @@ import lightning as L  # noqa: N812
 
 
 class BrainData(L.LightningDataModule):
-    def __init__(self, root: Path | str, batch_size: int = 4, masks: Path | None = None) -> None:
+    def __init__(self, root: Path | str, batch_size: int = 4, masks: Path | None = None, fold: int = 0) -> None:
         super().__init__()
 
 
