@@ -42,7 +42,7 @@ from innereye_runtime.launch.rank_launcher import launch
 from innereye_runtime.launch.staging import Staging, open_staging
 from innereye_runtime.run.folder_lock import LAUNCHER, held
 from innereye_runtime.run.paths import RunPaths, create_run_folder, resume_command
-from innereye_runtime.run.process_end import leave
+from innereye_runtime.run.process_end import begin_anew, leave
 
 if TYPE_CHECKING:
     from innereye_runtime.diagnostics.diagnostic import Diagnostic
@@ -89,6 +89,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def run(request: EntrypointArgs) -> int:
+    environment = dict(os.environ)
     ranks = Ranks.from_environment(os.environ)
     if request.run_folder is None and not ranks.is_first:
         raise UsageError("several ranks write one run folder", hint="give all of them the same --run-folder")
@@ -146,9 +147,11 @@ def run(request: EntrypointArgs) -> int:
 
     end_children_with_parent()
     with held(paths, launcher=os.environ.get(LAUNCHER)) if ranks.is_first else nullcontext():
-        exit_code = _steps(job, paths, request, imports, terminal, staging)
+        exit_code, begins_again = _steps(job, paths, request, imports, terminal, staging)
     if staging is not None:
         exit_code = staging.finish(exit_code)
+    if begins_again and not exit_code:
+        begin_anew("innereye_runtime.entrypoint", sys.argv[1:], environment)
     if request.target is None and ranks.is_first:
         if exit_code in (ExitCode.INTERRUPTED, ExitCode.STOPPED):
             print(f"hint: {resume_command(paths, cwd)}", file=sys.stderr, flush=True)
@@ -172,7 +175,8 @@ def _steps(
     imports: Future[ModuleType],
     terminal: IO[str] | None,
     staging: Staging | None,
-) -> int:
+) -> tuple[int, bool]:
+    """The exit code of the attempt, and whether another one is to follow at once."""
     from innereye_runtime.training.lifecycle.run import open_run
 
     steps = None
@@ -189,9 +193,9 @@ def _steps(
             steps.evaluate_best(run, container, trained)
         with run.step("report"):
             steps.report(run, container)
-    if steps is not None:
+    if steps is not None and not run.begins_again:
         steps.finalise(run)
-    return run.exit_code
+    return run.exit_code, run.begins_again
 
 
 def _may_have_several(ranks: Ranks, manifest: Path) -> bool:

@@ -326,3 +326,57 @@ def kill_run(launcher: subprocess.Popen[str], run: Path, *, after: float) -> Non
     for pid in pids:
         os.kill(int(pid), signal.SIGKILL)
     launcher.communicate()
+
+
+BY_CHANCE = """
+import os, random, signal
+import pytorch_lightning as pl
+from tiny import Data, DataLoader, Path, Tiny
+
+
+class Stop(pl.Callback):
+    def on_train_batch_start(self, trainer, pl_module, batch, batch_idx):
+        if (trainer.current_epoch, batch_idx) == (1, 3) and not Path("stopped").exists():
+            Path("stopped").touch()
+            os.kill(os.getpid(), signal.SIGTERM)
+
+
+class Drawn(Data):
+    def train_dataloader(self):
+        return DataLoader(self.table, batch_size=8, sampler=random.SystemRandom().sample(range(48), 48))
+
+
+class Chance(Tiny):
+    def get_data_module(self):
+        return Drawn()
+
+    def get_callbacks(self):
+        return [Stop()]
+"""
+
+
+def test_an_epoch_whose_batches_do_not_come_again_is_begun_again_by_a_new_attempt_of_the_same_command(
+    tmp_path: Path,
+) -> None:
+    project = tiny_project(tmp_path, MANIFEST.replace("Tiny", "Chance").replace("[tiny]", "[chance]"))
+    project.write("chance.py", BY_CHANCE)
+    result = project.run("tiny.yaml", "--num_epochs=2")  # it is resumed by itself, as after a preemption
+    assert result.exit_code == 0, result.stdout + result.stderr
+    reason = (
+        "epoch 2 can't be continued, as the batches that it draws are not those of the attempt before: a new attempt "
+        "begins it again"
+    )
+    console = (result.run / "logs" / "console.log").read_text()
+    assert console.count(reason) == 1
+    assert f"warning: {reason}\n" in console
+    assert "Traceback" not in console
+    record = result.record
+    jsonschema.Draft202012Validator(RUN_SCHEMA).validate(record)
+    attempts = [(one["state"], one["exit_code"], one["resumed_from"]) for one in record["attempts"]]
+    assert attempts == [
+        ("stopped", 143, None),
+        ("stopped", None, "checkpoints/partial.ckpt"),
+        ("completed", 0, "checkpoints/last.ckpt"),
+    ]
+    assert record["attempts"][1]["reason"] == reason
+    assert verify(result.run) == ()

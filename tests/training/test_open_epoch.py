@@ -31,11 +31,11 @@ from tests.training.test_extra_state import (
 from tests.training.test_plain_state import Averaged, Curriculum, OfOwnOrder
 from torch.utils.data import DataLoader, IterableDataset, Sampler
 
-from innereye_runtime.errors import InnerEyeError
 from innereye_runtime.run.paths import RunPaths
 from innereye_runtime.training.checkpoints import open_epoch
 from innereye_runtime.training.checkpoints.checkpoint_files import look
 from innereye_runtime.training.checkpoints.checkpointing import Recovery
+from innereye_runtime.training.lifecycle.new_attempt import NewAttemptError
 from innereye_runtime.training.lifecycle.signals import StopRequested, stop_on_signals
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # Lightning's remarks on workers and logging intervals
@@ -287,6 +287,11 @@ def test_an_epoch_that_cannot_be_continued_exactly_is_begun_again_and_that_is_sa
     assert result(tmp_path / "run") == result(tmp_path / "whole")
 
 
+class Shorter(NoisyData):
+    def train_dataloader(self) -> Any:
+        return DataLoader(Noisy(4), batch_size=4, shuffle=True)
+
+
 def test_a_partial_checkpoint_that_is_damaged_or_old_or_of_other_batches_is_not_continued_from(tmp_path: Path) -> None:
     train(container({}), tmp_path / "whole")
     with stop_on_signals(), pytest.raises(StopRequested):
@@ -300,10 +305,11 @@ def test_a_partial_checkpoint_that_is_damaged_or_old_or_of_other_batches_is_not_
     assert found.newest.path == paths.last_checkpoint
     assert found.notes == ("checkpoints/partial.ckpt can't be read: it is cut short, or not a checkpoint",)
 
-    paths.partial_checkpoint.write_bytes(whole)
-    with pytest.raises(InnerEyeError, match="epoch 2 can't be continued: the batches that it draws are not those"):
-        train(container({"data": lambda: NoisyData(own_generator=True)}), paths.root)
-    assert not paths.partial_checkpoint.exists()
+    for other in (lambda: NoisyData(own_generator=True), Shorter):
+        paths.partial_checkpoint.write_bytes(whole)
+        with pytest.raises(NewAttemptError, match="epoch 2 can't be continued, as the batches that it draws are not"):
+            train(container({"data": other}), paths.root)
+        assert not paths.partial_checkpoint.exists()
 
     with pytest.raises(Killed):
         train(container({}, KillAt(2, 0)), paths.root)

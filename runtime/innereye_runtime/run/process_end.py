@@ -1,4 +1,5 @@
-"""The end of a process that was asked to end: without the time that taking the interpreter apart takes."""
+"""The end of a process that was asked to end, without the time that taking the interpreter apart takes, and of one that
+begins anew."""
 
 from __future__ import annotations
 
@@ -7,7 +8,9 @@ import ctypes
 import gc
 import io
 import os
+import sys
 import threading
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import NoReturn
 
@@ -30,6 +33,22 @@ def leave(exit_code: int, *, forked: bool = False) -> NoReturn:
         raise SystemExit(exit_code)
     if not stopped:
         gc.collect()
+    _close()
+    if not stopped:
+        ctypes.CDLL(None).exit(exit_code)
+    os._exit(exit_code)
+
+
+def begin_anew(module: str, arguments: Sequence[str], environment: Mapping[str, str]) -> NoReturn:
+    """Makes this process a new one, of the same number: `python -m MODULE ARGUMENTS` with this environment.
+
+    Its children end, threads are waited for, and files that are open for writing are flushed, as where it ends.
+    """
+    _close()
+    os.execve(sys.executable, [sys.executable, "-P", "-m", module, *arguments], dict(environment))
+
+
+def _close() -> None:
     with suppress(Exception):
         threading._shutdown()  # type: ignore[attr-defined]
     # Listed before what `atexit` has: that may thaw the half million objects of PyTorch that a fork has frozen.
@@ -39,6 +58,3 @@ def leave(exit_code: int, *, forked: bool = False) -> NoReturn:
     for file in files:
         with suppress(Exception):
             file.flush()
-    if not stopped:
-        ctypes.CDLL(None).exit(exit_code)
-    os._exit(exit_code)

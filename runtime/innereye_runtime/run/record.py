@@ -115,6 +115,10 @@ class RunRecord:
         self.state, self.reason, self.exit_code = "running", "", None
         return self.attempt
 
+    def pass_on(self, reason: str) -> None:
+        """Closes the newest attempt; the run is at work, as another attempt follows at once."""
+        self.attempt.ended, self.attempt.state, self.attempt.reason = utc_now(), "stopped", reason
+
     def end_attempt(self, state: State, exit_code: int, reason: str) -> None:
         """Closes the newest attempt, and the run with it."""
         attempt = self.attempt

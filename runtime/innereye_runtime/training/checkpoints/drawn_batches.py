@@ -63,14 +63,18 @@ class DrawnBatches:
     def state(self) -> dict[str, Any]:
         return {"fetched": self._fetcher.fetched, "sums": [(each.count, each.sum) for each in self._drawn]}
 
-    def redraw(self, batches: int, look: Callable[[], None]) -> None:
-        """Draws as many. `look` is called between two."""
-        for _ in range(batches):
-            look()
-            if self._skips is None:
-                next(self._fetcher)
-            else:
-                self._skip()
+    def redraw(self, batches: int, look: Callable[[], None]) -> bool:
+        """Draws as many, and whether there were as many. `look` is called between two."""
+        try:
+            for _ in range(batches):
+                look()
+                if self._skips is None:
+                    next(self._fetcher)
+                else:
+                    self._skip()
+        except StopIteration:  # Lightning would take it for the end of training
+            return False
+        return True
 
     def _skip(self) -> None:
         fetcher = self._fetcher

@@ -24,12 +24,13 @@ from pytorch_lightning.loops.loop import _Loop
 from pytorch_lightning.trainer.states import TrainerFn
 from pytorch_lightning.utilities.exceptions import SIGTERMException
 
-from innereye_runtime.errors import InnerEyeError, UsageError
+from innereye_runtime.errors import UsageError
 from innereye_runtime.training.checkpoints import extra_state, in_flight, plain_state
 from innereye_runtime.training.checkpoints.checkpoint_files import WholeFiles
 from innereye_runtime.training.checkpoints.checkpointing import Recovery
 from innereye_runtime.training.checkpoints.drawn_batches import DrawnBatches
 from innereye_runtime.training.checkpoints.untouched import Untouched
+from innereye_runtime.training.lifecycle.new_attempt import NewAttemptError
 from innereye_runtime.training.lifecycle.signals import check_stop, defer_signals, stop_requested
 from innereye_runtime.training.lightning.metrics import MetricsTable
 
@@ -172,13 +173,11 @@ class OpenEpoch(Callback):
             iter(fetcher)
         log.info("drawing the first %d batches of epoch %d again", state["batches"], trainer.current_epoch + 1)
         self._drawn = DrawnBatches(trainer)
-        self._drawn.redraw(state["batches"], check_stop)
-        if self._drawn.state() != state["drawn"]:
+        if not self._drawn.redraw(state["batches"], check_stop) or self._drawn.state() != state["drawn"]:
             self._recovery.paths.partial_checkpoint.unlink(missing_ok=True)
-            epoch = trainer.current_epoch + 1
-            raise InnerEyeError(
-                f"epoch {epoch} can't be continued: the batches that it draws are not those of the attempt before",
-                hint=f"innereye-run resume {self._recovery.paths.root} begins the epoch again",
+            raise NewAttemptError(
+                f"epoch {trainer.current_epoch + 1} can't be continued, as the batches that it draws are not those of "
+                "the attempt before: a new attempt begins it again"
             )
         assert self._untouched is not None
         self._untouched.restore()

@@ -30,6 +30,7 @@ from innereye_runtime.run.paths import RunPaths
 from innereye_runtime.run.record import RunRecord, release_disk_space, reserve_disk_space, state_of
 from innereye_runtime.run.temporaries import remove_temporaries
 from innereye_runtime.training.lifecycle.console import tee_output
+from innereye_runtime.training.lifecycle.new_attempt import NewAttemptError
 from innereye_runtime.training.lifecycle.outcome import outcome_of
 from innereye_runtime.training.lifecycle.root_cause import find_root_cause, kind_of, record_failure
 from innereye_runtime.training.lifecycle.signals import StopFlag, check_stop, defer_signals, stop_on_signals
@@ -48,6 +49,8 @@ class Run:
     ranks: Ranks
     record: RunRecord
     exit_code: int = ExitCode.DONE
+    begins_again: bool = False
+    """This attempt is over, and the run is not: the next one follows at once."""
     hashed_ahead: BackgroundHasher | None = None
     staging: Staging | None = None
     """Of the first rank of a node, where the run folder is local and its files go to an output."""
@@ -106,6 +109,11 @@ class Run:
                 yield
         except BaseException as raised:  # also SystemExit of the user's code, and our own StopRequested
             error = (stop.requested if stop else None) or raised
+            if isinstance(error, NewAttemptError):
+                log.warning("warning: %s", error)
+                self.begins_again = True
+                self.record.pass_on(str(error))
+                return
             outcome = outcome_of(error)
             if self.job.debug and outcome.show_traceback:
                 from innereye_runtime.training.lifecycle.debugging import offer_debugger
