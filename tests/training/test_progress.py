@@ -116,6 +116,30 @@ def test_the_bar_shows_this_epochs_loss_and_fits_its_terminal(tmp_path: Path, te
     assert "░" in drawn[0] and " 4/8 " in drawn[0] and "░" not in drawn[1]
 
 
+def test_the_speed_in_a_continued_epoch_is_that_of_the_batches_that_are_trained(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    now = 1000.0
+    monkeypatch.setattr(progress, "time", SimpleNamespace(monotonic=lambda: now))
+    trainer: Any = SimpleNamespace(
+        num_training_batches=1000, max_epochs=2, current_epoch=0, is_global_zero=True, callbacks=[]
+    )
+    model: Any = None
+    logger = EpochLogger()
+    with caplog.at_level(logging.INFO, logger="innereye_runtime"):
+        for first in (0, 900):
+            caplog.clear()
+            logger.on_train_epoch_start(trainer, model)
+            now += 100.0 if first else 0.0  # for the batches that are drawn again
+            for batch in range(first, first + 60):
+                logger.on_train_batch_start(trainer, model, None, batch)
+                now += 1.0
+                logger.on_train_batch_end(trainer, model, None, None, batch)
+            assert caplog.messages[0].startswith(
+                f"epoch 1 of 2, step {first + 30 if not first else 901} of 1000, 1 it/s"
+            )
+
+
 def test_metrics_without_room_are_counted() -> None:
     values = {"lr": 1e-3, "val/loss_epoch": 2.0, "val/loss": 2.0, **{f"m{n}": n / 3 for n in range(50)}}
     assert shown_metrics(values, "m7", width=40) == "m7 2.333  val/loss 2  m0 0  m1 0.3333  +48"

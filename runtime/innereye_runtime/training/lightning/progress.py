@@ -43,13 +43,20 @@ class EpochLogger(Callback):
         self._epoch_started = 0.0
         self._last_line = 0.0
         self._next_line = 0.0
+        self._pace = _Pace()
         self._ended: tuple[int, dict[str, float], float] | None = None
 
     def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         if time.monotonic() - self._last_line >= 1:
             self._log_ended_epoch(trainer)
         self._epoch_started = time.monotonic()
+        self._pace.begin()
         self._next_line = self._epoch_started + _SECONDS_TO_FIRST_LINE
+
+    def on_train_batch_start(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, batch: Any, batch_idx: int
+    ) -> None:
+        self._pace.on_batch_start(batch_idx)
 
     def on_train_batch_end(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
@@ -58,7 +65,7 @@ class EpochLogger(Callback):
         if self._within_epochs and now >= self._next_line and trainer.is_global_zero:
             self._next_line = now + (now - self._epoch_started)
             step = f"step {batch_idx + 1} of {trainer.num_training_batches}"
-            speed = _speed(trainer, batch_idx + 1, now - self._epoch_started)
+            speed = _speed(trainer, batch_idx + 1, self._pace.rate(batch_idx, now))
             log.info("%s, %s, %s", current_epoch(trainer), step, speed)
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
@@ -99,10 +106,15 @@ class TerminalBar(Callback):
         self._terminal = terminal
         self._every_n_batches = every_n_batches
         self._drawn = 0.0
-        self._started = 0.0
+        self._pace = _Pace()
 
     def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        self._started = time.monotonic()
+        self._pace.begin()
+
+    def on_train_batch_start(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, batch: Any, batch_idx: int
+    ) -> None:
+        self._pace.on_batch_start(batch_idx)
 
     def on_train_batch_end(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
@@ -117,7 +129,7 @@ class TerminalBar(Callback):
         known = isinstance(total, int) and total > 0
         filled = round(_BAR_WIDTH * (batch_idx + 1) / total) if known else 0
         bar = "█" * filled + "░" * (_BAR_WIDTH - filled)
-        speed = _speed(trainer, batch_idx + 1, now - self._started)
+        speed = _speed(trainer, batch_idx + 1, self._pace.rate(batch_idx, now))
         parts = [
             f"{current_epoch(trainer)} {bar} {batch_idx + 1}/{total if known else '?'}",
             speed,
@@ -178,9 +190,30 @@ def _scalars(values: Mapping[str, torch.Tensor]) -> dict[str, float]:
     return {name: float(value) for name, value in values.items() if value.numel() == 1}
 
 
-def _speed(trainer: pl.Trainer, batches: int, seconds: float) -> str:
+class _Pace:
+    """Steps a second in an epoch. In one that is continued, those of the attempt before are not counted, nor the time
+    in which their batches are drawn again."""
+
+    def __init__(self) -> None:
+        self._since = 0.0
+        self._first: int | None = None
+
+    def begin(self) -> None:
+        self._since, self._first = time.monotonic(), None
+
+    def on_batch_start(self, batch_idx: int) -> None:
+        if self._first is None:
+            self._first = batch_idx
+            if batch_idx > 0:
+                self._since = time.monotonic()
+
+    def rate(self, batch_idx: int, now: float) -> float:
+        """When `batch_idx` has ended."""
+        return (batch_idx + 1 - (self._first or 0)) / max(now - self._since, 1e-9)
+
+
+def _speed(trainer: pl.Trainer, batches: int, rate: float) -> str:
     """Steps a second, and about how long training still takes, where its length is known; validation not counted."""
-    rate = batches / max(seconds, 1e-9)
     total, epochs = trainer.num_training_batches, trainer.max_epochs
     text = f"{rate:.3g} it/s" if rate < 1000 else f"{rate:.0f} it/s"
     if not isinstance(total, int) or total <= 0 or epochs is None or epochs < 0:
