@@ -54,7 +54,7 @@ def train(
             id=folder.name,
             seed=0,
             attempts=[SimpleNamespace(host="here", started="now")],
-            attempt=SimpleNamespace(number=1, resumed_from=None, epoch=0, notes=[]),
+            attempt=SimpleNamespace(number=1, resumed_from=None, epoch=0, notes=[], because=[]),
             container={},
             arguments={"num_epochs": {"value": container.num_epochs, "origin": epochs_from}},
         ),

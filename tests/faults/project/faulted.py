@@ -16,6 +16,8 @@ from innereye_runtime import LightningContainer
 
 TRAINER_ARGUMENTS: dict[str, dict[str, Any]] = {
     "plain": {},
+    "dropout": {},
+    "shuffle": {},
     "workers": {},
     "plateau": {},
     "one_cycle": {},
@@ -25,12 +27,15 @@ TRAINER_ARGUMENTS: dict[str, dict[str, Any]] = {
     "iterable": {},
     "val_check_interval": {"val_check_interval": 0.5},
     "max_steps": {"max_steps": 20},
+    "max_time": {"max_time": {"seconds": 1.5}},
     "swa": {},
     "swa_batch_norm": {},
     "ema": {},
     "two_optimizers": {},
+    "monai_cache": {},
+    "monai_smart_cache": {},
 }
-"""The variants, and what each passes to the Trainer."""
+"""The variants, and what each passes to the Trainer. All but two have dropout and shuffle; those have one of them."""
 
 
 class Faulted(LightningContainer):
@@ -58,6 +63,8 @@ class Faulted(LightningContainer):
                 return [StochasticWeightAveraging(swa_lrs=1e-2, swa_epoch_start=2)]
             case "ema":
                 return [WeightAveraging(avg_fn=lambda averaged, new, _: 0.9 * averaged + 0.1 * new)]
+            case "monai_smart_cache":
+                return [SmartCache()]
         return []
 
 
@@ -66,9 +73,8 @@ class Model(pl.LightningModule):
         super().__init__()
         self.variant, self.pause = variant, pause
         norm = torch.nn.BatchNorm1d(8) if variant == "swa_batch_norm" else torch.nn.Identity()
-        self.layers = torch.nn.Sequential(
-            torch.nn.Linear(4, 8), norm, torch.nn.ReLU(), torch.nn.Dropout(0.3), torch.nn.Linear(8, 1)
-        )
+        dropout = torch.nn.Dropout(0.0 if variant == "shuffle" else 0.3)
+        self.layers = torch.nn.Sequential(torch.nn.Linear(4, 8), norm, torch.nn.ReLU(), dropout, torch.nn.Linear(8, 1))
 
     def loss(self, batch: Any) -> torch.Tensor:
         x, y = batch
@@ -131,18 +137,58 @@ class Stream(IterableDataset[Any]):
             yield self.table[index]
 
 
+def cached(table: TensorDataset, variant: str) -> Any:
+    """The table with MONAI's noise, which is drawn anew for each item; its first transform is done once."""
+    from monai.data import CacheDataset, SmartCacheDataset
+    from monai.transforms import Compose, Lambdad, RandGaussianNoised
+
+    items = [{"x": x, "y": y} for x, y in table]
+    transform = Compose([Lambdad("x", lambda x: 2 * x), RandGaussianNoised("x", prob=0.8, std=0.1), Pair()])
+    if variant == "monai_cache":
+        return CacheDataset(items, transform, progress=False)
+    return SmartCacheDataset(items, transform, replace_rate=0.25, cache_num=32, progress=False)
+
+
+class Pair:
+    """The last of the transforms: a pair, as the other variants have it."""
+
+    def __call__(self, item: dict[str, Any]) -> Any:
+        return item["x"], item["y"]
+
+
+class SmartCache(Callback):
+    """Replaces a part of the cache after each epoch, as MONAI's handler does for Ignite."""
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        trainer.datamodule.cached.start()  # type: ignore[attr-defined]
+
+    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        trainer.datamodule.cached.update_cache()  # type: ignore[attr-defined]
+
+    def teardown(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
+        if trainer.datamodule.cached.is_started():  # type: ignore[attr-defined]
+            trainer.datamodule.cached.shutdown()  # type: ignore[attr-defined]
+
+
 class Data(pl.LightningDataModule):
     def __init__(self, variant: str) -> None:
         super().__init__()
         self.variant = variant
         x = torch.randn(48, 4, generator=torch.Generator().manual_seed(0))
         self.table = TensorDataset(x, x.sum(dim=1, keepdim=True))
+        self.cached = cached(self.table, variant) if variant.startswith("monai") else None
 
     def train_dataloader(self) -> Any:
         if self.variant == "iterable":
             return DataLoader(Stream(self.table), batch_size=8)
         workers = 2 if self.variant == "workers" else 0
-        return DataLoader(self.table, batch_size=8, shuffle=True, num_workers=workers, persistent_workers=workers > 0)
+        return DataLoader(
+            self.cached or self.table,
+            batch_size=8,
+            shuffle=self.variant != "dropout",
+            num_workers=workers,
+            persistent_workers=workers > 0,
+        )
 
     def val_dataloader(self) -> Any:
         return DataLoader(self.table, batch_size=8)

@@ -48,6 +48,8 @@ class Break:
     """Seconds from the break to the end of the processes."""
     differences: tuple[str, ...]
     """What differs from the unbroken run; empty: nothing."""
+    named: tuple[str, ...]
+    """Why it may, as its attempts say themselves (`because` and `notes` in run.json)."""
 
 
 def parser() -> Parser:
@@ -86,6 +88,8 @@ def run(argv: Sequence[str]) -> int:
     for number, kind in enumerate(kinds, start=1):
         one = drill.broken(number, kind, unbroken, seconds)
         eprint(f"{number}/{len(kinds)}: {kind} after {one.after:.1f} s: {'; '.join(one.differences) or 'equal'}")
+        for reason in one.named if one.differences else ():
+            eprint(f"  as its run.json says: {reason}")
         breaks.append(one)
     different = [one for one in breaks if one.differences]
     if arguments.json:
@@ -148,7 +152,14 @@ class Drill:
         differences = [] if over else list(_bad_end(launcher.returncode, kind, ended_in))
         run = self._resumed(folder)
         differences += _compare(unbroken, run)
-        return Break(kind=kind, after=after, run=str(run), ended_in=ended_in, differences=tuple(differences))
+        return Break(
+            kind=kind,
+            after=after,
+            run=str(run),
+            ended_in=ended_in,
+            differences=tuple(differences),
+            named=tuple(dict.fromkeys(text for each in _record(run).attempts for text in [*each.because, *each.notes])),
+        )
 
     def _resumed(self, folder: Path) -> Path:
         """The run folder, complete; a run that was broken before it had one is started again."""

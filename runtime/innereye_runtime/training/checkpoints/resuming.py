@@ -6,7 +6,7 @@ import logging
 from pathlib import Path
 
 import pytorch_lightning as pl
-from pytorch_lightning.callbacks import BatchSizeFinder, Callback, LearningRateFinder
+from pytorch_lightning.callbacks import BatchSizeFinder, Callback, LearningRateFinder, Timer
 
 from innereye_runtime.errors import UsageError
 from innereye_runtime.run.paths import RunPaths
@@ -62,6 +62,23 @@ class GivenWeights(Callback):
 
     def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         trainer.strategy.load_model_state_dict(read_weights(self._path), strict=pl_module.strict_loading)
+
+
+def note_differences(trainer: pl.Trainer, attempt: Attempt, *, resumed: bool) -> None:
+    """Records what makes a run differ from one that was never broken, whatever its checkpoints hold."""
+    callbacks: list[Callback] = vars(trainer)["callbacks"]
+    by_clock = any(isinstance(each, Timer) and each.time_remaining() is not None for each in callbacks)
+    clock = ["training ends by the clock (max_time): no two runs end with the same step, broken or not"] * by_clock
+    if not resumed:
+        attempt.notes += clock
+        return
+    tuners = sorted({type(each).__name__ for each in callbacks if isinstance(each, TUNING_CALLBACKS)})
+    reasons = [f"{name} runs its search again on resume, and may pick a different value" for name in tuners]
+    reasons += clock
+    for reason in reasons:
+        log.warning("warning: %s", reason)
+    if reasons:
+        attempt.resume_exact, attempt.because = False, [*attempt.because, *reasons]
 
 
 def find_resume_point(paths: RunPaths, attempt: Attempt, *, settling: bool) -> ResumePoint | None:

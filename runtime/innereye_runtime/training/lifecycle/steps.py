@@ -41,10 +41,10 @@ from innereye_runtime.training.checkpoints.given_checkpoints import read_given_c
 from innereye_runtime.training.checkpoints.open_epoch import OpenEpoch
 from innereye_runtime.training.checkpoints.pretrained import require_weights, starting_weights
 from innereye_runtime.training.checkpoints.resuming import (
-    TUNING_CALLBACKS,
     GivenWeights,
     find_resume_point,
     fit,
+    note_differences,
     restore_finished_run,
 )
 from innereye_runtime.training.checkpoints.same_start import SameStart
@@ -187,11 +187,8 @@ def train(run: Run, container: LightningContainer, terminal: IO[str] | None) -> 
         loggers=loggers,
     )
     introduce([each for each in trainer.loggers if each not in loggers], run)
-    if resumed is not None:
-        for name in sorted(
-            {type(each).__name__ for each in _callbacks_of(trainer) if isinstance(each, TUNING_CALLBACKS)}
-        ):
-            log.warning("warning: %s runs its search again on resume, and may pick a different value", name)
+    if resumed is None or not resumed.progress.finished:
+        note_differences(trainer, record.attempt, resumed=resumed is not None)
     run.write()
     if resumed is not None and resumed.progress.finished:
         restore_finished_run(resumed, trainer, model, data)
