@@ -14,7 +14,13 @@ import numpy
 import pytest
 import torch
 import torchmetrics
-from pytorch_lightning.callbacks import Callback, EarlyStopping, StochasticWeightAveraging, WeightAveraging
+from pytorch_lightning.callbacks import (
+    Callback,
+    EarlyStopping,
+    ModelCheckpoint,
+    StochasticWeightAveraging,
+    WeightAveraging,
+)
 from tests.training.harness import KillAt, Killed, train
 from tests.training.models import Model, Noisy, NoisyData
 from tests.training.test_extra_state import (
@@ -205,6 +211,41 @@ def test_a_full_disk_costs_the_middle_of_an_epoch_and_not_the_run(
     train(container({}), tmp_path / "run", every=0)
     assert "as the disk is full: training continues" in caplog.text
     assert result(tmp_path / "run") == result(tmp_path / "whole")
+
+
+def by_steps() -> ModelCheckpoint:
+    return ModelCheckpoint(every_n_train_steps=2, save_top_k=-1, filename="{step}")
+
+
+def test_where_the_user_saves_by_steps_a_kill_loses_the_steps_since_then(tmp_path: Path) -> None:
+    train(container({}, by_steps()), tmp_path / "whole")
+    with pytest.raises(Killed):
+        train(container({}, by_steps(), KillAt(1, 3)), tmp_path / "run")
+    TRAINED.clear()
+    train(container({}, by_steps()), tmp_path / "run")
+    assert TRAINED[0] == (1, 3), "the eighth step, which the user's callback saved, is the third of this epoch"
+    assert result(tmp_path / "run") == result(tmp_path / "whole")
+    names = [sorted(path.name for path in RunPaths(tmp_path / each).checkpoints.iterdir()) for each in ("run", "whole")]
+    assert names[0] == names[1]
+
+
+def test_a_checkpoint_of_the_users_own_that_cannot_be_resumed_from_is_named(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    case = {"data": DrawnByChance}
+    train(container(case, by_steps()), tmp_path / "whole")
+    for at, own, than in (
+        ((0, 2), "step=2", "the only checkpoint"),
+        ((1, 3), "step=8", "newer than checkpoints/partial.ckpt"),  # which has one batch: that order is no chance yet
+    ):
+        folder = tmp_path / own
+        with pytest.raises(Killed):
+            train(container(case, by_steps(), KillAt(*at)), folder)
+        caplog.clear()
+        train(container(case, by_steps()), folder)
+        named = f"checkpoints/{own}.ckpt, which the user's code saved, is {than}, and is not resumed from"
+        assert len([each for each in caplog.messages if named in each]) == 1
+        assert result(folder) == result(tmp_path / "whole")
 
 
 class KillInValidation(Callback):

@@ -95,7 +95,12 @@ class WholeFiles(TorchCheckpointIO):
     memory in a container.
     """
 
+    saved_for_user = False
+    """A whole state went to a place that is not the runtime's own; `OpenEpoch` sets it back."""
+
     def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None) -> None:
+        # The runtime's own names are hidden ones until its files are complete.
+        self.saved_for_user |= "loops" in checkpoint and not Path(path).name.startswith(".")
         if storage_options is not None or "://" in str(path):
             super().save_checkpoint(checkpoint, path, storage_options)
             return

@@ -1,4 +1,5 @@
-"""Checkpoints in the middle of an epoch: by time, before a validation, and when the process is asked to end.
+"""Checkpoints in the middle of an epoch: by time, before a validation, when the user's callback saves one, and when the
+process is asked to end.
 
 `Recovery` saves between epochs. Here the epoch that is under way is saved too, in a file of its own, partial.ckpt: it
 is there until last.ckpt has the epoch. It holds what a process needs to be where this one is: Lightning's own state,
@@ -13,8 +14,6 @@ from __future__ import annotations
 import errno
 import logging
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from copy import deepcopy
 from typing import Any, Final
 
@@ -22,13 +21,13 @@ import pytorch_lightning as pl
 from pytorch_lightning.callbacks import Callback
 from pytorch_lightning.loops.loop import _Loop
 from pytorch_lightning.trainer.states import TrainerFn
-from pytorch_lightning.utilities.exceptions import SIGTERMException
 
 from innereye_runtime.errors import UsageError
 from innereye_runtime.training.checkpoints import extra_state, in_flight, plain_state
 from innereye_runtime.training.checkpoints.checkpoint_files import WholeFiles
 from innereye_runtime.training.checkpoints.checkpointing import Recovery
 from innereye_runtime.training.checkpoints.drawn_batches import DrawnBatches
+from innereye_runtime.training.checkpoints.loop_hooks import call_after, own_stop
 from innereye_runtime.training.checkpoints.untouched import Untouched
 from innereye_runtime.training.lifecycle.new_attempt import NewAttemptError
 from innereye_runtime.training.lifecycle.signals import check_stop, defer_signals, stop_requested
@@ -40,6 +39,8 @@ _WORTH_SECONDS: Final = 30.0
 """Of training, before a validation that may take long."""
 _SHARE: Final = 200
 """Saving takes at most one part in as many of the time."""
+_OWN_SHARE: Final = 20
+"""And where the user's own callback saves too, so that as little is lost as that one asks for."""
 
 
 class OpenEpoch(Callback):
@@ -98,18 +99,18 @@ class OpenEpoch(Callback):
             return
         self.looks_for_stop = True
         loop = trainer.fit_loop
-        _after(loop, "_load_combined_loader_states", lambda: self._making_loaders(trainer))
-        _after(loop.epoch_loop, "on_run_start", lambda *_: self._began(trainer))
+        call_after(loop, "_load_combined_loader_states", lambda: self._making_loaders(trainer))
+        call_after(loop.epoch_loop, "on_run_start", lambda *_: self._began(trainer))
         advanced, ended = loop.epoch_loop.on_advance_end, loop.on_advance_end
 
         def on_advance_end(fetcher: Any) -> None:
             self._before_validation(trainer, fetcher)
-            with _own_stop():
+            with own_stop():
                 advanced(fetcher)
             self._after_batch(trainer)
 
         def on_epoch_end() -> None:
-            with _own_stop():
+            with own_stop():
                 ended()
 
         loop.epoch_loop.__dict__["on_advance_end"] = on_advance_end
@@ -127,6 +128,7 @@ class OpenEpoch(Callback):
         if not self.looks_for_stop:
             return
         self._saved = time.monotonic()
+        self._done_for_user(trainer)  # with what was saved at the end of the epoch before
         if self._resumed:
             self._start = self._resumed["start"]
             self._begin_again(trainer)
@@ -209,7 +211,8 @@ class OpenEpoch(Callback):
         if trainer.fit_loop.epoch_loop._num_ready_batches_reached():
             return  # the epoch is over; `Recovery` saves it
         since = time.monotonic() - self._saved
-        if stop_requested() or since >= max(self._every, _SHARE * self._cost):
+        asked = getattr(trainer.strategy.checkpoint_io, "saved_for_user", False) and since >= _OWN_SHARE * self._cost
+        if stop_requested() or asked or since >= max(self._every, _SHARE * self._cost):
             self._save(trainer, validates=False)
         check_stop()
 
@@ -221,6 +224,7 @@ class OpenEpoch(Callback):
     def _save(self, trainer: pl.Trainer, *, validates: bool) -> None:
         began, recovery = time.monotonic(), self._recovery
         self._saved = began
+        self._done_for_user(trainer)
         reason = self._refusal(trainer)
         if reason:
             if not self._refused:
@@ -258,6 +262,11 @@ class OpenEpoch(Callback):
         self._saved = time.monotonic()
         self._cost = self._saved - began
 
+    def _done_for_user(self, trainer: pl.Trainer) -> None:
+        files = trainer.strategy.checkpoint_io
+        if isinstance(files, WholeFiles):
+            files.saved_for_user = False
+
     def _refusal(self, trainer: pl.Trainer) -> str:
         if type(trainer.strategy.checkpoint_io) is not WholeFiles:
             return f"{type(trainer.strategy.checkpoint_io).__name__} writes the checkpoints"
@@ -270,27 +279,6 @@ class OpenEpoch(Callback):
         return ""
 
 
-@contextmanager
-def _own_stop() -> Iterator[None]:
-    """Lightning's own stop after SIGTERM is not raised where this process is to stop anyway, once all is saved."""
-    try:
-        yield
-    except SIGTERMException:
-        if not stop_requested():
-            raise
-
-
 def _is_data(path: str) -> bool:
     """Whether batches are made of it, by its path in `plain_state`."""
     return path.startswith(("data", "sampler", "batch_sampler"))
-
-
-def _after(owner: Any, name: str, then: Callable[..., None]) -> None:
-    """Lets `then` be called after a method of `owner`, with its arguments."""
-    whole = getattr(owner, name)
-
-    def run(*arguments: Any) -> None:
-        whole(*arguments)
-        then(*arguments)
-
-    setattr(owner, name, run)

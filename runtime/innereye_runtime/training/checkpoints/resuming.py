@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 from pathlib import Path
 
 import pytorch_lightning as pl
@@ -81,6 +82,26 @@ def note_differences(trainer: pl.Trainer, attempt: Attempt, *, resumed: bool) ->
         attempt.resume_exact, attempt.because = False, [*attempt.because, *reasons]
 
 
+def _note_users_own(paths: RunPaths, newest: ResumePoint | None) -> list[str]:
+    """A sentence on the newest checkpoint that the user's code wrote, where it is newer than `newest`."""
+    found = [*paths.root.glob("*.ckpt"), *paths.root.glob("*/*.ckpt"), *paths.checkpoints.glob("*/*.ckpt")]
+    times = {each: each.stat().st_mtime_ns for each in found if not each.name.startswith(".")}
+    others = [each for each in times if each not in paths.resumable and _is_current(each)]
+    own = max(others, key=times.__getitem__, default=None)
+    if own is None or (newest is not None and (newest.progress.finished or times[own] <= times[newest.path])):
+        return []
+    than = f"newer than {newest.path.relative_to(paths.root)}" if newest else "the only checkpoint"
+    return [
+        f"{own.relative_to(paths.root)}, which the user's code saved, is {than}, and is not resumed from: it was "
+        "written before its batch or epoch was over, and what follows would not be the same"
+    ]
+
+
+def _is_current(checkpoint: Path) -> bool:
+    """False for one that `resume --restart` has set aside."""
+    return not re.fullmatch(r"aside(-\d+)?", checkpoint.parent.name)
+
+
 def find_resume_point(paths: RunPaths, attempt: Attempt, *, settling: bool) -> ResumePoint | None:
     """The checkpoint of an earlier attempt that this one continues from; None where it is the start.
 
@@ -90,9 +111,10 @@ def find_resume_point(paths: RunPaths, attempt: Attempt, *, settling: bool) -> R
         UsageError: there are checkpoints, and none can be read.
     """
     found = look(paths, settling=settling)
-    for note in found.notes:
+    notes = [*found.notes, *_note_users_own(paths, found.newest)]
+    for note in notes:
         log.warning("warning: %s", note)
-    attempt.notes += found.notes
+    attempt.notes += notes
     if found.newest is None:
         if found.notes:
             raise UsageError(
