@@ -24,8 +24,8 @@ class Blobs:
     def container(self, datastore: str) -> Any:
         return self.client
 
-    def call(self, doing: str, action: Callable[[Any], Any]) -> Any:
-        return action(None)
+    def request(self, doing: str, action: Callable[[], Any]) -> Any:
+        return action()
 
 
 @pytest.fixture

@@ -52,8 +52,7 @@ def _holds_anything(session: Session, folder: str, datastore: str) -> bool:
     prefix = f"{folder.strip('/')}/"
     doing = f"looking for folder {folder} in {datastore}"
     return (
-        session.call(doing, lambda client: next(iter(container.list_blob_names(name_starts_with=prefix)), None))
-        is not None
+        session.request(doing, lambda: next(iter(container.list_blob_names(name_starts_with=prefix)), None)) is not None
     )
 
 

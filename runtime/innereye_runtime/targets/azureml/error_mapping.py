@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -34,7 +35,6 @@ def map_azure_errors(doing: str, *, hint: str = "") -> Iterator[None]:
         UnreachableError: no answer, or the service's own failure.
         UsageError: the SDK finds fault with what it was given.
     """
-    from azure.ai.ml.exceptions import MlException
     from azure.core import exceptions as azure
 
     try:
@@ -45,7 +45,7 @@ def map_azure_errors(doing: str, *, hint: str = "") -> Iterator[None]:
         raise PreflightError(f"{doing}: Azure authentication failed: {_first_line(error)}", hint=SIGN_IN) from error
     except azure.HttpResponseError as error:
         raise _of_status(doing, error, hint) from error
-    except MlException as error:  # an AzureError too
+    except _ml_exceptions() as error:  # an AzureError too
         raise UsageError(f"{doing}: {_first_line(error)}", hint=hint) from error
     except azure.AzureError as error:  # no connection, or none that lasted until the answer
         raise UnreachableError(
@@ -57,7 +57,6 @@ def with_retries(action: Callable[[], T], *, tries: int = TRIES) -> T:
     """What `action` gives, which may be done more than once: tried again where the service did not answer or was busy,
     and once with a new token where the old one had expired.
     """
-    from azure.ai.ml.exceptions import MlException
     from azure.core import exceptions as azure
 
     renewed = False
@@ -72,11 +71,17 @@ def with_retries(action: Callable[[], T], *, tries: int = TRIES) -> T:
             if number == tries or not is_transient(error.status_code):
                 raise
         except azure.AzureError as error:
-            if number == tries or isinstance(error, MlException):
+            if number == tries or isinstance(error, _ml_exceptions()):
                 raise
         pause = min(_LONGEST_PAUSE, _PAUSE_SECONDS * 2 ** (number - 1))
         time.sleep(pause * random.uniform(0.75, 1.25))
     raise AssertionError("the last try returns or raises")
+
+
+def _ml_exceptions() -> tuple[type[Exception], ...]:
+    """The errors of azure-ai-ml; none of them was raised where it was not imported."""
+    module = sys.modules.get("azure.ai.ml.exceptions")
+    return (module.MlException,) if module is not None else ()
 
 
 def is_transient(status: int | None) -> bool:

@@ -45,15 +45,15 @@ class LogReader:
                 yield STARTED_AGAIN
                 seen = 0
             if size > seen:
-                data = self._session.call("reading the log", lambda client, at=seen, of=name: self._fetch(of, at))  # type: ignore[misc]
+                data = self._session.request("reading the log", lambda at=seen, of=name: self._fetch(of, at))  # type: ignore[misc]
                 seen += len(data)
                 yield data
             self._seen[name] = seen
 
     def _listed(self) -> list[tuple[str, int]]:
         container = self._session.container(ARTIFACTS)
-        blobs = self._session.call(
-            "looking for the log", lambda client: list(container.list_blobs(name_starts_with=self._prefix))
+        blobs = self._session.request(
+            "looking for the log", lambda: list(container.list_blobs(name_starts_with=self._prefix))
         )
         return [(blob.name, blob.size) for blob in blobs if _SHOWN.fullmatch(blob.name.removeprefix(self._prefix))]
 

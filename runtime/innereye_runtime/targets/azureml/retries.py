@@ -44,7 +44,7 @@ def resubmit(session: Session, address: JobUri, left: Retries) -> JobUri:
     Raises:
         PreflightError: the service says no, or can't be asked.
     """
-    job: Any = session.job(address.job)
+    job: Any = session.call(f"looking for job {address.job}", lambda client: client.jobs.get(address.job))
     tags = {**(job.tags or {}), RETRIES_TAG: retries_tag(left)}
     job.name = next_name(address.job)
     job.tags = tags
@@ -63,14 +63,14 @@ def newest_of(session: Session, address: JobUri) -> JobUri:
         PreflightError: there is no such job, or the service can't be asked.
     """
     job = session.job(address.job)
-    while state_of(job) in ("Failed", "NotResponding") and RETRIES_TAG in (job.tags or {}):
+    while state_of(job) in ("Failed", "NotResponding") and RETRIES_TAG in job.tags:
         try:
-            job = session.job(next_name(str(job.name)))
+            job = session.job(next_name(job.name))
         except PreflightError as error:
             if is_not_found(error):
                 break
             raise
-    return session.address(str(job.name))
+    return session.address(job.name)
 
 
 def _is_of_service(key: str) -> bool:

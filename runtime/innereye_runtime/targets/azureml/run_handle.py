@@ -45,7 +45,7 @@ class AzureMLRun:
         while True:
             state = await_end(self._session, job.job)
             exit_code = runs.exit_code_in_store(self._session, job, state)
-            budget = RetryBudget(retries_in(self._session.job(job.job).tags or {}))
+            budget = RetryBudget(retries_in(self._session.job(job.job).tags))
             if state in ("Completed", "Canceled") or not budget.take(exit_code):
                 return exit_code
             log_status(f"{job.job} ended with {exit_code}; the manifest allows another try")

@@ -17,7 +17,7 @@ from innereye_runtime.targets.azureml.job_file import OUTPUT
 from innereye_runtime.targets.azureml.job_uri import JobUri
 from innereye_runtime.targets.azureml.log_stream import follow, log_status
 from innereye_runtime.targets.azureml.models import register_run
-from innereye_runtime.targets.azureml.session import TERMINAL_STATES, Session, state_of
+from innereye_runtime.targets.azureml.session import TERMINAL_STATES, Session, open_session, state_of
 from innereye_runtime.targets.azureml.submission import RUN_TAG, cancel
 from innereye_runtime.targets.azureml.sweeps import (
     download_sweep,
@@ -28,6 +28,7 @@ from innereye_runtime.targets.azureml.sweeps import (
     trials_of,
 )
 from innereye_runtime.targets.azureml.transfer import BlobPrefix, download_run, fetch_named, is_empty
+from innereye_runtime.targets.azureml.workspace_api import ServiceJob
 from innereye_runtime.targets.base import DownloadResult
 
 
@@ -53,7 +54,7 @@ class JobStatus:
 
 
 def session_of(address: JobUri) -> Session:
-    return Session(address.subscription_id, address.resource_group, address.workspace)
+    return open_session(address.subscription_id, address.resource_group, address.workspace)
 
 
 def status_of(session: Session, address: JobUri) -> JobStatus:
@@ -76,22 +77,22 @@ def newest_jobs(session: Session, *, most: int = 50) -> list[JobStatus]:
         PreflightError: the service can't be asked.
     """
 
-    def listed(client: Any) -> list[Any]:
-        return list(islice(client.jobs.list(tag=RUN_TAG), most))
+    def listed() -> list[ServiceJob]:
+        return list(islice(session.api.jobs(tag=RUN_TAG), most))
 
-    return [_status(job, session.address(job.name)) for job in session.call("listing jobs", listed)]
+    return [_status(job, session.address(job.name)) for job in session.request("listing jobs", listed)]
 
 
-def _status(job: Any, address: JobUri) -> JobStatus:
+def _status(job: ServiceJob, address: JobUri) -> JobStatus:
     return JobStatus(
         address=str(address),
         state=state_of(job),
-        experiment=job.experiment_name or "",
-        name=job.display_name or "",
-        created=f"{job.creation_context.created_at:%Y-%m-%dT%H:%M:%SZ}" if job.creation_context else "",
-        run=(job.tags or {}).get(RUN_TAG, ""),
+        experiment=job.experiment,
+        name=job.display_name,
+        created=f"{job.created:%Y-%m-%dT%H:%M:%SZ}" if job.created else "",
+        run=job.tags.get(RUN_TAG, ""),
         failure="",
-        studio=job.studio_url or "",
+        studio=job.studio,
     )
 
 
@@ -117,12 +118,11 @@ def exit_code_in_store(session: Session, address: JobUri, state: str) -> int:
         OutputError: the job is complete, and its run folder is not.
         PreflightError: the service can't be asked.
     """
-    job: Any = session.job(address.job)
-    described = (job.outputs or {}).get(OUTPUT)
+    job = session.job(address.job)
     with TemporaryDirectory(prefix="innereye-runtime-") as temporary:
-        folder = Path(temporary) / (job.tags or {}).get(RUN_TAG, address.job)
-        if described is not None:
-            place = _place(session, address.job, OUTPUT, getattr(described, "path", None))
+        folder = Path(temporary) / job.tags.get(RUN_TAG, address.job)
+        if OUTPUT in job.outputs:
+            place = _place(session, address.job, OUTPUT, job.outputs[OUTPUT])
             if is_sweep(job):
                 return sweep_exit_code(session, address, place, folder)
             fetch_named(session, place, [RunPaths(folder).run_json.name, RunPaths(folder).outputs_json.name], folder)
@@ -135,7 +135,7 @@ def exit_code_in_store(session: Session, address: JobUri, state: str) -> int:
                 f"job {address.job} is complete, and its run folder in the datastore has no outputs.json",
                 hint=f"innereye-run logs '{address}' shows what it printed",
             ) from error
-        if exit_code == ExitCode.DONE and described is not None:
+        if exit_code == ExitCode.DONE and OUTPUT in job.outputs:
             register_run(session, address.job, place, folder)
         return exit_code
 
@@ -155,8 +155,8 @@ def _place(session: Session, job: str, output: str, uri: str | None) -> BlobPref
     """Where an output lies: where the job says, else where AzureML puts those that have no place of their own."""
     if uri:
         return BlobPrefix.parse(uri)
-    store = session.call("looking for the default datastore", lambda client: client.datastores.get_default().name)
-    return BlobPrefix(datastore=str(store), path=f"azureml/{job}/{output}")
+    store = session.request("looking for the default datastore", session.api.default_datastore)
+    return BlobPrefix(datastore=store, path=f"azureml/{job}/{output}")
 
 
 def download(session: Session, address: JobUri, outputs: Path) -> DownloadResult:
@@ -168,12 +168,12 @@ def download(session: Session, address: JobUri, outputs: Path) -> DownloadResult
         PreflightError: there is no such job, or the service can't be asked.
         UsageError: a folder of that name is here, and holds another run.
     """
-    job: Any = session.job(address.job)
-    state, name = state_of(job), (job.tags or {}).get(RUN_TAG, address.job)
+    job = session.job(address.job)
+    state, name = state_of(job), job.tags.get(RUN_TAG, address.job)
     folder = outputs / name
     places = {
-        output: _place(session, address.job, output, getattr(described, "path", None))
-        for output, described in (job.outputs or {}).items()
+        output: _place(session, address.job, output, uri)
+        for output, uri in job.outputs.items()
         if output != "default"  # what AzureML keeps of the working directory
     }
     if OUTPUT not in places:

@@ -1,20 +1,23 @@
-"""The way to one workspace: a client of azure-ai-ml, signed in, and the blobs behind its datastores."""
+"""The way to one workspace: its REST API, a client of azure-ai-ml, signed in, and the blobs behind its datastores."""
 
 from __future__ import annotations
 
+import gc
 import logging
 import os
 import sys
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
-from functools import cached_property
+from functools import cache, cached_property
+from importlib.util import find_spec
 from io import StringIO
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from innereye_runtime.errors import PreflightError
 from innereye_runtime.targets.azureml.error_mapping import map_azure_errors, with_retries
 from innereye_runtime.targets.azureml.job_uri import JobUri
+from innereye_runtime.targets.azureml.workspace_api import BlobDatastore, ServiceJob, WorkspaceApi
 
 if TYPE_CHECKING:
     from azure.ai.ml import MLClient
@@ -31,6 +34,8 @@ STATES = (
 TERMINAL_STATES = ("Completed", "Failed", "Canceled", "NotResponding")
 """The states that a job doesn't leave."""
 ARTIFACTS = "workspaceartifactstore"
+PIECE = 2 << 20
+"""Bytes of a blob that are in memory at a time, for each that is downloaded."""
 
 
 class Session:
@@ -41,14 +46,7 @@ class Session:
         Raises:
             PreflightError: the Azure packages are not installed.
         """
-        try:
-            import azure.ai.ml
-            import azure.identity  # noqa: F401 - is it there?
-        except ImportError as error:
-            raise PreflightError(
-                f"target azureml needs the package that has {error.name}",
-                hint="pip install 'innereye-runtime[azureml]'",
-            ) from error
+        _require("azure.ai.ml", "azure.identity")
         _quieten()
         self.subscription_id = subscription_id
         self.resource_group = resource_group
@@ -60,10 +58,12 @@ class Session:
         return make_credential()
 
     @cached_property
-    def client(self) -> MLClient:
-        from azure.ai.ml import MLClient
+    def api(self) -> WorkspaceApi:
+        return WorkspaceApi(self.credential, self.subscription_id, self.resource_group, self.workspace)
 
-        return MLClient(
+    @cached_property
+    def client(self) -> MLClient:
+        client: MLClient = import_sdk().MLClient(
             self.credential,
             self.subscription_id,
             self.resource_group,
@@ -75,8 +75,17 @@ class Session:
             retry_total=4,
             retry_backoff_factor=0.5,
         )
+        return client
 
     def call(self, doing: str, action: Callable[[MLClient], T], *, hint: str = "") -> T:
+        """What `action` gives of the client of azure-ai-ml. It only reads, or may be done more than once.
+
+        Raises:
+            PreflightError, UsageError: as `map_azure_errors` has it.
+        """
+        return self.request(doing, lambda: action(self.client), hint=hint)
+
+    def request(self, doing: str, action: Callable[[], T], *, hint: str = "") -> T:
         """What `action` gives, which only reads or may be done more than once.
 
         Raises:
@@ -86,7 +95,7 @@ class Session:
 
         def attempt() -> T:
             try:
-                return action(self.client)
+                return action()
             except ClientAuthenticationError:
                 self.refresh_credential()
                 raise
@@ -96,18 +105,17 @@ class Session:
 
     def refresh_credential(self) -> None:
         """Forgets the token, and all that was opened with it."""
-        self.__dict__.pop("client", None)
-        self.__dict__.pop("credential", None)
+        for name in ("client", "api", "credential"):
+            self.__dict__.pop(name, None)
         self._containers.clear()
 
-    def job(self, name: str) -> Job:
+    def job(self, name: str) -> ServiceJob:
         """The job as it is now.
 
         Raises:
             PreflightError: it isn't there, or can't be asked for.
         """
-        found: Job = self.call(f"looking for job {name}", lambda client: client.jobs.get(name))
-        return found
+        return self.request(f"looking for job {name}", lambda: self.api.job(name))
 
     def address(self, job: str) -> JobUri:
         """The address of a job of this workspace."""
@@ -125,33 +133,39 @@ class Session:
             PreflightError: there is no such datastore, or no access to it.
         """
         if datastore not in self._containers:
-            store: Any = self.call(
-                f"opening datastore {datastore}",
-                lambda client: client.datastores.get(datastore, include_secrets=True),
-            )
+            store = self.request(f"opening datastore {datastore}", lambda: self.api.blob_datastore(datastore))
+            if store is None:
+                raise PreflightError(
+                    f"datastore {datastore} is not a blob datastore, which the run folder needs",
+                    hint="name one in compute.azureml.datastore, or leave that out for workspaceblobstore",
+                )
             self._containers[datastore] = self._open(store)
         return self._containers[datastore]
 
-    def _open(self, store: Any) -> ContainerClient:
+    def _open(self, store: BlobDatastore) -> ContainerClient:
         from azure.storage.blob import ContainerClient, ExponentialRetry
 
-        if getattr(store, "container_name", None) is None:
-            raise PreflightError(
-                f"datastore {store.name} is not a blob datastore, which the run folder needs",
-                hint="name one in compute.azureml.datastore, or leave that out for workspaceblobstore",
-            )
-        account = f"{store.protocol}://{store.account_name}.blob.{store.endpoint}"
-        secret = getattr(store.credentials, "account_key", None) or getattr(store.credentials, "sas_token", None)
         return ContainerClient(
-            account,
-            store.container_name,
-            credential=secret or self.credential,
+            store.account_url,
+            store.container,
+            credential=store.secret or self.credential,
             retry_policy=ExponentialRetry(initial_backoff=0, increment_base=1, retry_total=2),
-            max_single_get_size=8 << 20,
+            max_single_get_size=PIECE,
+            max_chunk_get_size=PIECE,
         )
 
 
-def state_of(job: Job) -> str:
+@cache
+def open_session(subscription_id: str, resource_group: str, workspace: str) -> Session:
+    """The session of this process with a workspace: who asks for a hundred jobs signs in once.
+
+    Raises:
+        PreflightError: the Azure packages are not installed.
+    """
+    return Session(subscription_id, resource_group, workspace)
+
+
+def state_of(job: Job | ServiceJob) -> str:
     """The state of a job in the service's words; the SDK makes a member of an enum of some of them."""
     status: Any = job.status
     word = str(getattr(status, "value", status) or "")
@@ -185,6 +199,40 @@ def suppress_azure_output() -> Iterator[None]:
     """Inside it, what the SDK prints by itself (a reset of colours after an upload) is dropped."""
     with redirect_stderr(StringIO()), redirect_stdout(StringIO()):
         yield
+
+
+def import_sdk() -> Any:
+    """azure-ai-ml, which says nothing by itself. Without searches for garbage, which its import would make many of and
+    find none, it takes three quarters of the time.
+    """
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        import azure.ai.ml
+    finally:
+        if was_enabled:
+            gc.freeze()  # what was imported stays, and later searches need not look at it
+            gc.enable()
+    _quieten()  # once more: it sets levels of its own
+    return azure.ai.ml
+
+
+def _require(*modules: str) -> None:
+    """Returns where the modules are installed; none is imported.
+
+    Raises:
+        PreflightError: one is not.
+    """
+    for module in modules:
+        try:
+            is_there = find_spec(module) is not None
+        except ImportError:  # of a package above it
+            is_there = False
+        if not is_there:
+            raise PreflightError(
+                f"target azureml needs the package that has {module}",
+                hint="pip install 'innereye-runtime[azureml]'",
+            )
 
 
 def _quieten() -> None:

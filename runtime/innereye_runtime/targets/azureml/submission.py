@@ -22,8 +22,15 @@ from innereye_runtime.targets.azureml.error_mapping import UnreachableError, is_
 from innereye_runtime.targets.azureml.job_file import command_data, final_data, further_inputs
 from innereye_runtime.targets.azureml.job_uri import JobUri
 from innereye_runtime.targets.azureml.plan import AzureMLPlan
-from innereye_runtime.targets.azureml.session import TERMINAL_STATES, Session, state_of, suppress_azure_output
+from innereye_runtime.targets.azureml.session import (
+    TERMINAL_STATES,
+    Session,
+    import_sdk,
+    state_of,
+    suppress_azure_output,
+)
 from innereye_runtime.targets.azureml.snapshot import Snapshot
+from innereye_runtime.targets.azureml.workspace_api import ServiceJob
 
 if TYPE_CHECKING:
     from azure.ai.ml import MLClient
@@ -62,12 +69,12 @@ def ensure_not_running(session: Session, run: str) -> None:
         UsageError: a job of this run isn't over; a second one would write over what it writes.
     """
 
-    def running_jobs(client: MLClient) -> list[Job]:
-        tagged = client.jobs.list(tag=RUN_TAG)
+    def running_jobs() -> list[ServiceJob]:
+        tagged = session.api.jobs(tag=RUN_TAG)
         return [job for job in tagged if job.tags[RUN_TAG] == run and state_of(job) not in TERMINAL_STATES]
 
-    for job in session.call("listing jobs", running_jobs):
-        address = session.address(str(job.name))
+    for job in session.request("listing jobs", running_jobs):
+        address = session.address(job.name)
         raise UsageError(
             f"the run is still active: job {job.name} is {state_of(job).lower()}",
             hint=f"innereye-run logs -f '{address}' shows it, innereye-run stop '{address}' ends it",
@@ -184,11 +191,10 @@ def _loaded(data: Mapping[str, Any]) -> Job:
     Raises:
         UsageError: the SDK finds fault with it.
     """
-    from azure.ai.ml import load_job
-
+    sdk = import_sdk()
     try:
         with map_azure_errors("reading the job"), suppress_azure_output():
-            job: Job = load_job(StringIO(json.dumps(data)))
+            job: Job = sdk.load_job(StringIO(json.dumps(data)))
     except Exception as error:
         if type(error).__name__ != "ValidationError":  # of marshmallow, which is the SDK's own affair
             raise
@@ -235,7 +241,7 @@ def _is_there(session: Session, submission: Submission) -> bool:
         if is_not_found(error):
             return False
         raise
-    return (found.tags or {}).get(SUBMISSION_TAG) == submission.token
+    return found.tags.get(SUBMISSION_TAG) == submission.token
 
 
 def cancel(session: Session, job: str, *, waits: bool = True) -> None:

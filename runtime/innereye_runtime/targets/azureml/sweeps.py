@@ -27,6 +27,7 @@ from innereye_runtime.targets.azureml.models import register_run
 from innereye_runtime.targets.azureml.session import TERMINAL_STATES, Session, state_of
 from innereye_runtime.targets.azureml.sweep_job import FOLD, TRIALS, decoded, parameters_in, sweep_fields
 from innereye_runtime.targets.azureml.transfer import BlobPrefix, download_run, fetch_named, is_empty
+from innereye_runtime.targets.azureml.workspace_api import ServiceJob
 from innereye_runtime.targets.base import DownloadResult
 
 _NUMBER = re.compile(r"_(\d+)$")
@@ -47,8 +48,8 @@ class AzureTrial:
         return f"{self.number:03}"
 
 
-def is_sweep(job: Any) -> bool:
-    return str(getattr(job, "type", "")) == "sweep"
+def is_sweep(job: ServiceJob) -> bool:
+    return job.type == "sweep"
 
 
 def trials_of(session: Session, job: str) -> list[AzureTrial]:
@@ -99,9 +100,9 @@ class SweepLog:
                 self._ended.add(trial.job)
 
 
-def log_of(session: Session, job: Any) -> LogReader | SweepLog:
+def log_of(session: Session, job: ServiceJob) -> LogReader | SweepLog:
     """The log of a job of either kind."""
-    return (SweepLog if is_sweep(job) else LogReader)(session, str(job.name))
+    return (SweepLog if is_sweep(job) else LogReader)(session, job.name)
 
 
 def download_sweep(session: Session, address: JobUri, place: BlobPrefix, folder: Path) -> DownloadResult:
@@ -162,15 +163,14 @@ def _manifest(session: Session, place: BlobPrefix, folder: Path) -> Manifest:
     return manifest
 
 
-def _record(job: Any, manifest: Manifest, name: str) -> SweepRecord:
+def _record(job: ServiceJob, manifest: Manifest, name: str) -> SweepRecord:
     sweep = manifest.sweep
-    created = job.creation_context.created_at if job.creation_context else None
     return SweepRecord(
         id=name,
-        model=(job.tags or {}).get("model", manifest.container.class_name),
+        model=job.tags.get("model", manifest.container.class_name),
         target="azureml",
         code_root="",
-        started=f"{created:%Y-%m-%dT%H:%M:%SZ}" if created else "",
+        started=f"{job.created:%Y-%m-%dT%H:%M:%SZ}" if job.created else "",
         sampling_algorithm=sweep.sampling_algorithm.type if sweep else None,
         splits=manifest.cross_validation.splits if manifest.cross_validation else None,
         primary_metric=sweep.objective.primary_metric if sweep else "",

@@ -59,9 +59,9 @@ class _Blob:
 def is_empty(session: Session, place: BlobPrefix) -> bool:
     container = session.container(place.datastore)
     prefix = f"{place.path}/"
-    found = session.call(
+    found = session.request(
         "looking for the run folder",
-        lambda client: next(iter(container.list_blob_names(name_starts_with=prefix)), None),
+        lambda: next(iter(container.list_blob_names(name_starts_with=prefix)), None),
     )
     return found is None
 
@@ -76,9 +76,9 @@ def reserve_run_folder(session: Session, place: BlobPrefix) -> bool:
     container = session.container(place.datastore)
     folder, _, name = place.path.rpartition("/")
     try:
-        session.call(
+        session.request(
             f"naming run {name}",
-            lambda client: container.upload_blob(f"{folder}/.names/{name}", b"", overwrite=False),
+            lambda: container.upload_blob(f"{folder}/.names/{name}", b"", overwrite=False),
         )
     except PreflightError as error:
         if getattr(error.__cause__, "error_code", None) == "BlobAlreadyExists":
@@ -123,7 +123,7 @@ def fetch_named(session: Session, place: BlobPrefix, names: Iterable[str], folde
         PreflightError: the datastore can't be reached.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    staged = next(iter(_indexes(session, place, INDEXES)), Index()).files
+    staged = next(iter(read_indexes(session, place, INDEXES)), Index()).files
     for name in names:
         at = staged[name].place(name) if name in staged else name
         with _if_there():
@@ -165,12 +165,16 @@ def _of_run(session: Session, place: BlobPrefix, folder: Path, found: list[_Blob
     listed = there.pop(RunPaths(folder).outputs_json.name, None)
     if complete:
         return [*(blob for name, blob in there.items() if name in complete), *([listed] if listed else [])]
-    places = places_of(there.keys(), _indexes(session, place, [name for name in INDEXES if name in there]))
+    places = places_of(there.keys(), read_indexes(session, place, [name for name in INDEXES if name in there]))
     return [replace(there[at], target=folder / name) for name, at in places.items()]
 
 
-def _indexes(session: Session, place: BlobPrefix, names: Iterable[str]) -> list[Index]:
-    """Those that a stager wrote there, the newest first."""
+def read_indexes(session: Session, place: BlobPrefix, names: Iterable[str]) -> list[Index]:
+    """Those among `names` that a stager wrote there, the newest first.
+
+    Raises:
+        PreflightError: the datastore can't be reached.
+    """
     texts = []
     for name in names:
         with _if_there():
@@ -205,9 +209,9 @@ def upload_text(session: Session, place: BlobPrefix, name: str, text: str) -> No
         PreflightError: the datastore can't be reached.
     """
     container = session.container(place.datastore)
-    session.call(
+    session.request(
         f"uploading {name}",
-        lambda client: container.upload_blob(f"{place.path}/{name}", text.encode(), overwrite=True),
+        lambda: container.upload_blob(f"{place.path}/{name}", text.encode(), overwrite=True),
     )
 
 
@@ -228,14 +232,14 @@ def upload_run(session: Session, folder: Path, place: BlobPrefix) -> None:
                 with file.open("rb") as data:
                     container.upload_blob(name, data, overwrite=True, validate_content=True)
 
-            session.call(f"uploading {file.name}", lambda client, upload=upload: upload())  # type: ignore[misc]
+            session.request(f"uploading {file.name}", upload)
 
 
 def _list(session: Session, place: BlobPrefix, folder: Path) -> list[_Blob]:
     container = session.container(place.datastore)
     prefix = f"{place.path}/"
-    found: Iterable[Any] = session.call(
-        "looking for the run folder", lambda client: list(container.list_blobs(name_starts_with=prefix))
+    found: Iterable[Any] = session.request(
+        "looking for the run folder", lambda: list(container.list_blobs(name_starts_with=prefix))
     )
     blobs = []
     for blob in found:
@@ -278,15 +282,15 @@ def _fetch(session: Session, datastore: str, blob: _Blob) -> None:
             session.container(datastore).download_blob(blob.name).readinto(file)
 
     try:
-        session.call(f"downloading {blob.target.name}", lambda client: fetch())
+        session.request(f"downloading {blob.target.name}", fetch)
         part.replace(blob.target)
     finally:
         part.unlink(missing_ok=True)
 
 
 def _read(session: Session, datastore: str, name: str) -> bytes:
-    content: bytes = session.call(
+    content: bytes = session.request(
         f"downloading {name.rpartition('/')[2]}",
-        lambda client: session.container(datastore).download_blob(name).readall(),
+        lambda: session.container(datastore).download_blob(name).readall(),
     )
     return content
