@@ -67,6 +67,16 @@ dataset: {local: data}
 """
 
 
+LOGGERS = """\
+trainer:
+  arguments:
+    logger:
+    - {class: lightning.pytorch.loggers:WandbLogger, args: {project: lungs, offline: true, notes: "of ${run}"}}
+    - {class: pytorch_lightning.loggers:CSVLogger, args: {save_dir: "${dataset.1}", version: 3}}
+    - {class: tracker_that_is_not_here:Tracker, args: {project: lungs}}
+"""
+
+
 def resolved(project: Path, *overrides: str, text: str = GOOD) -> Job:
     Path("manifest.yaml").write_text(text)
     return resolve_job(Path("manifest.yaml"), cwd=project, overrides=overrides)
@@ -149,3 +159,15 @@ def test_the_locations_of_all_classes_travel_with_the_job(project: Path) -> None
     assert job.direct is not None
     assert {name: each.class_name for name, each in job.direct.top.items()} == {"model": "UNet", "data": "BrainData"}
     assert project / "my_project" / "data.py" in {location.file for location in job.locations}
+
+
+def test_loggers_are_compared_with_their_classes(project: Path) -> None:
+    """Those of `container` manifests too. What is not installed here is said, and a name that is wrong is an error."""
+    (warning,) = resolved(project, text=f"{GOOD}{LOGGERS}").warnings
+    assert (warning.code, warning.message.partition(":")[0]) == ("W311", "tracker_that_is_not_here")
+    container = "schema: 1\ncontainer: {class: HelloContainer}\n"
+    assert [each.code for each in resolved(project, text=f"{container}{LOGGERS}").warnings] == ["W311"]
+    for wrong in ("lightning.pytorch.logers:WandbLogger", "pytorch_lightning.loggers:WandLogger"):
+        with pytest.raises(ManifestError) as refused:
+            resolved(project, text=f"{container}trainer: {{arguments: {{logger: {{class: '{wrong}'}}}}}}\n")
+        assert [each.code for each in refused.value.diagnostics] == ["E300"]

@@ -11,6 +11,7 @@ from innereye_runtime.diagnostics.diagnostic import Diagnostic
 from innereye_runtime.errors import ManifestError, UsageError
 from innereye_runtime.introspection.arguments.checker import Argument, check
 from innereye_runtime.introspection.arguments.direct import DirectClasses, read_direct
+from innereye_runtime.introspection.arguments.loggers import check_logger_arguments
 from innereye_runtime.introspection.arguments.search_space import check_search_space
 from innereye_runtime.introspection.arguments.unknown_names import near_parameters
 from innereye_runtime.introspection.code_root import code_root, folders_down_to, import_folders, search_path
@@ -130,7 +131,7 @@ def resolve_job(
         places = tuple(dict.fromkeys((*places, *folders_down_to(root or code_root(path, cwd), started_in))))
     diagnostics = list(loaded.diagnostics)
     requirements, problems = (None, []) if running else requirements_of(loaded)
-    diagnostics += problems
+    diagnostics += [*problems, *check_logger_arguments(loaded, places)]
     given = parse_overrides(overrides)
     location, arguments, direct = None, {}, None
     if loaded.model is not None:

@@ -11,8 +11,10 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
 
+from innereye_runtime.compat.lightning_alias import real_name
 from innereye_runtime.diagnostics.diagnostic import Diagnostic, Severity
 from innereye_runtime.introspection.discovery import DiscoveryError, Location, find
+from innereye_runtime.introspection.static.module_files import locate
 from innereye_runtime.introspection.static.signatures import Signature, any_parameter, read_signature
 from innereye_runtime.manifest.loading import Loaded
 from innereye_runtime.manifest.model import ClassArgs
@@ -87,6 +89,15 @@ def read_direct(loaded: Loaded, search_path: Sequence[Path], overrides: Sequence
     return reader.found
 
 
+def read_loggers(document: Document, search_path: Sequence[Path]) -> DirectClasses:
+    """The classes of `trainer.arguments.logger`, with every problem of their names and of the names of their arguments,
+    which are `trainer.arguments.logger.project` and the like.
+    """
+    reader = _Reader(document, search_path, ())
+    reader.loggers(("trainer", "arguments", "logger"))
+    return reader.found
+
+
 class _Reader:
     def __init__(self, document: Document, search_path: Sequence[Path], overridden: Sequence[str]) -> None:
         self.document = document
@@ -121,6 +132,16 @@ class _Reader:
             hint = "add 'data: {class: package.module:ClassName}', the LightningDataModule"
             self._problem("E309", ("model", "class"), message, hint)
 
+    def loggers(self, place: Place) -> None:
+        given: Any = self.document.value
+        for step in place:
+            given = _keys(given).get(step)
+        for at, each in (
+            [((*place, n), one) for n, one in enumerate(given)] if isinstance(given, list) else [(place, given)]
+        ):
+            if is_class(each):
+                self._object(dotted(at), at, each, Type("object", label="Logger"))
+
     def _refusal(self, name: str, signature: Signature) -> tuple[str, str]:
         location, wanted = signature.location, _WANTED[name]
         message = f"{location.class_name} is not a {wanted}: {location.file}:{location.line}"
@@ -139,8 +160,8 @@ class _Reader:
         try:
             location = find(class_name, (), self.search_path)
         except DiscoveryError as error:
-            top = class_name.partition(".")[0].partition(":")[0]
-            if "." in name and not self._is_users(top):
+            top = real_name(class_name.partition(":")[0]).partition(".")[0]
+            if "." in name and locate(top, self.search_path) is None:
                 what = f"{class_name} is not installed here: its arguments are checked when it is imported"
                 self._problem("W311", (*place, "class"), what, f"pip install {top} where it trains", severity="warning")
                 self._open(name, place, class_name)
@@ -153,9 +174,6 @@ class _Reader:
             return None
         self.found.classes[name] = signature
         return signature
-
-    def _is_users(self, top: str) -> bool:
-        return any((folder / top).is_dir() or (folder / f"{top}.py").is_file() for folder in self.search_path)
 
     def _arguments(self, name: str, place: Place, args: Mapping[str, Any], signature: Signature) -> None:
         owner, known = signature.location.class_name, signature.parameters
