@@ -171,3 +171,17 @@ def test_loggers_are_compared_with_their_classes(project: Path) -> None:
         with pytest.raises(ManifestError) as refused:
             resolved(project, text=f"{container}trainer: {{arguments: {{logger: {{class: '{wrong}'}}}}}}\n")
         assert [each.code for each in refused.value.diagnostics] == ["E300"]
+
+
+def test_an_attribute_that_misses_a_name_by_a_letter_is_a_warning(project: Path) -> None:
+    model = "schema: 1\nmodel: {class: my_project.unet:Misspelled, args: {channels: 1}}\n"
+    warnings = resolved(project, text=model).warnings
+    assert {each.code for each in warnings} == {"W312"}
+    assert [(each.message.partition("Misspelled ")[2], each.hint) for each in warnings] == [
+        (
+            "sets 'automatic_optimisation', which is not an attribute of Lightning, and never reads it",
+            "did you mean 'automatic_optimization'?",
+        ),
+        ("sets 'chanels', which is not one of its arguments, and never reads it", "did you mean 'channels'?"),
+    ]
+    assert "unet.py:94: " in warnings[0].message

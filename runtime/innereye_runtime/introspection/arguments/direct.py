@@ -13,6 +13,7 @@ from typing import Any, Final
 
 from innereye_runtime.compat.lightning_alias import real_name
 from innereye_runtime.diagnostics.diagnostic import Diagnostic, Severity
+from innereye_runtime.introspection.arguments.unknown_names import near_arguments
 from innereye_runtime.introspection.discovery import DiscoveryError, Location, find
 from innereye_runtime.introspection.static.module_files import locate
 from innereye_runtime.introspection.static.signatures import Signature, any_parameter, read_signature
@@ -120,6 +121,8 @@ class _Reader:
             hint = "add a test_step, or derive it from InnerEyeInference and write inference_step"
             message = f"{what}: it is trained, and not evaluated"
             self._problem("W313", (name, "class"), message, hint, severity="warning")
+        for message, hint in near_arguments(signature):
+            self._problem("W312", (name, "class"), message, hint, severity="warning")
         self._arguments(name, (name,), given.args, signature)
 
     def check_data(self, loaded: Loaded) -> None:
@@ -132,13 +135,13 @@ class _Reader:
             hint = "add 'data: {class: package.module:ClassName}', the LightningDataModule"
             self._problem("E309", ("model", "class"), message, hint)
 
-    def loggers(self, place: Place) -> None:
+    def loggers(self, place: tuple[str, ...]) -> None:
         given: Any = self.document.value
         for step in place:
             given = _keys(given).get(step)
-        for at, each in (
-            [((*place, n), one) for n, one in enumerate(given)] if isinstance(given, list) else [(place, given)]
-        ):
+        several = isinstance(given, list)
+        for index, each in enumerate(given if several else [given]):
+            at: Place = (*place, index) if several else place
             if is_class(each):
                 self._object(dotted(at), at, each, Type("object", label="Logger"))
 

@@ -3,11 +3,13 @@ attribute of the class that was never declared."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from difflib import get_close_matches
 from typing import Final
 
 from innereye_runtime.introspection.static.class_reader import Attribute, ClassSource
+from innereye_runtime.introspection.static.signatures import Signature
 from innereye_runtime.parameters.parameter import Parameter
 
 _MANIFEST_KEYS: Final = {
@@ -57,6 +59,15 @@ TRAINER_ARGUMENTS: Final = frozenset(
 )
 """Those that a manifest may set, under `trainer.arguments`; of the version that constraints.txt names."""
 
+_LIGHTNING_ATTRIBUTES: Final = (
+    "allow_zero_length_dataloader_with_multiple_devices",
+    "automatic_optimization",
+    "example_input_array",
+    "prepare_data_per_node",
+    "strict_loading",
+)
+"""Of modules and data modules, those that a user's class sets and Lightning reads."""
+
 _KINDS: Final = {"True": "Boolean", "False": "Boolean"}
 
 
@@ -93,6 +104,22 @@ def near_parameters(found: ClassSource) -> Iterator[tuple[str, str]]:
         near = [] if attribute.is_read else get_close_matches(name, names, 1, cutoff=0.85)
         if near and name not in found.methods:
             message = f"{attribute.place}: {found.name} sets '{name}', which is not a parameter, and never reads it"
+            yield message, f"did you mean '{near[0]}'?"
+
+
+def near_arguments(found: Signature) -> Iterator[tuple[str, str]]:
+    """Message and hint for each attribute that a module sets and never reads, and whose name is nearly that of an
+    argument or of an attribute of Lightning that it does not set. One that is made of this argument is only another
+    name for it, unless the class reads it by the argument's name."""
+    names = [name for name in (*found.parameters, *_LIGHTNING_ATTRIBUTES) if name not in found.attributes]
+    for name, attribute in found.attributes.items():
+        near = [] if attribute.is_read or name in found.methods else get_close_matches(name, names, 1, cutoff=0.85)
+        if not near or name in found.parameters:
+            continue
+        if near[0] in found.reads or near[0] not in re.findall(r"\w+", attribute.value):
+            what = "one of its arguments" if near[0] in found.parameters else "an attribute of Lightning"
+            owner = found.location.class_name
+            message = f"{attribute.place}: {owner} sets '{name}', which is not {what}, and never reads it"
             yield message, f"did you mean '{near[0]}'?"
 
 

@@ -105,7 +105,7 @@ class Reader:
                     self._body(base, parameters)
             methods = _own_methods(mro)
             untested = model_without_evaluation(mro, self.modules, self._known_bases)
-            attributes = _plain_attributes(_users(mro))
+            attributes = plain_attributes(users(mro))
             parameters = _mro_order(self._after_init(mro, parameters), mro)
         return ClassSource(
             name=location.class_name,
@@ -199,19 +199,19 @@ class Reader:
 
 
 def _own_methods(mro: Sequence[SourceClass | ExternalSymbol]) -> frozenset[str]:
-    return frozenset(node.name for cls in _users(mro) for node in cls.node.body if isinstance(node, ast.FunctionDef))
+    return frozenset(node.name for cls in users(mro) for node in cls.node.body if isinstance(node, ast.FunctionDef))
 
 
-def _users(mro: Sequence[SourceClass | ExternalSymbol]) -> list[SourceClass]:
+def users(mro: Sequence[SourceClass | ExternalSymbol]) -> list[SourceClass]:
     return [cls for cls in mro if isinstance(cls, SourceClass) and not cls.module.place.name.startswith(OWN_PACKAGES)]
 
 
-def _plain_attributes(users: Sequence[SourceClass]) -> dict[str, Attribute]:
+def plain_attributes(classes: Sequence[SourceClass]) -> dict[str, Attribute]:
     """What the bodies and the `__init__` of the classes set, without regard to what is declared."""
     found: dict[str, Attribute] = {}
-    nodes = [node for cls in users for node in ast.walk(cls.node)]
+    nodes = [node for cls in classes for node in ast.walk(cls.node)]
     read = {node.attr for node in nodes if isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Load)}
-    for cls in users:
+    for cls in classes:
         inits = [node for node in cls.node.body if isinstance(node, ast.FunctionDef) and node.name == "__init__"]
         of_inits = [each for init in inits for each in ast.walk(init) if isinstance(each, ast.stmt)]
         for statement in [*cls.node.body, *of_inits]:
@@ -241,7 +241,7 @@ def _mro_order(
     parameters: Mapping[str, Parameter], mro: Sequence[SourceClass | ExternalSymbol]
 ) -> dict[str, Parameter]:
     """`parameters`, with those that the user's classes declare before those of every container; else as declared."""
-    ranks = {cls.name: rank for rank, cls in enumerate(_users(mro))}
+    ranks = {cls.name: rank for rank, cls in enumerate(users(mro))}
     return dict(sorted(parameters.items(), key=lambda item: ranks.get(item[1].owner, len(ranks))))
 
 

@@ -6,13 +6,13 @@ What the source does not tell is said in `open`, and never guessed.
 from __future__ import annotations
 
 import ast
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal
 
 from innereye_runtime.introspection.discovery import Location
 from innereye_runtime.introspection.static.annotations import Annotations
-from innereye_runtime.introspection.static.class_reader import Reader
+from innereye_runtime.introspection.static.class_reader import Attribute, Reader, plain_attributes, users
 from innereye_runtime.introspection.static.expressions import Member, plain
 from innereye_runtime.introspection.static.resolver import ExternalSymbol, SourceClass, SourceModule
 from innereye_runtime.parameters.annotations import ANY, Type
@@ -57,6 +57,10 @@ class Signature:
     """Whether `bases` are all that there are."""
     methods: frozenset[str] = frozenset()
     """Those that the classes define whose source is read."""
+    attributes: Mapping[str, Attribute] = field(default_factory=dict)
+    """What these classes set as plain values."""
+    reads: frozenset[str] = frozenset()
+    """The attributes of itself that such a class reads."""
     doc: str = ""
 
     @property
@@ -71,6 +75,13 @@ class Signature:
 def read_signature(location: Location, search_path: Sequence[Any]) -> Signature:
     """What the class at `location` takes. Never raises for what user code says."""
     return _Signatures(search_path).read(location)
+
+
+def _reads(classes: Sequence[SourceClass]) -> Iterator[str]:
+    for node in (each for cls in classes for each in ast.walk(cls.node)):
+        match node:
+            case ast.Attribute(value=ast.Name(id="self"), attr=name, ctx=ast.Load()):
+                yield name
 
 
 @dataclass(slots=True)
@@ -105,6 +116,8 @@ class _Signatures:
             bases=frozenset(filter(None, map(_name, mro))),
             all_bases=not self.reader.unresolved and all(map(_is_known, mro)),
             methods=frozenset(n.name for c in sources for n in c.node.body if isinstance(n, ast.FunctionDef)),
+            attributes=plain_attributes(users(mro)),
+            reads=frozenset(_reads(sources)),
             doc=(ast.get_docstring(cls.node) or "").split("\n\n")[0].replace("\n", " "),
         )
 

@@ -86,3 +86,19 @@ class Open(pl.LightningModule):
         self.save_hyperparameters()
 
     def train_dataloader(self) -> object: ...
+
+
+class Misspelled(pl.LightningModule):
+    def __init__(self, channels: int, num_class: int = 2, width: int = 8, depth: int = 1) -> None:
+        super().__init__()
+        self.automatic_optimisation = False
+        self.chanels = channels
+        self.num_classes = num_class  # another name, which only others read
+        self.width = width
+        self.widths = 3
+        self.deepth = depth
+
+    def train_dataloader(self) -> object: ...
+
+    def test_step(self, batch: Tensor, batch_idx: int) -> None:
+        print(self.channels, self.deepth)
