@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+import innereye_runtime
 from innereye_runtime.errors import ExitCode
 from innereye_runtime.introspection.code_root import code_root, search_path
 from innereye_runtime.introspection.discovery import DiscoveryError, find, load
@@ -256,3 +257,14 @@ def test_a_name_is_not_near_to_another_for_its_ending(tmp_path: Path) -> None:
     with pytest.raises(DiscoveryError) as refused:
         find("HeloContainer", (), (tmp_path,))
     assert refused.value.hint.startswith("did you mean 'HelloContainer'")
+
+
+def test_the_runtime_that_runs_is_found_in_a_checkout_of_another(tmp_path: Path) -> None:
+    """In a container it is that of the image, wherever the user's code has one."""
+    examples = tmp_path / "runtime" / "innereye_runtime" / "examples"
+    examples.mkdir(parents=True)
+    for name, text in (("../__init__", ""), ("__init__", ""), ("hello", "class HelloContainer: ...\n")):
+        (examples / f"{name}.py").write_text(text)
+    found = find("HelloContainer", (), (tmp_path, tmp_path / "runtime"))
+    assert found.file == Path(innereye_runtime.__file__).with_name("examples") / "hello.py"
+    assert load(found).__name__ == "HelloContainer"

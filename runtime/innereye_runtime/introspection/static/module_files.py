@@ -22,11 +22,11 @@ class ModuleFile:
 
 def locate(module: str, search_path: Sequence[Path]) -> ModuleFile | None:
     """The place of `module`, first in `search_path` and then where Python looks; None where it has no source, or
-    isn't there."""
+    isn't there. The runtime's own modules are those that run, also in a checkout of it."""
     path: list[str] = [*map(str, search_path), *sys.path]
     found: ModuleSpec | None = None
     parts = module.split(".")
-    if parts[0] in EXTENDED:
+    if parts[0] in (*EXTENDED, "innereye_runtime"):
         path.insert(0, str(SHIPPED))
     if not all(part.isidentifier() for part in parts):
         return None
