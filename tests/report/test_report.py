@@ -239,10 +239,11 @@ def test_structures_by_metrics_are_one_table_with_their_mean(root: Path) -> None
 def test_learning_rate_and_speed_have_curves_of_their_own(root: Path) -> None:
     paths = whole_run(root / "run")
     paths.training_csv.write_text(
-        "epoch,step,learning_rate,steps_per_second,gpu_memory_gb\n0,4,0.1,50,\n1,8,0.05,60,\n"
+        "epoch,step,learning_rate,steps_per_second,gpu_memory_gb,seconds,gpu_load_percent\n"
+        "0,4,0.1,50,,1,88.5\n1,8,0.05,60,,2,91\n"
     )
     section = written(paths).split("<h2>Training</h2>")[1].split("</section>")[0]
-    assert re.findall(r"<figcaption>([^<]+)", section) == ["learning rate", "steps per second"]
+    assert re.findall(r"<figcaption>([^<]+)", section) == ["learning rate", "steps per second", "gpu load percent"]
 
 
 def test_a_completed_run_does_not_show_its_console(root: Path) -> None:

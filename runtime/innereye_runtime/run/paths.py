@@ -81,7 +81,7 @@ class RunPaths:
 
     @property
     def training_csv(self) -> Path:
-        """Learning rate, speed and GPU memory, a row for each epoch."""
+        """Learning rate, speed, GPU memory and load, a row for each epoch."""
         return self.logs / "training.csv"
 
     @property

@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
 import psutil
@@ -17,7 +18,9 @@ import pytorch_lightning as pl
 import torch
 from pytorch_lightning.callbacks import Callback
 
-_COLUMNS = ("seconds", "cpu_percent", "memory_used_bytes", "gpu_memory_used_bytes")
+from innereye_runtime.training.lightning.gpu_load import gpu_load
+
+_COLUMNS = ("seconds", "cpu_percent", "memory_used_bytes", "gpu_memory_used_bytes", "gpu_percent")
 
 
 class LoadingTime(Callback):
@@ -61,7 +64,8 @@ def record_load(path: Path, interval_seconds: int) -> Iterator[None]:
     """While it is open, a row for the machine's load goes to the CSV file `path` every so many seconds; 0: none.
 
     Columns: seconds since the start, CPU use of the whole machine in percent of all cores, memory in use in bytes, and
-    memory that this process has on its GPUs in bytes. On a restart, rows are added.
+    memory that this process has on its GPUs in bytes, and the mean load of these GPUs in percent, empty where it is
+    not shown. On a restart, rows are added.
     """
     if interval_seconds == 0:
         yield
@@ -86,10 +90,16 @@ def _record(path: Path, interval_seconds: int, ended: threading.Event) -> None:
             writer.writerow(_COLUMNS)
         while not ended.wait(interval_seconds):
             memory = psutil.virtual_memory()
-            load = (psutil.cpu_percent(), memory.total - memory.available, _gpu_memory_used())
+            load = (psutil.cpu_percent(), memory.total - memory.available, _gpu_memory_used(), _gpu_percent())
             writer.writerow((round(time.monotonic() - started, 1), *load))
             file.flush()
 
 
 def _gpu_memory_used() -> int:
     return sum(torch.cuda.memory_reserved(index) for index in range(torch.cuda.device_count()))
+
+
+def _gpu_percent() -> float | str:
+    loads = [gpu_load(index) for index in range(torch.cuda.device_count())]
+    read = [load for load in loads if load is not None]
+    return round(fmean(read), 1) if read else ""

@@ -1,4 +1,4 @@
-"""logs/training.csv: learning rate, speed, GPU memory and time of each epoch, which are not metrics of the model."""
+"""logs/training.csv: learning rate, speed, GPU memory and load, and time of each epoch: no metrics of the model."""
 
 from __future__ import annotations
 
@@ -12,9 +12,11 @@ import torch
 from pytorch_lightning.callbacks import Callback
 
 from innereye_runtime.run.folder import Column, read_columns
+from innereye_runtime.training.lightning.gpu_load import GpuLoad
 
-COLUMNS = ("epoch", "step", "learning_rate", "steps_per_second", "gpu_memory_gb", "seconds")
-"""`seconds`: of training and validation so far; those of earlier attempts count, the time between them does not."""
+COLUMNS = ("epoch", "step", "learning_rate", "steps_per_second", "gpu_memory_gb", "seconds", "gpu_load_percent")
+"""`seconds`: of training and validation so far; those of earlier attempts count, the time between them does not. The
+load of the GPU is that of training alone; it comes last, as a run of an earlier version may be resumed."""
 
 
 class TrainingLog(Callback):
@@ -24,6 +26,7 @@ class TrainingLog(Callback):
         self._path = path
         self._started: float | None = None
         self._batches = 0
+        self._load = GpuLoad()
         self._rate: float | str = ""
         self._row: list[float | str] | None = None
         self._began = 0.0
@@ -40,6 +43,7 @@ class TrainingLog(Callback):
 
     def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         self._started, self._batches, self._row = None, 0, None
+        self._load.take_mean()
 
     def on_train_batch_start(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, batch: Any, batch_idx: int
@@ -51,6 +55,7 @@ class TrainingLog(Callback):
     def on_train_batch_end(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
+        self._load.sample(trainer.strategy.root_device)
         if self._started is None:  # the first batch waits for workers to start
             self._started = time.monotonic()
             return
@@ -62,13 +67,15 @@ class TrainingLog(Callback):
         if not trainer.is_global_zero:
             return
         speed, memory = self._row or ["", ""]
+        load = self._load.take_mean()
         is_new = not self._path.exists()
         with self._path.open("a", encoding="utf-8", newline="") as file:
             writer = csv.writer(file, lineterminator="\n")
             if is_new:
                 writer.writerow(COLUMNS)
             seconds = round(time.monotonic() - self._began, 3)
-            writer.writerow([trainer.current_epoch, trainer.global_step, self._rate, speed, memory, seconds])
+            row = [trainer.current_epoch, trainer.global_step, self._rate, speed, memory, seconds]
+            writer.writerow([*row, "" if load is None else round(load, 1)])
 
     def _measured(self, trainer: pl.Trainer) -> list[float | str]:
         assert self._started is not None
