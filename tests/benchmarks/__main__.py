@@ -12,7 +12,7 @@ import os
 import platform
 import sys
 
-from tests.benchmarks import commands, data, docker, training
+from tests.benchmarks import commands, data, docker, sweep, training
 from tests.benchmarks.pairs import Row, as_table
 
 LARGE = "image-gpu"
@@ -22,6 +22,7 @@ BENCHMARKS = {
     "validate": commands.validate,
     "start": training.first_step,
     "rate": training.steps_per_second,
+    "sweep": sweep.trials,
     "fetch-small": data.fetch_small,
     "fetch-large": data.fetch_large,
     "fingerprint": data.fingerprint,

@@ -11,6 +11,7 @@ import ast
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -32,6 +33,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--results", type=Path, default=Path("build/faults.jsonl"))
     parser.add_argument("--stops", type=int, default=200, help="stops of containers, where Docker is; 0: none")
     options = parser.parse_args(argv)
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # in the background of a shell it is ignored
     options.results.parent.mkdir(parents=True, exist_ok=True)
     done = {(one["variant"], one["seed"]): one for one in results(options.results)}
     for seed in range(options.first_seed, options.first_seed + options.seeds):
