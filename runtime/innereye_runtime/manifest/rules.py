@@ -240,6 +240,12 @@ def _outputs(document: Document, value: Mapping[str, Any]) -> Iterator[Diagnosti
             message = f"'{quote(pattern)}' leads out of the run folder"
             yield document.diagnostic("E211", span, message, hint="write a glob without '..'")
     folder = outputs.get("folder")
+    if isinstance(folder, str) and _URL.match(folder):
+        message = f"'{quote(folder)}' is a URL, and 'folder' is a folder of this machine"
+        hint = (
+            "write the path of a folder; target azureml has run folders in the datastore that 'compute.azureml' names"
+        )
+        yield document.diagnostic("E213", document.span(("outputs", "folder")), message, hint=hint)
     for _, dataset in _each_dataset(value):
         local = dataset.get("local")
         if isinstance(folder, str) and isinstance(local, str) and folder and local:
