@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import signal
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,8 +15,9 @@ from innereye_runtime.job.resolve import resolve_job
 from innereye_runtime.run.paths import RunPaths
 from innereye_runtime.run.record import RunRecord
 from innereye_runtime.targets.slurm import commands
-from innereye_runtime.targets.slurm.plan import SlurmPlan, plan_for
-from innereye_runtime.targets.slurm.target import finish
+from innereye_runtime.targets.slurm.plan import SlurmPlan, expression_of, plan_for
+from innereye_runtime.targets.slurm.runs import finish
+from innereye_runtime.targets.slurm.trials import SlurmTrials
 
 MANIFEST = """\
 schema: 1
@@ -32,6 +35,18 @@ ANSWER = (
     "JobId=7 JobName=lungs UserId=me(1) JobState={state} Reason={reason} Dependency=(null) Requeue=1 ExitCode={code} "
     "NodeList=n[1-2] BatchHost=n1 Comment=innereye-runtime:/data/my runs/2026_Tiny Power=\n"
 )
+TASKS = (
+    "JobId=7 ArrayJobId=7 ArrayTaskId=5,8-10:2%3 ArrayTaskThrottle=3 JobState=PENDING Reason=JobArrayTaskLimit ",
+    "JobId=9 ArrayJobId=7 ArrayTaskId=1 ArrayTaskThrottle=3 JobState=RUNNING Reason=None ",
+    "JobId=8 ArrayJobId=7 ArrayTaskId=0 ArrayTaskThrottle=3 JobState=FAILED Reason=NonZeroExitCode ExitCode=3:0 ",
+)
+CANCELLED = "JobId=7 ArrayJobId=7 ArrayTaskId=4294967294 ArrayTaskThrottle=3 JobState=CANCELLED Reason=None "
+SWEEP = """\
+sweep:
+  search_space: {width: {values: [1, 2, 3]}, pause: {values: [0, 1]}}
+  objective: {primary_metric: val/loss}
+  limits: {max_concurrent_trials: 2}
+"""
 
 
 def plan_of(root: Path, manifest: str = MANIFEST) -> SlurmPlan:
@@ -105,3 +120,69 @@ def test_a_machine_without_slurm_is_told_as_that(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setenv("PATH", "/nowhere")
     with pytest.raises(PreflightError, match="there is no scontrol here"):
         commands.show("1")
+
+
+def test_a_sweep_is_one_array_whose_tasks_find_their_trial(tmp_path: Path) -> None:
+    plan = plan_of(tmp_path, MANIFEST + SWEEP)
+    script = plan.script(tmp_path / "100% mine")
+    assert "#SBATCH --array=0-5%2\n" in script
+    assert f"'--comment=innereye-runtime:{tmp_path}/100% mine'" in script
+    assert f"'--output={tmp_path}/100%% mine/logs/%3a.log'" in script
+    task = next(line for line in script.splitlines() if line.startswith("task=")).replace("""'"'"'""", "'")
+    assert 'trial=$(printf %03d "$SLURM_ARRAY_TASK_ID"); exec ' in task
+    assert f"""'--run-folder={tmp_path}/100% mine/trials/'"$trial" """ in task
+    assert f"""'{tmp_path}/100% mine/trials/'"$trial"/manifest.yaml""" in task
+    assert plan.describe()["options"][-1] == "--array=0-5%2"
+    searched = plan_of(
+        tmp_path,
+        MANIFEST + SWEEP.replace("limits: {", "sampling_algorithm: bayesian\n  limits: {max_total_trials: 9, "),
+    )
+    assert "#SBATCH '--array=<trial>'" in searched.job_file(), "each trial depends on those before it"
+    assert expression_of([0, 1, 2, 5, 7, 8], limit=None) == "0-2,5,7-8"
+
+
+def test_the_tasks_of_an_array_are_the_runs_of_its_trials() -> None:
+    jobs = [commands._parsed(f"{line}Comment=innereye-runtime:/data/my sweep  Power=\n") for line in TASKS]
+    assert [(job.id, job.tasks, job.run_folder) for job in jobs] == [
+        ("7_[5,8-10:2]", (5, 8, 10), Path("/data/my sweep")),
+        ("7_1", (1,), Path("/data/my sweep/trials/001")),
+        ("7_0", (0,), Path("/data/my sweep/trials/000")),
+    ]
+    assert [one.id for one in jobs[0].each()] == ["7_5", "7_8", "7_10"]
+    assert [str(one.run_folder) for one in jobs[0].each()][-1] == "/data/my sweep/trials/010"
+    assert commands._parsed(CANCELLED).tasks == ()
+
+
+def test_a_trial_of_an_array_ends_as_its_record_or_the_controller_says(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project = tiny_project(tmp_path, MANIFEST.replace("compute:", "compute:\n  retries: {infrastructure: 1}") + SWEEP)
+    job = resolve_job(project.root / "tiny.yaml", cwd=project.root)
+    listed: Sequence[str] = TASKS
+    requeued: list[str] = []
+    monkeypatch.setattr(commands, "submit", lambda script, environment: "7")
+    monkeypatch.setattr(commands, "_show", lambda *job: [commands._parsed(line) for line in listed])
+    monkeypatch.setattr(commands, "requeue", requeued.append)
+    folder = tmp_path / "sweep"
+    for number in range(4):
+        (folder / "trials" / f"{number:03}").mkdir(parents=True)
+    failed, running, gone, other = SlurmTrials(folder).submit(
+        job, ["000", "001", "002", "003"], limit=2, environment={}
+    )
+    assert (running.exit_code(), running.is_running, running.identity) == (None, True, "7_1")
+    assert failed.exit_code() == 3
+    record = RunRecord(id="000", model="Tiny", target="slurm")
+    record.begin_attempt("n1")
+    record.end_attempt("completed", 0, "")
+    record.write(RunPaths(folder / "trials" / "002"))
+    assert gone.exit_code() == 0, "the controller has forgotten it, and its record has not"
+
+    # One that was killed is requeued as often as the manifest has it, by its own id.
+    listed = [TASKS[1].replace("JobState=RUNNING Reason=None", "JobState=NODE_FAIL Reason=None")]
+    running.array.ask_again()
+    assert (running.exit_code(), requeued) == (None, ["7_1"])
+    assert (running.exit_code(), requeued) == (137, ["7_1"])
+    listed = [CANCELLED]
+    other.array.ask_again()
+    assert other.exit_code() == 128 + signal.SIGTERM
+    assert not RunPaths(folder / "trials" / "003").run_json.exists(), "nothing was attempted"

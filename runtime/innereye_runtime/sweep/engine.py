@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 import signal
 import time
 from collections import deque
@@ -13,16 +12,14 @@ from typing import Any
 
 from innereye_runtime.errors import ExitCode
 from innereye_runtime.job.resolve import Job
-from innereye_runtime.manifest.serializer import dump
 from innereye_runtime.run.record import state_of, utc_now
 from innereye_runtime.sweep import trials
-from innereye_runtime.sweep.record import FINAL, RecordWriter, SweepRecord, TrialRecord
+from innereye_runtime.sweep.record import FINAL, RecordWriter, SweepRecord, TrialRecord, TrialState
 from innereye_runtime.sweep.results import best_of, history, primary_value, read_record, value_of, verdict_on
+from innereye_runtime.sweep.runners import runner_of, trial_folder
 from innereye_runtime.sweep.sampling import Study
-from innereye_runtime.sweep.shares import shares_of
 from innereye_runtime.sweep.termination import TerminationPolicy
-from innereye_runtime.sweep.warm_pool import WarmPool
-from innereye_runtime.sweep.workers import Worker, adopted_worker, end_strays, start_warm_worker, start_worker
+from innereye_runtime.targets.base import TrialJob
 from innereye_runtime.targets.supervision import StopRequest, supervise, timeout_reason
 
 log = logging.getLogger("innereye_runtime")
@@ -39,14 +36,11 @@ class Engine:
         self._folder, self._job, self._record = folder, job, record
         self._manifest = job.manifest
         self._writer = RecordWriter(folder, record)
-        self._shares = shares_of(job.manifest, os.environ)
-        self._import_path = _import_path(record.import_root)
-        self._workers: dict[str, Worker] = {}
+        self._runner = runner_of(folder, job, record.import_root, cold=cold)
+        self._jobs: dict[str, TrialJob] = {}
         self._waiting: deque[TrialRecord] = deque()
         self._study: Study | None = None
         sweep = job.manifest.sweep
-        self._cold = cold or job.manifest.compute.target != "process"
-        self._pool: WarmPool | None = None
         self._policy = None
         if sweep is not None and sweep.early_termination is not None:
             self._policy = TerminationPolicy(sweep.early_termination, maximize=record.goal == "maximize")
@@ -63,8 +57,7 @@ class Engine:
         try:
             return self._run()
         finally:
-            if self._pool is not None:
-                self._pool.close()
+            self._runner.close()
 
     def _run(self) -> int:
         with supervise(self._send, lambda: self._send(signal.SIGTERM), max_duration=self._timeout) as request:
@@ -74,10 +67,10 @@ class Engine:
                     self._judge()
                     self._fill(request)
                 elif request.signum is not None:  # a trial may have been starting when the signal came
-                    late = [worker for worker in self._workers.values() if not worker.asked_to_stop]
-                    for worker in late:
-                        worker.send(request.signum)
-                if not self._workers and (request.made or not self._has_more()):
+                    late = [job for job in self._jobs.values() if not job.asked_to_stop]
+                    for job in late:
+                        job.send(request.signum)
+                if not self._jobs and (request.made or not self._has_more()):
                     return self._end(request)
                 time.sleep(_POLL_SECONDS)
 
@@ -88,7 +81,7 @@ class Engine:
         if planned is None:
             assert manifest.sweep is not None
             known = len({trial.group for trial in record.trials})
-            self._study = Study(manifest.sweep, self._folder, known=known, parallel=self._shares.concurrent > 1)
+            self._study = Study(manifest.sweep, self._folder, known=known, parallel=self._runner.is_parallel)
         elif not record.trials:
             for group, parameters in enumerate(planned):
                 self._add(group, parameters)
@@ -98,15 +91,13 @@ class Engine:
             self._histories[trial.name] = history(self._trial_folder(trial), record.primary_metric)
         unfinished = [trial for trial in record.trials if trial.state not in FINAL]
         for trial in unfinished:
-            folder = self._trial_folder(trial)
-            worker = adopted_worker(trial.launcher, folder, self._free_slot()) if trial.launcher else None
-            if worker is not None and trial.state == "running":
-                self._workers[trial.name] = worker
-            elif folder.is_dir() and _is_complete(folder):
+            job = self._runner.adopt(trial, self._jobs.values())
+            if job is not None:
+                self._jobs[trial.name], trial.launcher = job, job.identity
+            elif _is_complete(self._trial_folder(trial)):
                 self._conclude(trial, ExitCode.DONE)
             else:
-                if folder.is_dir():
-                    end_strays(folder)
+                self._runner.clear(trial)
                 trial.state = "planned"
                 self._waiting.append(trial)
         self._writer.write(now=True)
@@ -123,69 +114,38 @@ class Engine:
         return bool(self._waiting) or (self._study is not None and len(self._record.trials) < self._record.total)
 
     def _fill(self, request: StopRequest) -> None:
-        while self._has_more() and len(self._workers) < self._shares.concurrent and not request.made:
-            if self._is_warming_up():
+        while self._has_more() and not request.made:
+            room = self._runner.room(len(self._jobs))
+            if room is not None and room < 1:
                 return
             if not self._waiting:
                 assert self._study is not None
                 group = len(self._record.trials) // trials.folds_of(self._manifest)
                 self._waiting += self._add(group, self._study.ask(group))
-            self._start(self._waiting.popleft())
+            self._start([self._waiting.popleft() for _ in range(min(room or len(self._waiting), len(self._waiting)))])
 
-    def _is_warming_up(self) -> bool:
-        """Whether the process that trials start from is still importing; it is started where there is one to come."""
-        if self._cold:
-            return False
-        if self._pool is None:
-            shares = self._shares.of_slot(self._manifest, 0)
-            logs = self._folder / "logs"
-            logs.mkdir(exist_ok=True)
-            environment = {**self._import_path, **shares.environment}
-            self._pool = WarmPool(
-                self._folder / "manifest.yaml", self._job.code_root, logs / "imports.log", environment
-            )
-        return self._pool.is_importing
-
-    def _start(self, trial: TrialRecord) -> None:
-        folder, slot = self._trial_folder(trial), self._free_slot()
-        folder.mkdir(parents=True, exist_ok=True)
-        logs = self._folder / "logs"
-        logs.mkdir(exist_ok=True)
-        value = trials.Trial(number=int(trial.name), group=trial.group, parameters=trial.parameters, fold=trial.fold)
-        manifest = self._shares.of_slot(trials.manifest_of(self._manifest, value), slot)
-        (folder / "manifest.yaml").write_text(dump(manifest), encoding="utf-8")
-        worker = self._warm_worker(folder, logs / f"{trial.name}.log", slot) or start_worker(
-            folder,
-            logs / f"{trial.name}.log",
-            target=self._manifest.compute.target,
-            code_root=self._job.code_root,
-            smoke=self._job.smoke,
-            slot=slot,
-            environment=self._import_path,
-        )
-        self._workers[trial.name] = worker
-        trial.state, trial.launcher = "running", worker.identity
+    def _start(self, started: list[TrialRecord]) -> None:
+        jobs = self._runner.start(started, self._jobs.values())
+        self._jobs |= jobs
+        for trial in started:
+            trial.state = "running" if jobs[trial.name].is_running else "planned"
+            trial.launcher = jobs[trial.name].identity
         self._writer.write(now=True)
 
-    def _warm_worker(self, folder: Path, log_file: Path, slot: int) -> Worker | None:
-        if self._pool is None or not self._pool.is_ready:
-            return None
-        smoke, root = self._job.smoke, self._job.code_root
-        return start_warm_worker(folder, log_file, self._pool, code_root=root, smoke=smoke, slot=slot)
-
-    def _free_slot(self) -> int:
-        taken = {worker.slot for worker in self._workers.values()}
-        return next(slot for slot in range(len(taken) + 1) if slot not in taken)
-
     def _reap(self, request: StopRequest) -> None:
-        for trial in [trial for trial in self._record.trials if trial.name in self._workers]:
-            exit_code = self._workers[trial.name].exit_code()
+        for trial in [trial for trial in self._record.trials if trial.name in self._jobs]:
+            job = self._jobs[trial.name]
+            exit_code = job.exit_code()
             if exit_code is None:
+                state: TrialState = "running" if job.is_running else "planned"
+                if trial.state in ("planned", "running") and trial.state != state:
+                    trial.state = state
+                    self._writer.write()
                 continue
-            worker = self._workers.pop(trial.name)
-            if worker.child is None and exit_code > _KILLED and trial.state == "running" and not request.made:
+            del self._jobs[trial.name]
+            if job.is_adopted and exit_code > _KILLED and trial.state != "terminated" and not request.made:
                 trial.state = "planned"  # it was stopped, or it was killed, with the process that started it
-                end_strays(worker.folder)
+                self._runner.clear(trial)
                 self._waiting.append(trial)
             else:
                 self._conclude(trial, exit_code, stopping=request.made)
@@ -239,20 +199,19 @@ class Engine:
         if self._policy is None or time.monotonic() < self._next_judgement:
             return
         self._next_judgement = time.monotonic() + _JUDGE_SECONDS
-        running = [trial for trial in self._record.trials if trial.name in self._workers]
+        running = [trial for trial in self._record.trials if trial.name in self._jobs]
         for trial in running:
             self._histories[trial.name] = history(self._trial_folder(trial), self._record.primary_metric)
         losers = self._policy.losers(self._histories, [trial.name for trial in running if trial.state == "running"])
         for trial in running:
             if trial.name in losers:
                 trial.state, trial.reason = "terminated", losers[trial.name]
-                self._workers[trial.name].send(signal.SIGTERM)
+                self._jobs[trial.name].send(signal.SIGTERM)
         if losers:
             self._writer.write(now=True)
 
     def _send(self, signum: int) -> None:
-        for worker in list(self._workers.values()):
-            worker.send(signum)
+        self._runner.send(signum, list(self._jobs.values()))
 
     def _end(self, request: StopRequest) -> int:
         """Closes the record."""
@@ -267,12 +226,7 @@ class Engine:
         return record.exit_code
 
     def _trial_folder(self, trial: TrialRecord) -> Path:
-        return self._folder / "trials" / trial.name
-
-
-def _import_path(root: str) -> dict[str, str]:
-    """What lets a trial find the modules that lay beside the manifest: its own manifest lies elsewhere."""
-    return {"PYTHONPATH": os.pathsep.join(filter(None, (root, os.environ.get("PYTHONPATH"))))} if root else {}
+        return trial_folder(self._folder, trial)
 
 
 def _is_complete(folder: Path) -> bool:

@@ -1,14 +1,8 @@
-"""A sweep or a cross-validation as a whole: its folder made or opened again, its trials run, its results written."""
+"""A sweep or a cross-validation from start to end: its folder made or opened again, its trials run, results written."""
 
 from __future__ import annotations
 
-import json
-import os
-import signal
 import sys
-import time
-from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -18,16 +12,13 @@ from innereye_runtime.errors import UsageError
 from innereye_runtime.job.resolve import Job
 from innereye_runtime.manifest.serializer import dump
 from innereye_runtime.report.sweep_page import write_sweep_report
-from innereye_runtime.run.paths import RunPaths, create_run_folder
+from innereye_runtime.run.paths import create_run_folder
 from innereye_runtime.run.process_id import current_process, is_alive
 from innereye_runtime.run.record import utc_now
 from innereye_runtime.sweep.engine import Engine
 from innereye_runtime.sweep.record import RecordWriter, SweepRecord, TrialState
 from innereye_runtime.sweep.results import read_record, write_metrics
 from innereye_runtime.sweep.trials import folds_of, number_of_trials
-from innereye_runtime.targets.base import StopResult
-from innereye_runtime.targets.run_folder import stop_result
-from innereye_runtime.targets.supervision import GRACE_SECONDS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,47 +82,6 @@ def resume_study(folder: Path, job: Job, *, cold: bool = False) -> StudyResult:
     if record.state == "running" and is_alive(record.launcher):
         raise UsageError(f"{folder} is running", hint=f"innereye-run ls {folder} shows its trials")
     return _run(folder, job, record, cold=cold)
-
-
-class Study:
-    """A sweep by its folder."""
-
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
-
-    def status(self) -> dict[str, Any]:
-        """Its state, as plain data in the order to be shown."""
-        record = SweepRecord.read(self._folder)
-        state = record.state
-        reason = record.reason
-        if state == "running" and record.launcher and not is_alive(record.launcher):
-            state, reason = "stopped", "its process was killed: innereye-run resume continues it"
-        counts = {each: count for each in get_args(TrialState) if (count := record.count(each))}
-        return {
-            "run": str(self._folder),
-            "state": state,
-            "reason": reason,
-            "exit_code": record.exit_code,
-            "target": record.target,
-            "runs": record.total,
-            "trials": ", ".join(f"{count} {each}" for each, count in counts.items()),
-            "best": json.dumps(record.best) if record.best else "",
-            "started": record.started,
-            "ended": record.ended,
-        }
-
-    def stop(self) -> Sequence[StopResult]:
-        """Asks the sweep to stop its trials and end, and waits for it."""
-        record = SweepRecord.read(self._folder)
-        active = record.state == "running" and bool(record.launcher) and is_alive(record.launcher)
-        if active:
-            with suppress(ProcessLookupError):
-                os.kill(int(record.launcher.partition("-")[0]), signal.SIGTERM)
-            deadline = time.monotonic() + GRACE_SECONDS + 10
-            while is_alive(record.launcher) and time.monotonic() < deadline:
-                time.sleep(0.1)
-        exit_code = SweepRecord.read(self._folder).exit_code if active else None
-        return [stop_result(RunPaths(self._folder), exit_code)]
 
 
 def _run(folder: Path, job: Job, record: SweepRecord, *, cold: bool) -> StudyResult:

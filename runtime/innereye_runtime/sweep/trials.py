@@ -54,6 +54,11 @@ def number_of_trials(manifest: Manifest) -> int:
     return size if limit is None else min(size, limit)
 
 
+def planned_ahead(manifest: Manifest) -> bool:
+    """Whether the parameters of every trial are known before the first one starts."""
+    return manifest.sweep is None or manifest.sweep.sampling_algorithm.type != "bayesian"
+
+
 def planned(manifest: Manifest) -> list[Mapping[str, Any]] | None:
     """The parameters of every trial, where they depend on no result; None where they do."""
     sweep = manifest.sweep

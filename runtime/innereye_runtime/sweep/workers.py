@@ -32,6 +32,11 @@ class Worker:
     child: subprocess.Popen[bytes] | WarmChild | None
     """None: it was started by an earlier process of this sweep."""
     asked_to_stop: bool = False
+    is_running: bool = True
+
+    @property
+    def is_adopted(self) -> bool:
+        return self.child is None
 
     def exit_code(self) -> int | None:
         """None while it runs."""

@@ -116,6 +116,69 @@ class SweepingTarget(Protocol):
     has_sweeps: bool
 
 
+class TrialJob(Protocol):
+    """A trial of a sweep that is queued or running."""
+
+    @property
+    def identity(self) -> str:
+        """What sweep.json keeps of it, and a later process finds it by."""
+
+    @property
+    def is_adopted(self) -> bool:
+        """Whether an earlier process of the sweep started it."""
+
+    @property
+    def asked_to_stop(self) -> bool: ...
+
+    @property
+    def is_running(self) -> bool:
+        """False as long as it waits in a queue."""
+
+    def exit_code(self) -> int | None:
+        """None as long as it is queued or running, also where it is started again by itself."""
+
+    def send(self, signum: int) -> None:
+        """The first signal asks the trial to save a checkpoint and end; a second one kills it."""
+
+
+class TrialQueue(Protocol):
+    """The trials of one sweep as jobs of a cluster."""
+
+    def limit(self, manifest: Manifest) -> int | None:
+        """Most of them that run at a time; None: as many as there is room for."""
+
+    def submit(
+        self, job: Job, names: Sequence[str], *, limit: int | None, environment: Mapping[str, str]
+    ) -> Sequence[TrialJob]:
+        """Queues the trials, each of which has its manifest in `trials/NAME`, together.
+
+        Raises:
+            InnerEyeError: they are refused.
+        """
+
+    def adopt(self, name: str, identity: str | None) -> TrialJob | None:
+        """The trial that an earlier process of the sweep queued; None where it did not."""
+
+    def send(self, signum: int) -> None:
+        """As `TrialJob.send`, to all that were submitted or adopted."""
+
+    def stop(self) -> bool:
+        """Whether there was something to stop: all jobs of the sweep, whoever submitted them, have ended now."""
+
+    def is_active(self) -> bool:
+        """Whether a job of the sweep is queued or running, whoever submitted it."""
+
+
+@runtime_checkable
+class QueueingTarget(Protocol):
+    """A target that takes the trials of a sweep into a queue of its own, all at once where they are known. The sweep's
+    process judges them and writes their results, but they run without it.
+    """
+
+    def queue(self, folder: Path) -> TrialQueue:
+        """The queue for the sweep in `folder`."""
+
+
 class RunHandle(Protocol):
     """A run that was submitted some time, by this process or another one."""
 

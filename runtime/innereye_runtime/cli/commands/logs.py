@@ -21,7 +21,7 @@ def parser() -> Parser:
         "logs",
         usage="RUN [-f] [--json]",
         about="Prints what a run has printed, byte for byte. RUN is a run folder, a name or id that ps shows, or\n"
-        "the URI of a job in Azure Machine Learning: azureml://...",
+        "the URI of a job in Azure Machine Learning: azureml://... Of a sweep's folder, what each trial has printed.",
         examples=["innereye-run logs -f outputs/2026-11-24T101530Z_HelloContainer"],
     )
     parser.add_argument("run", metavar="RUN", help="a run folder, or a name or id that ps shows")
@@ -31,11 +31,11 @@ def parser() -> Parser:
 
 
 def run(argv: Sequence[str]) -> int:
-    from innereye_runtime.targets.registry import attach
+    from innereye_runtime.sweep.handle import handle_of
     from innereye_runtime.targets.supervision import DetachedError
 
     arguments, _ = parser().read(argv, Arguments())
-    handle = attach(arguments.run)
+    handle = handle_of(arguments.run)
     if arguments.json and not handle.has_two_streams:
         raise UsageError(
             f"--json is not available for {arguments.run}: its log does not separate stdout from stderr",

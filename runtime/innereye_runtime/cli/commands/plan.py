@@ -39,10 +39,12 @@ def run(argv: Sequence[str]) -> int:
     if is_many(job.manifest) and not isinstance(target, SweepingTarget):
         from innereye_runtime.cli.ui.study import plan_of_many, trial_table
 
-        many = plan_of_many(job)
+        many = plan_of_many(job, plan := target.plan(job))
         shown = {key: value for key, value in many.items() if key not in ("trials", "job")}
         text = json.dumps(many, indent=2) if arguments.json else f"{as_text(shown)}\n\n{trial_table(many)}"
         print(text)
+        if isinstance(plan, WrittenPlan) and not arguments.json:
+            print(f"\n{plan.job_file().rstrip()}")
         return ExitCode.DONE
     plan = target.plan(job)
     if arguments.json:

@@ -71,24 +71,29 @@ def _removable(folder: Path, *, force: bool) -> Path:
 
 
 def _active_below(root: Path) -> Path | None:
-    """The folder of a run in `root`, or `root` itself, that something on this machine writes to.
+    """The folder of a run in `root`, or `root` itself, that something on this machine or on its cluster writes to.
 
     Raises:
-        PreflightError: a record says that its container is running, and no engine answers.
+        PreflightError: a record says that its container or job is running, and no engine or cluster answers.
     """
     from innereye_runtime.run.process_id import is_alive
     from innereye_runtime.targets.registry import get_target
 
     resolved = root.resolve()
     folders = [str(one.details["run_folder"]) for one in get_target("process").list()]
-    records = [file for file in (root / "run.json", *root.glob("trials/*/run.json")) if file.is_file()]
-    if any(
-        (record := _record(file)).get("state") == "running" and record.get("target") == "docker" for file in records
-    ):
+    records = [_record(file) for file in (root / "run.json", *root.glob("trials/*/run.json"))]
+    targets = {record.get("target") for record in records if record.get("state") == "running"}
+    sweep = _record(root / "sweep.json")
+    trials = [one for one in sweep.get("trials", ()) if one.get("state") in ("planned", "running")]
+    if "docker" in targets:
         listed = get_target("docker").list()
         folders += [str(one.details["run_folder"]) for one in listed if one.state in ("created", "running", "paused")]
-    sweep = _record(root / "sweep.json")
-    launchers = [one.get("launcher") for one in (sweep, *sweep.get("trials", ())) if one.get("state") == "running"]
+    if sweep.get("target") == "slurm":
+        targets |= {"slurm" for one in trials if one.get("launcher")}
+        trials = []  # theirs are jobs and not processes
+    if "slurm" in targets:
+        folders += [str(one.details["run_folder"]) for one in get_target("slurm").list()]
+    launchers = [one.get("launcher") for one in (sweep, *trials) if one.get("state") == "running"]
     if any(is_alive(str(launcher)) for launcher in launchers if launcher):
         return root
     return next((Path(one) for one in folders if one and Path(one).resolve().is_relative_to(resolved)), None)

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Mapping, Sequence
-from pathlib import Path
-from typing import Any
+from collections.abc import Sequence
 
 from innereye_runtime.cli.ui.parser import Parser, table
 from innereye_runtime.errors import ExitCode
@@ -21,7 +19,7 @@ def parser() -> Parser:
     parser = Parser(
         "status",
         usage="RUN [--json]",
-        about="Shows the state of a run. RUN is a run folder, a name or id that ps shows, or the URI of a job in\n"
+        about="Shows the state of a run or a sweep. RUN is its folder, a name or id that ps shows, or the URI of a job in\n"
         "Azure Machine Learning.",
         examples=[
             "innereye-run status outputs/2026-11-24T101530Z_HelloContainer",
@@ -34,15 +32,10 @@ def parser() -> Parser:
 
 
 def run(argv: Sequence[str]) -> int:
-    from innereye_runtime.targets.registry import attach
+    from innereye_runtime.sweep.handle import handle_of
 
     arguments, _ = parser().read(argv, Arguments())
-    if (Path(arguments.run) / "sweep.json").is_file():
-        from innereye_runtime.sweep.study import Study
-
-        status: Mapping[str, Any] = Study(Path(arguments.run).absolute()).status()
-    else:
-        status = attach(arguments.run).status()
+    status = handle_of(arguments.run).status()
     if arguments.json:
         print(json.dumps(status, indent=2))
     else:

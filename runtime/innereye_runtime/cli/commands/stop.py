@@ -6,15 +6,9 @@ import argparse
 import json
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
-from typing import TYPE_CHECKING
 
 from innereye_runtime.cli.ui.parser import Parser
 from innereye_runtime.errors import ExitCode
-
-if TYPE_CHECKING:
-    from innereye_runtime.sweep.study import Study
-    from innereye_runtime.targets.base import RunHandle
 
 
 class Arguments(argparse.Namespace):
@@ -35,18 +29,11 @@ def parser() -> Parser:
     return parser
 
 
-def _handle(reference: str) -> RunHandle | Study:
-    """What `reference` names: a run on whichever target, or a sweep."""
-    from innereye_runtime.sweep.study import Study
-    from innereye_runtime.targets.registry import attach
-
-    folder = Path(reference).absolute()
-    return Study(folder) if (folder / "sweep.json").is_file() else attach(reference)
-
-
 def run(argv: Sequence[str]) -> int:
+    from innereye_runtime.sweep.handle import handle_of
+
     arguments, _ = parser().read(argv, Arguments())
-    handles = [_handle(reference) for reference in dict.fromkeys(arguments.runs)]
+    handles = [handle_of(reference) for reference in dict.fromkeys(arguments.runs)]
     with ThreadPoolExecutor(max_workers=len(handles)) as threads:  # all at once: each may take its 30 seconds
         stopped = [result for results in threads.map(lambda handle: handle.stop(), handles) for result in results]
     if arguments.json:

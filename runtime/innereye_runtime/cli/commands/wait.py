@@ -41,10 +41,10 @@ def parser() -> Parser:
 
 
 def run(argv: Sequence[str]) -> int:
-    from innereye_runtime.targets.registry import attach
+    from innereye_runtime.sweep.handle import handle_of
 
     arguments, _ = parser().read(argv, Arguments())
-    handles = {reference: attach(reference) for reference in dict.fromkeys(arguments.runs)}
+    handles = {reference: handle_of(reference) for reference in dict.fromkeys(arguments.runs)}
     results: dict[str, dict[str, Any]] = {}
     for reference, end in _ends(handles):
         if isinstance(end, InnerEyeError):

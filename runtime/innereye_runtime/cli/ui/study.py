@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from innereye_runtime.job.resolve import Job
     from innereye_runtime.sweep.study import StudyResult
     from innereye_runtime.sweep.trials import Trial
+    from innereye_runtime.targets.base import Plan
 
 
 def start_many(job: Job, *, as_json: bool, cold: bool = False) -> int:
@@ -77,10 +78,9 @@ def _finish(result: StudyResult, *, as_json: bool) -> int:
     return record.exit_code or 0
 
 
-def plan_of_many(job: Job) -> dict[str, Any]:
-    """What would be started, as plain data: the trials, and the plan of the first one."""
+def plan_of_many(job: Job, plan: Plan) -> dict[str, Any]:
+    """What would be started, as plain data: the trials, and the plan of the first one, or of all where they are one."""
     from innereye_runtime.sweep import trials
-    from innereye_runtime.targets.registry import get_target
 
     manifest = job.manifest
     planned = trials.planned(manifest)
@@ -94,7 +94,7 @@ def plan_of_many(job: Job) -> dict[str, Any]:
         "runs": trials.number_of_trials(manifest) * trials.folds_of(manifest),
         "max_concurrent_trials": sweep.limits.max_concurrent_trials if sweep else None,
         "trials": None if planned is None else [_described(run) for run in runs],
-        "job": get_target(manifest.compute.target).plan(job).describe(),
+        "job": plan.describe(),
     }
 
 

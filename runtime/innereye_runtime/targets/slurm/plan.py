@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import shlex
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -18,11 +18,18 @@ from innereye_runtime.job.ranks import VARIABLES
 from innereye_runtime.job.resolve import Job
 from innereye_runtime.manifest.model import Dataset, Manifest, SlurmSettings
 from innereye_runtime.manifest.units import Duration
+from innereye_runtime.sweep.trials import folds_of, is_many, number_of_trials, planned_ahead
 from innereye_runtime.targets.slurm.commands import MARK
 
 _WARNING_SECONDS = 60
 """How long before the time limit the job is asked to save and end; Slurm looks once a minute."""
+_DIGITS = 3
+"""Of a trial's name, at least."""
 RUN_PLACEHOLDER = "<UTC start>_{model}"
+TRIAL = "<trial>"
+"""In the place of a trial's number, which its task of the array puts in."""
+BAYESIAN_TRIALS = 4
+"""At a time, where the manifest sets no limit: all at once would learn nothing from each other."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,12 +46,14 @@ class SlurmPlan:
     environment: Mapping[str, str]
     datasets: tuple[Dataset, ...]
     manifest: Manifest = field(compare=False, repr=False)
+    tasks: str = ""
+    """The trials of a sweep as the tasks of one array, which `script` takes; '': it is one run."""
 
     def describe(self) -> dict[str, Any]:
         return {
             "target": "slurm",
-            "command": [self.executable, *_words(self.request)],
-            "options": list(self.options),
+            "command": [self.executable, *_words(self._request(self._folder))],
+            "options": [*self.options, *([f"--array={self.tasks}"] if self.tasks else [])],
             "modules": list(self.modules),
             "run_folder": str(self._folder),
             "environment": dict(self.environment),
@@ -58,22 +67,34 @@ class SlurmPlan:
 
     @property
     def _folder(self) -> Path:
-        return self.request.run_folder or self.outputs_folder / RUN_PLACEHOLDER.format(model=self.model_name)
+        name = self.manifest.name if self.tasks else self.model_name
+        return self.request.run_folder or self.outputs_folder / RUN_PLACEHOLDER.format(model=name)
 
-    def script(self, run_folder: Path) -> str:
-        """What sbatch is given for one attempt in `run_folder`.
+    def _request(self, folder: Path) -> EntrypointArgs:
+        if not self.tasks:
+            return replace(self.request, run_folder=folder)
+        trial = folder / "trials" / TRIAL
+        return replace(self.request, run_folder=trial, manifest=trial / "manifest.yaml", overrides=())
+
+    def script(self, folder: Path) -> str:
+        """What sbatch is given for one attempt in the run folder `folder`, or for the array of a sweep's trials in it.
 
         Raises:
             UsageError: a path has a line break, which no option of a batch script can have.
         """
-        request = replace(self.request, run_folder=run_folder)
-        options = (*self.options, f"--comment={MARK}{run_folder}", f"--output={log_of(run_folder)}")
+        log = str(folder / "logs" / TRIAL if self.tasks else log_of(folder)).replace("%", "%%")
+        log = log.replace(TRIAL, f"%{_DIGITS}a.log") if self.tasks else log
+        options = (*self.options, f"--comment={MARK}{folder}", f"--output={log}")
+        if self.tasks:
+            options += (f"--array={self.tasks}",)
         if broken := [option for option in options if not option.isprintable()]:
             raise UsageError(
                 f"a batch script can't hold {broken[0]!r}", hint="use paths and names without line breaks and controls"
             )
         of_slurm = " ".join(sorted(name for name in VARIABLES if name.startswith("SLURM_")))
-        command = shlex.join([self.executable, *_words(request)])
+        command = " ".join(map(_quoted, ["exec", self.executable, *_words(self._request(folder))]))
+        if self.tasks:
+            command = f'trial=$(printf %0{_DIGITS}d "$SLURM_ARRAY_TASK_ID"); {command}'
         lines = [
             "#!/bin/bash",
             *(f"#SBATCH {shlex.quote(option)}" for option in options),
@@ -81,7 +102,7 @@ class SlurmPlan:
             *(f"export {name}={shlex.quote(value)}" for name, value in self.environment.items()),
             'export MASTER_ADDR=$(scontrol show hostnames "$SLURM_JOB_NODELIST" | head -n 1)',
             "export MASTER_PORT=$((20000 + SLURM_JOB_ID % 10000))",
-            f"task={shlex.quote(f'export NODE_RANK=$SLURM_NODEID; unset {of_slurm}; exec {command}')}",
+            f"task={shlex.quote(f'export NODE_RANK=$SLURM_NODEID; unset {of_slurm}; {command}')}",
             "# One task on each node, which starts the ranks there. Slurm signals the tasks and this script.",
             "trap : TERM INT",
             'srun --kill-on-bad-exit=1 --ntasks-per-node=1 bash -c "$task" & step=$!',
@@ -93,7 +114,9 @@ class SlurmPlan:
 
 
 def plan_for(job: Job) -> SlurmPlan:
-    """The plan of `job`: its run folder, code and interpreter are on file systems that the nodes share."""
+    """The plan of `job`: its run folder, code and interpreter are on file systems that the nodes share. That of a sweep
+    is one array, or where trials depend on results, an array of one for each.
+    """
     manifest, settings = job.manifest, job.manifest.compute.slurm
     return SlurmPlan(
         request=EntrypointArgs(
@@ -113,7 +136,34 @@ def plan_for(job: Job) -> SlurmPlan:
         environment=dict(manifest.environment),
         datasets=datasets_of(job),
         manifest=manifest,
+        tasks=_tasks(manifest),
     )
+
+
+def expression_of(tasks: Sequence[int], *, limit: int | None) -> str:
+    """Tasks of an array as sbatch takes them, the sorted `1 2 3 7` as `1-3,7`: at most `limit` run at a time."""
+    parts: list[list[int]] = []
+    for task in tasks:
+        if parts and task == parts[-1][1] + 1:
+            parts[-1][1] = task
+        else:
+            parts.append([task, task])
+    text = ",".join(str(first) if first == last else f"{first}-{last}" for first, last in parts)
+    return f"{text}%{limit}" if limit else text
+
+
+def limit_of(manifest: Manifest) -> int | None:
+    """Most trials of a sweep at a time; None: as many as the cluster has room for."""
+    limit = manifest.sweep.limits.max_concurrent_trials if manifest.sweep else None
+    return limit or (None if planned_ahead(manifest) else BAYESIAN_TRIALS)
+
+
+def _tasks(manifest: Manifest) -> str:
+    if not is_many(manifest):
+        return ""
+    if not planned_ahead(manifest):
+        return TRIAL
+    return expression_of(range(number_of_trials(manifest) * folds_of(manifest)), limit=limit_of(manifest))
 
 
 def log_of(run_folder: Path) -> Path:
@@ -150,3 +200,8 @@ def _minutes(limit: Duration) -> int:
 
 def _words(request: EntrypointArgs) -> list[str]:
     return ["-P", "-m", "innereye_runtime.entrypoint", *request.argv()]
+
+
+def _quoted(word: str) -> str:
+    """The word for a shell, with the variable `trial` where that stands."""
+    return '"$trial"'.join(shlex.quote(part) if part else "" for part in word.split(TRIAL)) or "''"

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+import socket
 import time
 from collections.abc import Sequence
 from pathlib import Path
 
 from innereye_runtime.errors import PreflightError
-from innereye_runtime.run.record import RunRecord
+from innereye_runtime.run.paths import RunPaths
+from innereye_runtime.run.record import RunRecord, record_exit, recorded_exit_code
 from innereye_runtime.targets.base import RunStatus, StopResult
 from innereye_runtime.targets.run_folder import FolderRun, stop_result
 from innereye_runtime.targets.slurm import commands
@@ -38,7 +40,8 @@ class SlurmRun(FolderRun):
 def job_of(folder: Path) -> SlurmJob | None:
     """The job that is queued or at work for the run in `folder`; None too where there is no Slurm here."""
     try:
-        return next((job for job in commands.jobs() if job.is_active and is_at(job, folder)), None)
+        active = (job for job in commands.jobs() if job.is_active)
+        return next((one for job in active for one in job.each() if is_at(one, folder)), None)
     except PreflightError:
         return None
 
@@ -48,12 +51,37 @@ def is_at(job: SlurmJob, folder: Path) -> bool:
     return job.run_folder is not None and os.path.realpath(job.run_folder) == os.path.realpath(folder)
 
 
+def name_of(job: SlurmJob) -> str:
+    """The name of a run; that of a trial begins with its sweep's."""
+    if job.folder is None:
+        return job.id
+    return f"{job.folder.name}/trials/{job.tasks[0]:03}" if len(job.tasks) == 1 else job.folder.name
+
+
+def finish(paths: RunPaths, job: SlurmJob | None, *, earlier: int) -> int:
+    """The exit code of a job that has ended, which is also in run.json afterwards."""
+    told = recorded_exit_code(paths, earlier=earlier)
+    if told is not None and (told or job is None or job.exit_code == 0):
+        return told
+    state = job.state if job else "gone"
+    exit_code = (job.exit_code if job else 0) or 1
+    reason = f"Slurm ended the job: {state}" + (f" ({job.reason})" if job and job.reason not in ("None", "") else "")
+    if paths.run_json.exists():
+        record_exit(paths, exit_code, reason, earlier=earlier)
+    else:
+        record = RunRecord(id=paths.root.name, model=paths.root.name.rpartition("_")[2], target="slurm")
+        record.begin_attempt(socket.gethostname())
+        record.end_attempt("stopped" if exit_code == 143 else "failed", exit_code, reason)
+        record.write(paths)
+    return exit_code
+
+
 def status_of(job: SlurmJob) -> RunStatus:
     """A job as `ps` lists it."""
-    folder = job.run_folder
+    folder = job.run_folder  # of trials that wait in a queue together, that of their sweep
     waits = f"{job.state} ({job.reason})" if job.reason not in ("None", "") else job.state
     return RunStatus(
-        run=folder.name if folder else job.id,
+        run=name_of(job),
         target="slurm",
         state=waits,
         reference=str(folder),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import socket
 import time
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
@@ -18,13 +17,14 @@ from innereye_runtime.job.ranks import VARIABLES
 from innereye_runtime.job.resolve import Job
 from innereye_runtime.manifest.model import Manifest
 from innereye_runtime.run.paths import RunPaths, create_run_folder
-from innereye_runtime.run.record import RunRecord, count_attempts, record_exit, recorded_exit_code
-from innereye_runtime.targets.base import RunStatus, StopResult
+from innereye_runtime.run.record import count_attempts
+from innereye_runtime.targets.base import RunHandle, RunStatus, StopResult
 from innereye_runtime.targets.preflight.result import CheckResult
 from innereye_runtime.targets.slurm import commands
 from innereye_runtime.targets.slurm.commands import SlurmJob
 from innereye_runtime.targets.slurm.plan import SlurmPlan, log_of, plan_for
-from innereye_runtime.targets.slurm.runs import SlurmRun, is_at, job_of, status_of
+from innereye_runtime.targets.slurm.runs import SlurmRun, finish, is_at, job_of, name_of, status_of
+from innereye_runtime.targets.slurm.trials import SlurmTrials
 from innereye_runtime.targets.supervision import (
     RetryBudget,
     StopRequest,
@@ -50,15 +50,28 @@ class SlurmTarget:
         found = checks_of("slurm", manifest, outputs, datasets_of(job) if job else ())
         return [(name, result) for name, result in found if name not in own]
 
-    def attach(self, reference: str) -> SlurmRun | None:
+    def attach(self, reference: str) -> RunHandle | None:
         paths = RunPaths(Path(reference).absolute())
         if paths.run_json.is_file():
             return SlurmRun(paths)
         try:
-            named = [job for job in commands.jobs() if reference in (job.id, _name(job)) or is_at(job, paths.root)]
+            jobs = list(commands.jobs())
         except PreflightError:
             return None  # no cluster here
-        return SlurmRun(RunPaths(folder)) if named and (folder := named[0].run_folder) else None
+        for job in jobs:
+            named = (job.array, name_of(job), job.folder.name) if job.array and job.folder else ()
+            if job.folder and reference in named and len(job.tasks) != 1:
+                from innereye_runtime.sweep.handle import SweepHandle
+
+                return SweepHandle(job.folder)
+            for one in job.each():
+                if reference in (one.id, name_of(one)) or is_at(one, paths.root):
+                    assert one.run_folder is not None
+                    return SlurmRun(RunPaths(one.run_folder))
+        return None
+
+    def queue(self, folder: Path) -> SlurmTrials:
+        return SlurmTrials(folder)
 
     def list(self) -> Sequence[RunStatus]:
         return [status_of(job) for job in commands.jobs() if job.is_active]
@@ -161,28 +174,6 @@ class SlurmHandle:
     def _kill(self) -> None:
         with suppress(PreflightError):
             commands.cancel(self._job)
-
-
-def finish(paths: RunPaths, job: SlurmJob | None, *, earlier: int) -> int:
-    """The exit code of a job that has ended, which is also in run.json afterwards."""
-    told = recorded_exit_code(paths, earlier=earlier)
-    if told is not None and (told or job is None or job.exit_code == 0):
-        return told
-    state = job.state if job else "gone"
-    exit_code = (job.exit_code if job else 0) or 1
-    reason = f"Slurm ended the job: {state}" + (f" ({job.reason})" if job and job.reason not in ("None", "") else "")
-    if paths.run_json.exists():
-        record_exit(paths, exit_code, reason, earlier=earlier)
-    else:
-        record = RunRecord(id=paths.root.name, model=paths.root.name.rpartition("_")[2], target="slurm")
-        record.begin_attempt(socket.gethostname())
-        record.end_attempt("stopped" if exit_code == 143 else "failed", exit_code, reason)
-        record.write(paths)
-    return exit_code
-
-
-def _name(job: SlurmJob) -> str:
-    return job.run_folder.name if job.run_folder else ""
 
 
 TARGET = SlurmTarget()
