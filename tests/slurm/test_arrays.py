@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -72,6 +74,15 @@ def attempts(folder: Path) -> list[int]:
     return [len(record_of(trial)["attempts"]) for trial in sorted((folder / "trials").iterdir())]
 
 
+def kill(run: Path) -> None:
+    """Kills the process of a run, on whichever node of this machine it is."""
+    for entry in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):
+            words = (entry / "cmdline").read_bytes().split(b"\0")
+            if b"innereye_runtime.entrypoint" in words and f"--run-folder={run}".encode() in words:
+                os.kill(int(entry.name), signal.SIGKILL)
+
+
 def test_twenty_trials_are_one_array_and_each_runs_once_though_the_launcher_is_killed_and_a_task_requeued(
     project: Callable[[str], Cluster],
 ) -> None:
@@ -118,3 +129,77 @@ def test_twenty_trials_are_one_array_and_each_runs_once_though_the_launcher_is_k
     assert "==> trial 019 <==" in cluster.run("logs", str(folder)).stdout
     assert cluster.run("verify", str(folder / "trials" / "001")).exit_code == 0
     assert ask("squeue", "--noheader") == ""
+
+
+def test_a_sweep_that_is_stopped_is_resumed_and_its_worst_trial_ends_early(project: Callable[[str], Cluster]) -> None:
+    cluster = project(
+        "sweep: {search_space: {width: {values: [8, 9]}, pause: {values: [0.6]}},"
+        " objective: {primary_metric: val/loss}, limits: {max_concurrent_trials: 1},"
+        " early_termination: {type: bandit, slack_amount: 10, delay_evaluation: 2}}\n"
+    )
+    follower = cluster.start("--num_epochs=3", "tiny.yaml")
+    folder = sweep_of(cluster)
+    wait_until(lambda: (folder / "trials" / "000" / "checkpoints" / "last.ckpt").is_file(), 120)
+    assert [trial["state"] for trial in trials_in(folder)] == ["running", "planned"]
+    stopped = cluster.run("stop", str(folder))
+    assert stopped.stdout == f"{folder.name}: ended with exit code 143\n"
+    output = follower.communicate(timeout=30)
+    assert (follower.returncode, ask("squeue", "--noheader")) == (143, ""), output
+    assert [trial["state"] for trial in trials_in(folder)] == ["stopped"] * 2
+    assert not (folder / "trials" / "001" / "run.json").exists()
+
+    resumed = cluster.run("resume", str(folder))
+    assert resumed.exit_code == 0, resumed.stderr
+    assert "an array of 2" in resumed.stderr
+    trials = trials_in(folder)
+    assert [trial["state"] for trial in trials] == ["completed", "terminated"]
+    assert "worse than the best" in trials[1]["reason"]
+    assert attempts(folder) == [2, 1]
+    assert len(arrays_of(folder)) == 2
+
+
+def test_a_bayesian_search_submits_a_trial_when_it_knows_of_the_one_before(
+    project: Callable[[str], Cluster], needs: Callable[..., None]
+) -> None:
+    needs("optuna")
+    cluster = project(
+        "sweep: {search_space: {pause: {type: uniform, min_value: 0, max_value: 0.01}}, sampling_algorithm: bayesian,"
+        " objective: {primary_metric: val/loss}, limits: {max_total_trials: 2, max_concurrent_trials: 1}}\n"
+    )
+    done = cluster.run("tiny.yaml")
+    assert done.exit_code == 0, done.stderr
+    assert len(arrays_of(done.run)) == 2
+    assert [trial["state"] for trial in trials_in(done.run)] == ["completed"] * 2
+    first, second = (record_of(done.run / "trials" / name) for name in ("000", "001"))
+    assert first["attempts"][0]["ended"] <= second["attempts"][0]["started"]
+    assert (done.run / "optuna.journal").is_file()
+
+
+def test_five_folds_are_equal_to_those_of_a_process_and_one_that_is_killed_resumes(
+    needs: Callable[..., None], tmp_path: Path
+) -> None:
+    needs("slurm", "torch")
+    data = Path(__file__).resolve().parents[2] / "data" / "hello"
+    cluster = Cluster(tmp_path)
+    cluster.write("pyproject.toml", "")
+    cluster.write("hello.yaml", HELLO.replace("local: data", f"local: {data}"))
+    follower = cluster.start("hello.yaml")
+    folder = sweep_of(cluster)
+    last = folder / "trials" / "001" / "checkpoints" / "last.ckpt"
+    wait_until(last.is_file, 120)
+    kill(folder / "trials" / "001")
+    output = follower.communicate(timeout=300)
+    assert follower.returncode == 0, output
+    here = cluster.run("--target", "process", "hello.yaml")
+    assert here.exit_code == 0, here.stderr
+    folds = [record_of(folder / "trials" / f"{fold:03}") for fold in range(5)]
+    others = [record_of(here.run / "trials" / f"{fold:03}") for fold in range(5)]
+    assert [one["target"] for one in (folds[0], others[0])] == ["slurm", "process"]
+    for key in ("metrics", "seed"):
+        assert [one[key] for one in folds] == [one[key] for one in others]
+    for kind in ("best", "last"):
+        mine, theirs = ([one["checkpoints"][kind]["weights_sha256"] for one in each] for each in (folds, others))
+        assert mine == theirs
+        assert len(set(mine)) == 5
+    assert json.loads((folder / "metrics.json").read_text()) == json.loads((here.run / "metrics.json").read_text())
+    assert len(folds[1]["attempts"]) == 2

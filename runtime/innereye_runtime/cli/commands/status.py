@@ -19,8 +19,8 @@ def parser() -> Parser:
     parser = Parser(
         "status",
         usage="RUN [--json]",
-        about="Shows the state of a run or a sweep. RUN is its folder, a name or id that ps shows, or the URI of a job in\n"
-        "Azure Machine Learning.",
+        about="Shows the state of a run or a sweep. RUN is its folder, a name or id that ps shows, or the URI of a\n"
+        "job in Azure Machine Learning.",
         examples=[
             "innereye-run status outputs/2026-11-24T101530Z_HelloContainer",
             "innereye-run status azureml://subscriptions/S/resourcegroups/G/workspaces/W/jobs/JOB",
