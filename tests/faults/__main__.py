@@ -32,6 +32,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--variants", nargs="*", default=variants())
     parser.add_argument("--results", type=Path, default=Path("build/faults.jsonl"))
     parser.add_argument("--stops", type=int, default=200, help="stops of containers, where Docker is; 0: none")
+    points = "file operations before which a job is killed, on process and docker; default: all of them; 0: none"
+    parser.add_argument("--kill-points", type=int, default=1000, help=points)
     options = parser.parse_args(argv)
     signal.signal(signal.SIGINT, signal.default_int_handler)  # in the background of a shell it is ignored
     options.results.parent.mkdir(parents=True, exist_ok=True)
@@ -47,7 +49,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     wrong = [one for one in done.values() if one["problems"]]
     breaks = sum(len(one["breaks"]) for one in done.values())
     print(f"{breaks} breaks in {len(done)} drills, {len(wrong)} of them with a difference; {options.results}")
-    return int(bool(wrong) or (options.stops > 0 and not stop_containers(options.stops)))
+    more = {
+        ("tests/targets/docker/test_stops.py", "INNEREYE_STOPS"): options.stops,
+        ("tests/targets/test_kill_points.py", "INNEREYE_KILL_POINTS"): options.kill_points,
+        ("tests/targets/docker/test_kill_points.py", "INNEREYE_KILL_POINTS"): options.kill_points,
+    }
+    held = [hold(test, variable, count) for (test, variable), count in more.items() if count > 0]
+    return int(bool(wrong) or not all(held))
 
 
 def variants() -> list[str]:
@@ -100,10 +108,10 @@ def is_of_values(difference: str) -> bool:
     return not difference.startswith(("ended with", "took", "did not complete"))
 
 
-def stop_containers(count: int) -> bool:
-    """Whether as many stops of containers at random moments leave nothing; True also where there is no engine."""
-    command = [sys.executable, "-m", "pytest", "-q", "tests/targets/docker/test_stops.py"]
-    return subprocess.run(command, env={**os.environ, "INNEREYE_STOPS": str(count)}).returncode == 0
+def hold(test: str, variable: str, count: int) -> bool:
+    """Whether a test passes with as many breaks; True also where it needs an engine and there is none."""
+    command = [sys.executable, "-m", "pytest", "-q", test]
+    return subprocess.run(command, env={**os.environ, variable: str(count)}).returncode == 0
 
 
 if __name__ == "__main__":

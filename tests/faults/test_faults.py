@@ -22,7 +22,15 @@ def test_a_bench_drills_what_has_no_result_yet_and_fails_on_a_difference(
     results = tmp_path / "faults.jsonl"
     earlier = {"variant": "plain", "seed": 3, "breaks": [], "problems": []}
     results.write_text(json.dumps(earlier) + '\n{"variant": "work\n')  # and was killed there
-    words = ["--first-seed=3", "--seeds=1", "--kills=1", "--signals=0", "--stops=0", f"--results={results}"]
+    words = [
+        "--first-seed=3",
+        "--seeds=1",
+        "--kills=1",
+        "--signals=0",
+        "--stops=0",
+        "--kill-points=0",
+        f"--results={results}",
+    ]
     assert main([*words, "--variants", "plain", "workers"]) == 0, capsys.readouterr().out
     shown = capsys.readouterr().out
     assert "workers, seed 3: equal\n1 breaks in 2 drills, 0 of them with a difference" in shown
