@@ -90,6 +90,11 @@ NEEDS = {
         remedy="pip install '.[dev]' -c constraints.txt",
         met=lambda: find_spec("monai") is not None,
     ),
+    "torchdata": Need(
+        what="torchdata",
+        remedy="pip install '.[dev]' -c constraints.txt",
+        met=lambda: find_spec("torchdata") is not None,
+    ),
     "matplotlib": Need(
         what="matplotlib",
         remedy="pip install '.[dev]' -c constraints.txt",

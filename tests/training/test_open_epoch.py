@@ -6,7 +6,7 @@ from __future__ import annotations
 import errno
 import os
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -119,6 +119,21 @@ def early_stopping() -> list[Callback]:
     return [EarlyStopping("val/loss", patience=2, min_delta=10.0)]
 
 
+class Stateful(NoisyData):
+    """torchdata's loader, which has a state of its own."""
+
+    def train_dataloader(self) -> Any:
+        from torchdata.stateful_dataloader import StatefulDataLoader
+
+        workers: dict[str, Any] = {"multiprocessing_context": "fork"} if self.workers else {}
+        return StatefulDataLoader(Noisy(20), batch_size=4, shuffle=True, num_workers=self.workers, **workers)
+
+
+STATEFUL: dict[str, dict[str, Any]] = {
+    "a stateful loader": {"data": Stateful},
+    "a stateful loader with workers": {"data": lambda: Stateful(workers=2)},
+    "a stateful loader and max_steps": {"data": Stateful, "arguments": {"max_steps": 15, "max_epochs": -1}},
+}
 CASES: dict[str, dict[str, Any]] = {
     "plain": {},
     "workers": {"data": lambda: NoisyData(workers=2)},
@@ -149,6 +164,30 @@ def container(case: dict[str, Any], *more: Callback) -> Container:
     whole = {"model": Counted, **case}
     own = whole.pop("callbacks", list)
     return Container(**whole, callbacks=lambda: [*own(), *more])
+
+
+@pytest.mark.parametrize("case", STATEFUL)
+def test_a_loader_with_a_state_of_its_own_resumes_after_a_stop_and_after_an_epoch(
+    tmp_path: Path, needs: Callable[..., None], case: str
+) -> None:
+    needs("torchdata")
+    TRAINED.clear()
+    train(container(STATEFUL[case]), tmp_path / "whole")
+    whole, expected = list(TRAINED), result(tmp_path / "whole")
+    for at in ((0, 1), (1, 3)):
+        folder = tmp_path / f"stopped at {at}"
+        TRAINED.clear()
+        with stop_on_signals(), pytest.raises(StopRequested):
+            train(container(STATEFUL[case], StopAt(*at)), folder)
+        train(container(STATEFUL[case]), folder)
+        assert result(folder) == expected, f"stopped at {at}"
+        assert whole == TRAINED
+    for at in ((1, 0), (2, 3)):
+        folder = tmp_path / f"killed at {at}"
+        with pytest.raises(Killed):
+            train(container(STATEFUL[case], KillAt(*at)), folder)
+        train(container(STATEFUL[case]), folder)
+        assert result(folder) == expected, f"killed at {at}"
 
 
 @pytest.mark.parametrize("case", CASES)

@@ -24,6 +24,14 @@ from torch.utils.data.dataloader import _BaseDataLoaderIter, _SingleProcessDataL
 _OFTEN: Final = 16
 """Draws of an epoch that are each looked at; of those after them, some are: a look at a batch takes 0.1 ms."""
 _SAMPLE: Final = 64
+_STATEFUL: Final = ("torchdata.stateful_dataloader.stateful_dataloader", "StatefulDataLoader")
+"""Asks its sampler as PyTorch's own loader does. The state that it offers is not used: that has neither the generators
+of its workers nor the batch that is drawn ahead."""
+_SINGLE: Final = (
+    (_SingleProcessDataLoaderIter.__module__, _SingleProcessDataLoaderIter.__name__),
+    (_STATEFUL[0], "_StatefulSingleProcessDataLoaderIter"),
+)
+"""Iterators without workers."""
 
 
 class DrawnBatches:
@@ -42,7 +50,7 @@ class DrawnBatches:
         self._mode: Any = fetcher.combined_loader._iterator
         own = self._mode.iterators
         alone = own[0] if len(own) == 1 and isinstance(own[0], _BaseDataLoaderIter) and _is_indexed(trainer) else None
-        single = type(alone) is _SingleProcessDataLoaderIter
+        single = _class_of(alone) in _SINGLE
         if alone is not None:
             # A sampler draws its order, or the seed of it, with the first of its indices; workers have asked for it.
             alone._sampler_iter = _Drawn(alone._sampler_iter, _of_indices, begun=not single)
@@ -99,6 +107,9 @@ class _Drawn:
     def __iter__(self) -> _Drawn:
         return self
 
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._inner, name)  # torchdata's has a state
+
     def __next__(self) -> Any:
         looked_at = self._always or self.count < _OFTEN or self.count & (self.count - 1) == 0
         before = _shared() if looked_at and (self.count > 0 or self._begun) else None
@@ -114,7 +125,13 @@ class _Drawn:
 def _is_indexed(trainer: pl.Trainer) -> bool:
     loader: Any = trainer.train_dataloader
     plain = isinstance(loader, DataLoader) and type(loader).__iter__ is DataLoader.__iter__
-    return plain and not isinstance(loader.dataset, torch.utils.data.IterableDataset)
+    return (plain or _class_of(loader) == _STATEFUL) and not isinstance(
+        loader.dataset, torch.utils.data.IterableDataset
+    )
+
+
+def _class_of(each: object) -> tuple[str, str]:
+    return type(each).__module__, type(each).__name__
 
 
 def _shared() -> tuple[Any, ...]:

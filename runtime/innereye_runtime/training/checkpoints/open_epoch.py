@@ -78,7 +78,9 @@ class OpenEpoch(Callback):
     def on_load_checkpoint(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, checkpoint: dict[str, Any]
     ) -> None:
-        """Lets Lightning take the epoch for one that has not begun: it calls the hooks of its start then."""
+        """Lets Lightning take the epoch for one that has not begun: it calls the hooks of its start then, and no loader
+        with a state of its own, which Lightning would put back, is in the midst of it."""
+        checkpoint["loops"]["fit_loop"]["state_dict"].pop("combined_loader", None)
         if not self._recovery.awaits_partial or self.state_key not in checkpoint["callbacks"]:
             return
         loops = checkpoint["loops"]["fit_loop"]
@@ -95,6 +97,10 @@ class OpenEpoch(Callback):
                     f"{self._recovery.paths.partial_checkpoint} was saved by one process, and now there are "
                     f"{trainer.world_size}",
                     hint="resume with as many as before, or delete the file to begin the epoch again",
+                )
+            if trainer.is_global_zero:
+                log.info(
+                    "%d processes train: a broken epoch is begun again, as its middle is not saved", trainer.world_size
                 )
             return
         self.looks_for_stop = True
