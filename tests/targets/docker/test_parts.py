@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 import sys
 import threading
 import time
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -23,9 +26,11 @@ from innereye_runtime.targets.docker import log_stream
 from innereye_runtime.targets.docker.client import RefusedError
 from innereye_runtime.targets.docker.engine import to_image_error
 from innereye_runtime.targets.docker.exit_status import ExitStatus, exit_status_of, finalize_run_record
+from innereye_runtime.targets.docker.image import _pinned, plan_build
 from innereye_runtime.targets.docker.log_stream import LogStreamer
 from innereye_runtime.targets.docker.request import HostUser
 
+ROOT = Path(__file__).resolve().parents[3]
 LIMITS = {"memory": Memory.parse("2g"), "shared_memory": Memory.parse("64m")}
 
 
@@ -225,3 +230,57 @@ def test_what_a_launcher_left_that_was_killed_before_its_container_was_made_is_r
         assert LaunchContext.read(file).secrets == {"API_KEY": "hunter2"}
         assert not left.exists()
     assert not file.parent.exists()
+
+
+def test_all_that_pip_installs_into_an_image_has_a_hash() -> None:
+    locks = sorted((ROOT / "images").glob("*.txt"))
+    assert [lock.stem for lock in locks] == ["requirements-cpu", "requirements-gpu", "tools", "torch-cpu", "torch-gpu"]
+    embedded = (ROOT / "images" / "install-packages").read_text()
+    uv = re.search(r"^uv_lock\(\) \{\n    cat <<'END'\n(.*?)^END$", embedded, flags=re.MULTILINE | re.DOTALL)
+    assert uv is not None
+    for text in [lock.read_text() for lock in locks] + [uv[1]]:
+        blocks = re.findall(r"^[\w.-]+==.*\n(?:\s+.*\n)*", text, flags=re.MULTILINE)
+        lines = [line for line in text.splitlines() if not line.startswith("#")]
+        assert blocks and sum(block.count("\n") for block in blocks) == len(lines)
+        for block in blocks:
+            assert re.search(r"--hash=sha256:[0-9a-f]{64}\b", block), block
+    dockerfile = (ROOT / "Dockerfile.gpu").read_text().replace("\\\n", " ")
+    installs = re.findall(r"install-for-image(?= ).*|pip wheel.*", dockerfile)
+    assert len(installs) == 5, "the tools, torch, the rest, the code and its wheel"
+    assert all("--require-hashes" in each or "--no-index" in each for each in installs)
+    assert '"${pip[@]}" install -q --root-user-action=ignore --no-deps --require-hashes' in embedded
+
+
+class Images:
+    """Those of an engine, and what a pull adds."""
+
+    def __init__(self, *present: str, digests: tuple[str, ...] = (), id: str = "sha256:1d") -> None:
+        self.present, self.digests, self.id = list(present), digests, id
+
+    def image(self, reference: str) -> dict[str, Any]:
+        if reference not in self.present:
+            raise RefusedError(404, f"No such image: {reference}")
+        return {"Id": self.id, "RepoDigests": [f"debian@{each}" for each in self.digests]}
+
+
+def test_a_base_that_is_pulled_is_built_on_by_its_digest(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    here = plan_build(variant="cpu", root=ROOT)
+
+    def base(images: Images, name: str = "debian:12") -> str:
+        with (tmp_path / "log").open("wb") as log:
+            return _pinned(images, replace(here, base=name), output=log.fileno())  # type: ignore[arg-type]
+
+    assert base(Images("debian:12")) == "debian:12", "made on this machine"
+    assert base(Images("debian:12", digests=("sha256:1d",))) == "debian:12", "and on an engine with containerd"
+    assert base(Images("debian:12", digests=("sha256:aa",))) == "debian:12@sha256:aa"
+    assert base(Images(), name="debian@sha256:bb") == "debian@sha256:bb"
+    pulls = Images(digests=("sha256:cc",), id="sha256:cc")
+
+    def pull(words: list[str], **_: Any) -> subprocess.CompletedProcess[bytes]:
+        assert words[1:] == ["pull", "--quiet", "debian:12"]
+        pulls.present.append(words[-1])
+        return subprocess.CompletedProcess(words, 0)
+
+    monkeypatch.setattr("innereye_runtime.targets.docker.image.building_client", lambda: "docker")
+    monkeypatch.setattr("innereye_runtime.targets.docker.image.subprocess.run", pull)
+    assert base(pulls) == "debian:12@sha256:cc"

@@ -8,7 +8,7 @@ import shutil
 import subprocess
 import tempfile
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -17,6 +17,7 @@ from innereye_runtime.job import provenance
 from innereye_runtime.job.git import Repository
 from innereye_runtime.targets import source_tree
 from innereye_runtime.targets.docker.build_network import BuildNetwork
+from innereye_runtime.targets.docker.client import EngineClient, RefusedError
 from innereye_runtime.targets.docker.engine import connect, digest_of, image_of
 from innereye_runtime.targets.docker.request import LABEL
 from innereye_runtime.targets.docker.source_digest import source_digest
@@ -91,6 +92,7 @@ def build(request: ImageBuild, *, output: int) -> str:
         ImageError: the build failed; its own output says where.
     """
     client = connect()
+    request = replace(request, base=_pinned(client, request, output=output))
     network = BuildNetwork.current()
     pins = (request.root / "images" / f"torch-{request.variant}.txt").read_text(encoding="utf-8")
     network.download_wheels(pins, request.root / "images" / "wheels" / request.variant)
@@ -150,6 +152,30 @@ def info(reference: str) -> dict[str, Any]:
         "same_source_as_here": source == source_digest() if source else None,
         "layers": len(image["RootFS"]["Layers"]),
     }
+
+
+def _pinned(client: EngineClient, request: ImageBuild, *, output: int) -> str:
+    """The base with the digest under which a registry has it, so that what was looked at is what is built on. One that
+    was made on this machine has none, and stays as it is named.
+
+    Raises:
+        ImageError: it is not there, and can't be pulled.
+    """
+    if "@" in request.base:
+        return request.base
+    pulled = False
+    try:
+        image = client.image(request.base)
+    except RefusedError as refusal:
+        if not refusal.not_found:
+            raise
+        pull = [building_client(), "pull", "--quiet", request.base]
+        if subprocess.run(pull, stdin=subprocess.DEVNULL, stdout=output, stderr=output).returncode != 0:
+            raise _failure(request) from refusal
+        image, pulled = client.image(request.base), True
+    digests = [each.partition("@")[2] for each in image.get("RepoDigests") or ()]
+    # An engine on containerd names its own images by digest too; no registry has those.
+    return f"{request.base}@{digests[0]}" if digests and (pulled or digests[0] != image["Id"]) else request.base
 
 
 def _builds(docker: str) -> bool:
