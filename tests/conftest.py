@@ -26,7 +26,7 @@ ON_THE_ENGINE = (
     "targets/azureml/",
     "emulator/",
     "data/test_hello.py",
-    "docs/test_docker.py",
+    "docs/test_tutorial.py",
     "promises/test_engine.py",
 )
 
