@@ -152,10 +152,14 @@ def check_unchanged(found: Sequence[ResolvedDataset], before: Sequence[Mapping[s
             key = "dataset" if len(found) == 1 else f"datasets[{index}]"
             raise DataError(
                 f"{key}: {now.source} changed since the last attempt of this run:\n"
-                f"  was {then['sha256']} ({then['files']} files, {then['bytes']:,} bytes)\n"
-                f"  is  {now.fingerprint.sha256} ({now.fingerprint.files} files, {now.fingerprint.bytes:,} bytes)",
+                f"  was {then['sha256']} ({_size(then['files'], then['bytes'])})\n"
+                f"  is  {now.fingerprint.sha256} ({_size(now.fingerprint.files, now.fingerprint.bytes)})",
                 hint="start a new run: resuming with different data would mix two experiments",
             )
+
+
+def _size(files: int, total: int) -> str:
+    return f"{files:,} file{'s' if files != 1 else ''}, {total:,} bytes"
 
 
 def _locate(datasets: Sequence[Dataset], places: Sequence[Path]) -> list[DatasetRequest]:
@@ -235,9 +239,8 @@ def _resolve(wanted: DatasetRequest, progress: Progress) -> ResolvedDataset:
     if wanted.sha256 and wanted.sha256 != mark.sha256:
         raise DataError(
             f"{wanted.key}.sha256: the dataset at {staged.source} is not the one that the manifest names:\n"
-            f"  named {wanted.sha256}\n  found {mark.sha256} ({mark.files} files, {mark.bytes:,} bytes)",
-            hint="bring that dataset back, or, if this is the one that you mean, "
-            f"write {wanted.key}.sha256: {mark.sha256}",
+            f"  named {wanted.sha256}\n  found {mark.sha256} ({_size(mark.files, mark.bytes)})",
+            hint=f"restore that dataset or, if this one is meant, write {wanted.key}.sha256: {mark.sha256}",
         )
     return ResolvedDataset(
         id=wanted.id,
