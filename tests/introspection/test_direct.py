@@ -17,6 +17,8 @@ import pytest
 
 from innereye_runtime.diagnostics.rendering import render
 from innereye_runtime.errors import ManifestError
+from innereye_runtime.introspection.arguments import direct
+from innereye_runtime.introspection.discovery import DiscoveryError, find
 from innereye_runtime.job.resolve import Job, resolve_job
 from innereye_runtime.manifest.serializer import dump
 
@@ -171,6 +173,21 @@ def test_loggers_are_compared_with_their_classes(project: Path) -> None:
         with pytest.raises(ManifestError) as refused:
             resolved(project, text=f"{container}trainer: {{arguments: {{logger: {{class: '{wrong}'}}}}}}\n")
         assert [each.code for each in refused.value.diagnostics] == ["E300"]
+
+
+def test_loggers_of_lightning_are_taken_as_they_are_where_it_is_not_installed(
+    project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def find_users(name: str, *rest: Any) -> Any:
+        if name.startswith("lightning."):
+            raise DiscoveryError(f"there is no module '{name}'")
+        return find(name, *rest)
+
+    monkeypatch.setattr(direct, "find", find_users)
+    monkeypatch.setattr(direct, "locate", lambda *of: None)
+    logger = "{class: lightning.pytorch.loggers:WandbLogger, args: {project: lungs}}"
+    text = f"schema: 1\ncontainer: {{class: HelloContainer}}\ntrainer: {{arguments: {{logger: {logger}}}}}\n"
+    assert resolved(project, text=text).warnings == ()
 
 
 def test_an_attribute_that_misses_a_name_by_a_letter_is_a_warning(project: Path) -> None:

@@ -166,7 +166,9 @@ class _Reader:
             top = real_name(class_name.partition(":")[0]).partition(".")[0]
             if "." in name and locate(top, self.search_path) is None:
                 what = f"{class_name} is not installed here: its arguments are checked when it is imported"
-                self._problem("W311", (*place, "class"), what, f"pip install {top} where it trains", severity="warning")
+                hint = f"pip install {top} where it trains"
+                if top != "pytorch_lightning":  # which is there
+                    self._problem("W311", (*place, "class"), what, hint, severity="warning")
                 self._open(name, place, class_name)
             else:
                 self._problem("E300", (*place, "class"), str(error), error.hint)
