@@ -29,6 +29,7 @@ DEFAULTS: dict[type, dict[str, Any]] = {
         "ensemble_inference_on_train_set": None,
         "ensemble_inference_on_val_set": None,
         "ensemble_inference_on_test_set": None,
+        "ensemble_average": "outputs",
         "inference_forward": "item",
         "weights_url": [],
         "weights_url_allow_http": False,

@@ -12,7 +12,7 @@ import time
 from pathlib import Path
 
 folder = Path(sys.argv[1])
-study = folder.parent.parent
+study = folder.parent if folder.name == "ensemble" else folder.parent.parent
 x = float(re.search(r"^ +x: (.*)$", (folder / "manifest.yaml").read_text(), re.M)[1])
 
 

@@ -183,15 +183,100 @@ def test_several_models_go_over_the_splits_that_are_asked_for(tmp_path: Path) ->
     assert found == ["start", ("Train", True), (0, 1.5), (1, 1.5), ("Val", True), (0, 1.5), (1, 1.5), "end"]
 
 
-def test_a_model_that_can_not_aggregate_takes_one_checkpoint(tmp_path: Path) -> None:
-    class Plain(Container):
-        def create_model(self) -> Any:
-            return Model()
+class Plain(Model):
+    """Has a test_step and no InnerEyeInference; what its forward returns is a nest."""
 
-    container = Plain(run_inference_only=True, local_weights_path=[checkpoint(tmp_path, 0.0)])
+    def __init__(self) -> None:
+        super().__init__()
+        self.seen: list[tuple[torch.Tensor, torch.Tensor]] = []
+
+    def forward(self, item: Any) -> Any:
+        return {"value": self.layers(item)}
+
+    def test_step(self, batch: Any, batch_idx: int) -> None:
+        self.seen.append((batch[0], self(batch[0])["value"]))
+        self.log("test/mean", self.seen[-1][1].mean())
+
+
+class Plains(Container):
+    def create_model(self) -> Any:
+        return Plain()
+
+
+def plain_checkpoints(folder: Path) -> tuple[list[Path], list[Plain]]:
+    """Of three models, which are returned as they are in evaluation."""
+    paths, models = [folder / f"{index}.ckpt" for index in range(3)], []
+    for index, path in enumerate(paths):
+        torch.manual_seed(index)
+        model = Plain()
+        model.layers[1].running_mean.add_(index)  # type: ignore[operator, union-attr]
+        model.layers[1].num_batches_tracked.add_(index)  # type: ignore[operator, union-attr]
+        torch.save({"state_dict": model.state_dict(), "optimizer_states": [index]}, path)
+        models.append(model.eval())
+    return paths, models
+
+
+def test_the_outputs_of_several_plain_models_are_averaged(tmp_path: Path) -> None:
+    paths, models = plain_checkpoints(tmp_path)
+    container = Plains(run_inference_only=True, local_weights_path=paths)
     trained = train(container, tmp_path / "run")
-    with pytest.raises(UsageError, match="2 checkpoints are given, and Model has no InnerEyeInference"):
-        evaluate(container, trained.data, trained.trainer, [tmp_path / "a", tmp_path / "b"], seed=1, smoke=False)
+    metrics = evaluate(container, trained.data, trained.trainer, trained.weights, seed=1, smoke=False)
+    seen: list[tuple[torch.Tensor, torch.Tensor]] = container.model.seen  # type: ignore[assignment]
+    with torch.no_grad():
+        apart = [sum(model(x)["value"] for model in models) / 3 for x, _ in seen]
+    assert len(seen) == 2
+    assert torch.allclose(torch.cat([output for _, output in seen]), torch.cat(apart), atol=1e-7)  # type: ignore[arg-type]
+    assert metrics["test/mean"] == pytest.approx(float(torch.cat(apart).mean()), abs=1e-6)  # type: ignore[arg-type]
+    assert "forward" not in vars(container.model)
+
+
+def test_the_weights_of_several_models_are_averaged(tmp_path: Path) -> None:
+    paths, models = plain_checkpoints(tmp_path)
+    container = Plains(run_inference_only=True, local_weights_path=paths, ensemble_average="weights")
+    trained = train(container, tmp_path / "run")
+    evaluate(container, trained.data, trained.trainer, trained.weights, seed=1, smoke=False)
+    states = [model.state_dict() for model in models]
+    found = container.model.state_dict()
+    for name, value in found.items():
+        apart = torch.stack([state[name].double() for state in states]).mean(0)
+        expected = apart.to(value.dtype) if value.is_floating_point() else states[0][name]
+        assert torch.allclose(value, expected), name
+    kept = torch.load(tmp_path / "run" / "checkpoints" / "averaged.ckpt", weights_only=True)
+    assert set(kept) == {"state_dict"}
+
+    both = [checkpoint(tmp_path, value) for value in (1.0, 4.0)]
+    assert calls(Container(ensemble_average="weights"), tmp_path / "own", both) == [
+        *("start", ("Test", True), (0, 2.5), (1, 2.5), "end")
+    ]
+    with pytest.raises(DataError, match=r"0\.ckpt are of different models"):
+        calls(Container(ensemble_average="weights"), tmp_path / "mixed", [paths[0], both[0]])
+
+
+@pytest.mark.parametrize(
+    ("method", "message"),
+    [
+        ("test_step", "its test_step does not call its forward"),
+        ("forward", r"an ensemble averages what forward returns, and torch\.int64 has no mean"),
+    ],
+)
+def test_a_plain_model_without_outputs_to_average_is_no_ensemble(tmp_path: Path, method: str, message: str) -> None:
+    class Wrong(Plain):
+        def forward(self, item: Any) -> Any:
+            return {"value": self.layers(item).long()} if method == "forward" else super().forward(item)
+
+        def test_step(self, batch: Any, batch_idx: int) -> None:
+            return super().test_step(batch, batch_idx) if method == "forward" else Model.test_step(self, batch, 0)
+
+    class Wrongs(Container):
+        def create_model(self) -> Any:
+            return Wrong()
+
+    paths, _ = plain_checkpoints(tmp_path)
+    container = Wrongs(run_inference_only=True, local_weights_path=paths)
+    trained = train(container, tmp_path / "run")
+    with pytest.raises(UsageError, match=message) as raised:
+        evaluate(container, trained.data, trained.trainer, trained.weights, seed=1, smoke=False)
+    assert "--ensemble_average=weights" in raised.value.hint
 
 
 def test_training_goes_on_from_given_weights_or_from_a_whole_state(tmp_path: Path) -> None:

@@ -40,10 +40,13 @@ MODULES: Final = (
     "health_ml.utils.logging",
     "health_ml.utils.type_annotations",
 )
-_HERE_ONLY: Final = ("checkpoint_monitor", "inference_forward")
+_HERE_ONLY: Final = ("checkpoint_monitor", "ensemble_average", "inference_forward")
 _RULED: Final = {
     "run_inference_only": "skips training, and tests; hi-ml validated first, which `run_extra_val_epoch` asks for here",
     "number_of_cross_validation_splits": "without an index, a run for each split",
+    "ensemble_inference_on_train_set": "true: the run of all folds ends with their ensemble, on the training set too",
+    "ensemble_inference_on_val_set": "true: the run of all folds ends with their ensemble, on the validation set too",
+    "ensemble_inference_on_test_set": "unset: yes, where `cross_validation.ensemble` asks for one; true asks for it",
     "crossval_count": "as `number_of_cross_validation_splits`",
     "different_seeds": "above 1, exit code 2: start a run for each `random_seed`",
     "model_id": "refused at the start of training: download the model, and name it as `local_weights_path`",

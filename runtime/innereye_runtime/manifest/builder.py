@@ -21,7 +21,7 @@ from innereye_runtime.manifest.model import (
     SlurmSettings,
     Trainer,
 )
-from innereye_runtime.manifest.sweep import CrossValidation, build_sweep
+from innereye_runtime.manifest.sweep import build_folds, build_sweep
 from innereye_runtime.manifest.units import Duration, Memory
 
 
@@ -43,7 +43,7 @@ def build(value: Mapping[str, Any], *, path: Path | None, folder: Path) -> Manif
         trainer=_trainer(value.get("trainer", {})),
         compute=_compute(value.get("compute", {})),
         sweep=build_sweep(value["sweep"]) if value.get("sweep") else None,
-        cross_validation=CrossValidation(**value["cross_validation"]) if "cross_validation" in value else None,
+        cross_validation=build_folds(value["cross_validation"]) if "cross_validation" in value else None,
         outputs=Outputs(
             folder=absolute(outputs["folder"], folder) if "folder" in outputs else None,
             expect=tuple(outputs.get("expect", ())),

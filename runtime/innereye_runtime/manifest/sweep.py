@@ -81,6 +81,10 @@ class Sweep:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CrossValidation:
     splits: int = 5
+    ensemble: Literal["outputs", "weights"] | None = None
+    """What the ensemble of the folds averages; None: there is no ensemble."""
+    predictions: str = ""
+    """The CSV file that each fold writes its predictions to, below its run folder; '': it may have one."""
 
 
 def build_sweep(value: Mapping[str, Any]) -> Sweep:
@@ -97,6 +101,12 @@ def build_sweep(value: Mapping[str, Any]) -> Sweep:
         limits=Limits(**limits),
         early_termination=EarlyTermination(**early) if early else None,
     )
+
+
+def build_folds(value: Mapping[str, Any]) -> CrossValidation:
+    """The folds that a valid `cross_validation` says."""
+    ensemble = value.get("ensemble")
+    return CrossValidation(**{**value, "ensemble": None if ensemble == "none" else ensemble})
 
 
 def build_space(value: Mapping[str, Any]) -> dict[str, Distribution]:

@@ -37,7 +37,8 @@ def sweep_page(record: Mapping[str, Any], metrics: Mapping[str, Any]) -> str:
     """The whole page as HTML."""
     style = files(__package__).joinpath("report.css").read_text(encoding="utf-8")
     state = str(record["state"])
-    parts = [part for part in (_best(record), _over_folds(metrics), _trials(record, metrics)) if part]
+    sections = (_best(record), _over_folds(metrics), _ensemble(metrics), _trials(record, metrics))
+    parts = [part for part in sections if part]
     facts = [
         f"{len(record['trials'])} of {record['total']} runs",
         str(record["sampling_algorithm"] or f"{record['splits']} folds"),
@@ -93,6 +94,24 @@ def _over_folds(metrics: Mapping[str, Any]) -> str:
         for name, mean in values.items()
     ]
     return f"<h2>Over folds</h2>{_table(('trial', 'metric', 'mean', 'deviation'), rows)}" if rows else ""
+
+
+def _ensemble(metrics: Mapping[str, Any]) -> str:
+    """What the folds' models come to together, and where the joined predictions are."""
+    parts = []
+    if (run := metrics.get("ensemble")) is not None:
+        folder = escape(run["run"])
+        said = f"{escape(run['state'])}, the mean of the folds' {escape(run['average'] or 'models')}"
+        parts.append(f'<h2>Ensemble</h2><p class="note"><a href="{folder}/report.html">{folder}</a>: {said}</p>')
+        rows = [(escape(name), _number(value)) for name, value in _flat(run["metrics"]).items()]
+        parts += [_table(("metric", "value"), rows)] if rows else []
+    if (joined := metrics.get("predictions")) is not None:
+        file, order = escape(joined["file"]), f" by {escape(joined['id'])}" if joined["id"] else ""
+        parts.append(f'<h2>Predictions</h2><p class="note"><a href="{file}">{file}</a>: {joined["rows"]} rows{order}')
+        if several := joined["ids_in_several_folds"]:
+            parts.append(f"; {several} of the ids are in several folds")
+        parts.append("</p>")
+    return "".join(parts)
 
 
 def _trials(record: Mapping[str, Any], metrics: Mapping[str, Any]) -> str:

@@ -13,9 +13,9 @@ from typing import Any
 from innereye_runtime.errors import ExitCode
 from innereye_runtime.job.resolve import Job
 from innereye_runtime.run.record import state_of, utc_now
-from innereye_runtime.sweep import trials
+from innereye_runtime.sweep import ensemble, trials
 from innereye_runtime.sweep.record import FINAL, RecordWriter, SweepRecord, TrialRecord, TrialState
-from innereye_runtime.sweep.results import best_of, history, primary_value, read_record, value_of, verdict_on
+from innereye_runtime.sweep.results import best_of, history, primary_value, read_record, value_of
 from innereye_runtime.sweep.runners import runner_of, trial_folder
 from innereye_runtime.sweep.sampling import Study
 from innereye_runtime.sweep.termination import TerminationPolicy
@@ -36,7 +36,7 @@ class Engine:
         self._folder, self._job, self._record = folder, job, record
         self._manifest = job.manifest
         self._writer = RecordWriter(folder, record)
-        self._runner = runner_of(folder, job, record.import_root, cold=cold)
+        self._runner = runner_of(folder, job, record, cold=cold)
         self._jobs: dict[str, TrialJob] = {}
         self._waiting: deque[TrialRecord] = deque()
         self._study: Study | None = None
@@ -89,7 +89,9 @@ class Engine:
             self._tell(members)
         for trial in record.trials if self._policy else ():
             self._histories[trial.name] = history(self._trial_folder(trial), record.primary_metric)
-        unfinished = [trial for trial in record.trials if trial.state not in FINAL]
+        if record.ensemble is not None and record.ensemble.state == "failed":
+            record.ensemble = None  # the folds are there, and what was wrong may be mended
+        unfinished = [trial for trial in self._runs() if trial.state not in FINAL]
         for trial in unfinished:
             job = self._runner.adopt(trial, self._jobs.values())
             if job is not None:
@@ -111,14 +113,21 @@ class Engine:
         return added
 
     def _has_more(self) -> bool:
-        return bool(self._waiting) or (self._study is not None and len(self._record.trials) < self._record.total)
+        planned = self._study is not None and len(self._record.trials) < self._record.total
+        return bool(self._waiting) or planned or self._is_ensemble_next()
+
+    def _is_ensemble_next(self) -> bool:
+        return not self._jobs and ensemble.is_due(self._manifest, self._record)
 
     def _fill(self, request: StopRequest) -> None:
         while self._has_more() and not request.made:
             room = self._runner.room(len(self._jobs))
             if room is not None and room < 1:
                 return
-            if not self._waiting:
+            if not self._waiting and self._is_ensemble_next():
+                self._record.ensemble = ensemble.new_run(self._record)
+                self._waiting.append(self._record.ensemble)
+            elif not self._waiting:
                 assert self._study is not None
                 group = len(self._record.trials) // trials.folds_of(self._manifest)
                 self._waiting += self._add(group, self._study.ask(group))
@@ -132,8 +141,11 @@ class Engine:
             trial.launcher = jobs[trial.name].identity
         self._writer.write(now=True)
 
+    def _runs(self) -> list[TrialRecord]:
+        return [*self._record.trials, *([self._record.ensemble] if self._record.ensemble else [])]
+
     def _reap(self, request: StopRequest) -> None:
-        for trial in [trial for trial in self._record.trials if trial.name in self._jobs]:
+        for trial in [trial for trial in self._runs() if trial.name in self._jobs]:
             job = self._jobs[trial.name]
             exit_code = job.exit_code()
             if exit_code is None:
@@ -156,7 +168,7 @@ class Engine:
         trial.exit_code, trial.launcher = exit_code, None
         if exit_code == ExitCode.DONE:
             trial.state, trial.reason = "completed", ""
-            if metric:
+            if metric and trial is not self._record.ensemble:
                 trial.value, trial.reason = primary_value(folder, metric, self._record.goal)
                 if "was not logged" in trial.reason:
                     trial.state = "failed"
@@ -169,8 +181,9 @@ class Engine:
             reason = read_record(folder).get("reason") or self._last_error(trial)
             trial.state, trial.reason = "failed", reason or f"ended with exit code {exit_code}"
         self._report(trial)
-        self._tell([one for one in self._record.trials if one.group == trial.group])
-        self._record.best = best_of(self._record)
+        if trial is not self._record.ensemble:
+            self._tell([one for one in self._record.trials if one.group == trial.group])
+            self._record.best = best_of(self._record)
         self._writer.write()
 
     def _last_error(self, trial: TrialRecord) -> str:
@@ -216,11 +229,11 @@ class Engine:
     def _end(self, request: StopRequest) -> int:
         """Closes the record."""
         record = self._record
-        if request.signum is not None and any(trial.state not in FINAL for trial in record.trials):
+        if request.signum is not None and (self._has_more() or any(one.state not in FINAL for one in self._runs())):
             record.exit_code = 128 + request.signum
             record.reason = timeout_reason(self._timeout) if request.timed_out else ""
         else:
-            record.exit_code, record.reason = verdict_on(record)
+            record.exit_code, record.reason = ensemble.verdict(self._manifest, record)
         record.state, record.ended = state_of(record.exit_code), utc_now()
         self._writer.write(now=True)
         return record.exit_code

@@ -62,6 +62,8 @@ class SweepRecord:
     best: dict[str, Any] | None = None
     """The trial with the best value of the primary metric: its group, its runs, its parameters and the value."""
     trials: list[TrialRecord] = field(default_factory=list)
+    ensemble: TrialRecord | None = None
+    """The run that evaluates the folds together, when they have ended."""
 
     @classmethod
     def read(cls, folder: Path) -> Self:
@@ -76,6 +78,8 @@ class SweepRecord:
             if values.pop("schema") != 1:
                 raise ValueError("its schema is not 1")
             values["trials"] = [TrialRecord(**trial) for trial in values["trials"]]
+            if values.get("ensemble") is not None:
+                values["ensemble"] = TrialRecord(**values["ensemble"])
             return cls(**values)
         except FileNotFoundError:
             raise UsageError(f"{folder} is not the folder of a sweep: it has no {FILE}") from None

@@ -85,8 +85,10 @@ def verdict_on(record: SweepRecord) -> tuple[int, str]:
     return int(ExitCode.DONE), f"{failed} of {len(record.trials)} trials failed" if failed else ""
 
 
-def write_metrics(folder: Path, record: SweepRecord) -> dict[str, Any]:
-    """metrics.json of the sweep, written: the metrics of each run and, over folds, their mean and deviation."""
+def write_metrics(folder: Path, record: SweepRecord, *, predictions: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """metrics.json of the sweep, written: the metrics of each run; over folds, their mean and deviation, those of the
+    ensemble, and what the joined `predictions` have.
+    """
     metrics = {trial.name: read_record(folder / "trials" / trial.name).get("metrics", {}) for trial in record.trials}
     runs = {
         trial.name: {
@@ -112,6 +114,14 @@ def write_metrics(folder: Path, record: SweepRecord) -> dict[str, Any]:
             data |= {key: over_folds[0][key] for key in ("folds", "mean", "deviation")} if over_folds else {}
         else:
             data["over_folds"] = over_folds
+    if (run := record.ensemble) is not None:
+        own = read_record(folder / run.name)
+        average = own.get("arguments", {}).get("ensemble_average", {}).get("value")
+        metrics_of_run = own.get("metrics", {})
+        data["ensemble"] = {"run": run.name, "trial": run.group, "state": run.state, "average": average}
+        data["ensemble"]["metrics"] = {split: values for split, values in metrics_of_run.items() if values}
+    if predictions is not None:
+        data["predictions"] = predictions
     write_json(folder / "metrics.json", data)
     return data
 

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
 
 from innereye_runtime.job.resolve import Job
 from innereye_runtime.manifest.model import Manifest
 from innereye_runtime.manifest.serializer import dump
-from innereye_runtime.sweep.record import TrialRecord
+from innereye_runtime.sweep.ensemble import NAME as ENSEMBLE
+from innereye_runtime.sweep.ensemble import manifest_of_run
+from innereye_runtime.sweep.record import SweepRecord, TrialRecord
 from innereye_runtime.sweep.shares import shares_of
-from innereye_runtime.sweep.trials import Trial, manifest_of, planned_ahead
+from innereye_runtime.sweep.trials import planned_ahead
 from innereye_runtime.sweep.warm_pool import WarmPool
 from innereye_runtime.sweep.workers import Worker, adopted_worker, end_strays, start_warm_worker, start_worker
 from innereye_runtime.targets.base import QueueingTarget, TrialJob, TrialQueue
@@ -41,20 +43,20 @@ class Runner(Protocol):
     def close(self) -> None: ...
 
 
-def runner_of(folder: Path, job: Job, import_root: str, *, cold: bool) -> Runner:
+def runner_of(folder: Path, job: Job, record: SweepRecord, *, cold: bool) -> Runner:
     """What runs the trials of the sweep in `folder`. `cold`: each imports PyTorch and all else by itself."""
     target = get_target(job.manifest.compute.target)
     if isinstance(target, QueueingTarget):
-        return QueueRunner(folder, job, import_root, target.queue(folder))
-    return LocalRunner(folder, job, import_root, cold=cold or job.manifest.compute.target != "process")
+        return QueueRunner(folder, job, record, target.queue(folder))
+    return LocalRunner(folder, job, record, cold=cold or job.manifest.compute.target != "process")
 
 
 class QueueRunner:
     """Trials as jobs of a cluster, which gives each its share."""
 
-    def __init__(self, folder: Path, job: Job, import_root: str, queue: TrialQueue) -> None:
-        self._folder, self._job, self._queue = folder, job, queue
-        self._environment = _import_path(import_root)
+    def __init__(self, folder: Path, job: Job, record: SweepRecord, queue: TrialQueue) -> None:
+        self._folder, self._job, self._record, self._queue = folder, job, record, queue
+        self._environment = _import_path(record.import_root)
         self._limit = queue.limit(job.manifest)
         self._submits_all = planned_ahead(job.manifest)
         self.is_parallel = self._limit != 1
@@ -65,7 +67,7 @@ class QueueRunner:
 
     def start(self, trials: Sequence[TrialRecord], running: Collection[TrialJob]) -> Mapping[str, TrialJob]:
         for trial in trials:
-            write_manifest(self._folder, trial, self._job.manifest)
+            write_manifest(self._folder, trial, manifest_of_run(self._job.manifest, self._folder, self._record, trial))
         names = [trial.name for trial in trials]
         jobs = self._queue.submit(self._job, names, limit=self._limit, environment=self._environment)
         return dict(zip(names, jobs, strict=True))
@@ -86,10 +88,10 @@ class QueueRunner:
 class LocalRunner:
     """Trials as processes of this machine, each with its share of it; on other targets, each follows a job there."""
 
-    def __init__(self, folder: Path, job: Job, import_root: str, *, cold: bool) -> None:
-        self._folder, self._job = folder, job
+    def __init__(self, folder: Path, job: Job, record: SweepRecord, *, cold: bool) -> None:
+        self._folder, self._job, self._record = folder, job, record
         self._shares = shares_of(job.manifest, os.environ)
-        self._environment = _import_path(import_root)
+        self._environment = _import_path(record.import_root)
         self._cold = cold
         self._pool: WarmPool | None = None
         self.is_parallel = self._shares.concurrent > 1
@@ -101,8 +103,8 @@ class LocalRunner:
         return {trial.name: self._start(trial, _free_slot(running)) for trial in trials}
 
     def _start(self, trial: TrialRecord, slot: int) -> Worker:
-        manifest = self._job.manifest
-        folder = write_manifest(self._folder, trial, manifest, lambda one: self._shares.of_slot(one, slot))
+        manifest = manifest_of_run(self._job.manifest, self._folder, self._record, trial)
+        folder = write_manifest(self._folder, trial, self._shares.of_slot(manifest, slot))
         log, root, smoke = self._log(f"{trial.name}.log"), self._job.code_root, self._job.smoke
         if self._pool is not None and self._pool.is_ready:
             warm = start_warm_worker(folder, log, self._pool, code_root=root, smoke=smoke, slot=slot)
@@ -146,18 +148,14 @@ class LocalRunner:
 
 
 def trial_folder(sweep: Path, trial: TrialRecord) -> Path:
-    return sweep / "trials" / trial.name
+    return sweep / trial.name if trial.name == ENSEMBLE else sweep / "trials" / trial.name
 
 
-def write_manifest(
-    sweep: Path, trial: TrialRecord, manifest: Manifest, with_share: Callable[[Manifest], Manifest] = lambda one: one
-) -> Path:
+def write_manifest(sweep: Path, trial: TrialRecord, manifest: Manifest) -> Path:
     """The run folder of a trial, in which its manifest is now."""
     folder = trial_folder(sweep, trial)
     folder.mkdir(parents=True, exist_ok=True)
-    value = Trial(number=int(trial.name), group=trial.group, parameters=trial.parameters, fold=trial.fold)
-    text = dump(with_share(manifest_of(manifest, value)))
-    (folder / "manifest.yaml").write_text(text, encoding="utf-8")
+    (folder / "manifest.yaml").write_text(dump(manifest), encoding="utf-8")
     return folder
 
 

@@ -16,6 +16,7 @@ from innereye_runtime.run.paths import create_run_folder
 from innereye_runtime.run.process_id import current_process, is_alive
 from innereye_runtime.run.record import utc_now
 from innereye_runtime.sweep.engine import Engine
+from innereye_runtime.sweep.predictions import join_or_fail
 from innereye_runtime.sweep.record import RecordWriter, SweepRecord, TrialState
 from innereye_runtime.sweep.results import read_record, write_metrics
 from innereye_runtime.sweep.trials import folds_of, number_of_trials
@@ -40,6 +41,7 @@ class StudyResult:
             "metrics": metrics,
             "weights_sha256": weights,
             "best": best or None,
+            **({"ensemble": self.metrics["ensemble"]["metrics"]} if "ensemble" in self.metrics else {}),
             "trials": {state: count for state in get_args(TrialState) if (count := self.record.count(state))},
         }
 
@@ -89,7 +91,8 @@ def _run(folder: Path, job: Job, record: SweepRecord, *, cold: bool) -> StudyRes
     record.launcher = current_process()
     RecordWriter(folder, record).write(now=True)
     Engine(folder, replace(job, run_folder=None), record, cold=cold).run()
-    metrics = write_metrics(folder, record)
+    predictions = join_or_fail(folder, record, job.manifest)
+    metrics = write_metrics(folder, record, predictions=predictions)
     write_sweep_report(folder, record.to_data(), metrics)
     return StudyResult(folder=folder, record=record, metrics=metrics)
 

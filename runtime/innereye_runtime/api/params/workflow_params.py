@@ -38,6 +38,11 @@ class WorkflowParams(GenericConfig):
     ensemble_inference_on_train_set = param.Boolean(None, doc="Ensemble inference on the training set; unset: no.")
     ensemble_inference_on_val_set = param.Boolean(None, doc="Ensemble inference on the validation set; unset: no.")
     ensemble_inference_on_test_set = param.Boolean(None, doc="Ensemble inference on the test set; unset: yes.")
+    ensemble_average: param.Selector[str] = param.Selector(
+        default="outputs",
+        objects=["outputs", "weights"],
+        doc="What inference with several checkpoints averages: the outputs of their models, or their weights.",
+    )
     inference_forward: param.Selector[str] = param.Selector(
         default="item",
         objects=["item", "first"],

@@ -91,6 +91,7 @@ def plan_of_many(job: Job, plan: Plan) -> dict[str, Any]:
         "run_folder": f"{job.outputs_folder}/<UTC start>_{manifest.name}",
         "sampling_algorithm": sweep.sampling_algorithm.type if sweep else None,
         "splits": manifest.cross_validation.splits if manifest.cross_validation else None,
+        "ensemble": manifest.cross_validation.ensemble if manifest.cross_validation else None,
         "runs": trials.number_of_trials(manifest) * trials.folds_of(manifest),
         "max_concurrent_trials": sweep.limits.max_concurrent_trials if sweep else None,
         "trials": None if planned is None else [_described(run) for run in runs],

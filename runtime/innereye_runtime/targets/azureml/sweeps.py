@@ -16,6 +16,7 @@ from innereye_runtime.manifest.model import Manifest
 from innereye_runtime.report.sweep_page import write_sweep_report
 from innereye_runtime.run.paths import RunPaths
 from innereye_runtime.run.record import state_of as run_state_of
+from innereye_runtime.sweep.predictions import join_or_fail
 from innereye_runtime.sweep.record import RecordWriter, SweepRecord, TrialRecord
 from innereye_runtime.sweep.results import best_of, primary_value, read_record, verdict_on, write_metrics
 from innereye_runtime.sweep.trials import folds_of, number_of_trials
@@ -126,7 +127,8 @@ def download_sweep(session: Session, address: JobUri, place: BlobPrefix, folder:
     _number_groups(record)
     _conclude(session, address.job, state, record)
     RecordWriter(folder, record).write(now=True)
-    write_sweep_report(folder, record.to_data(), write_metrics(folder, record))
+    metrics = write_metrics(folder, record, predictions=join_or_fail(folder, record, manifest))
+    write_sweep_report(folder, record.to_data(), metrics)
     if record.exit_code == ExitCode.DONE and record.best and len(record.best["runs"]) == 1:
         best = next(trial for trial in started if f"{TRIALS}/{trial.name}" in record.best["runs"])
         register_run(session, best.job, _place_of(place, best), folder / TRIALS / best.name)

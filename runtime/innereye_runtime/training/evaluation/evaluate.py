@@ -14,9 +14,10 @@ from pytorch_lightning.utilities.model_helpers import is_overridden
 
 from innereye_runtime.api.container import LightningContainer
 from innereye_runtime.api.inference import InnerEyeInference, ModelExecutionMode
-from innereye_runtime.errors import DataError, UsageError
+from innereye_runtime.errors import DataError
 from innereye_runtime.training.checkpoints.given_checkpoints import read_given_checkpoints
-from innereye_runtime.training.evaluation.inference_loop import Inference, infer
+from innereye_runtime.training.evaluation.ensemble import averaged_outputs, averaged_weights
+from innereye_runtime.training.evaluation.inference_loop import Inference, infer, load_members
 from innereye_runtime.training.evaluation.one_process import one_process
 from innereye_runtime.training.evaluation.predictions import Predictions
 from innereye_runtime.training.lifecycle.seeding import seed_phase
@@ -58,7 +59,7 @@ def evaluate(
     return when it has.
 
     Raises:
-        UsageError: several checkpoints are given for a model that can't aggregate outputs.
+        UsageError: several checkpoints are given for a model whose outputs can't be averaged.
         DataError: a loader gives no batch, or a checkpoint is none.
     """
     with one_process(trainer) as chosen:
@@ -88,20 +89,25 @@ def _evaluate(
     if not (infers or tests or predicts):
         log.warning("warning: no evaluation: %s", _why_none(model, data))
         return {}
-    if len(checkpoints) > 1 and not infers:
-        raise UsageError(
-            f"{len(checkpoints)} checkpoints are given, and {type(model).__name__} has no InnerEyeInference",
-            hint="name one checkpoint: an ensemble needs aggregate_ensemble_model_outputs",
-        )
+    ensemble = len(checkpoints) > 1
+    if ensemble and container.ensemble_average == "weights":
+        checkpoints = [averaged_weights(checkpoints, Path(trainer.default_root_dir))]
     first = checkpoints[0] if checkpoints else None
     metrics: dict[str, float | None] = {}
     # What `setup` draws is that of a run which was broken after training, too.
     seed_phase(seed, "inference")
     if infers:
-        _infer(container, data, trainer, checkpoints, seed=seed, limit=SMOKE_BATCHES if smoke else None)
+        limit = SMOKE_BATCHES if smoke else None
+        _infer(container, data, trainer, checkpoints, ensemble=ensemble, seed=seed, limit=limit)
+    elif tests and len(checkpoints) > 1:
+        members = [(container.create_model(), path) for path in checkpoints[1:]]
+        load_members(trainer, members, data, seed=seed)
+        with averaged_outputs(model, [member for member, _ in members], trainer.strategy.root_device):
+            metrics = _test(model, data, trainer, first, seed)
     elif tests:
         metrics = _test(model, data, trainer, first, seed)
-    if predicts and len(checkpoints) <= 1:
+    # What one fold predicts, the other members of an ensemble may have been trained on.
+    if predicts and not ensemble:
         _predict(model, data, trainer, first, seed)
     return metrics
 
@@ -145,13 +151,14 @@ def _infer(
     trainer: pl.Trainer,
     checkpoints: Sequence[Path],
     *,
+    ensemble: bool,
     seed: int,
     limit: int | None,
 ) -> None:
     model = container.model
     splits = [
         split
-        for split, wanted in _wanted(container, ensemble=len(checkpoints) > 1).items()
+        for split, wanted in _wanted(container, ensemble=ensemble).items()
         if wanted and _has_loader(data or model, _LOADERS[split])
     ]
     inference = Inference(
@@ -160,6 +167,7 @@ def _infer(
         seed=seed,
         limit=limit,
         members=[(container.create_model(), path) for path in checkpoints[1:]],
+        is_ensemble=ensemble,
     )
     batches = infer(trainer, model, data, checkpoints[0] if checkpoints else None, inference)
     if splits and not batches:

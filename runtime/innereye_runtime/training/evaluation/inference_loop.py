@@ -49,6 +49,8 @@ class Inference:
     """Batches of each data loader; None: all."""
     members: Sequence[tuple[pl.LightningModule, Path]] = ()
     """The models of an ensemble beside the first, each with its checkpoint."""
+    is_ensemble: bool = False
+    """Whether the model stands for several, be it by their outputs or by the mean of their weights."""
 
 
 def infer(
@@ -66,10 +68,7 @@ def infer(
     splits = inference.splits
     # Without any split the hooks before and after all of them are called nevertheless.
     stages = list(dict.fromkeys(_STAGES[split][0] for split in splits)) or [TrainerFn.TESTING]
-    prepared = False  # `prepare_data` is called once for all of it
-    for member, path in inference.members:
-        _run(trainer, _InferenceLoop(trainer, inference, ()), member, data, path, stages[0], prepared=prepared)
-        prepared = True
+    prepared = _load(trainer, inference, data, stages[0])  # `prepare_data` is called once for all of it
     batches = 0
     for stage in stages:
         loop = _InferenceLoop(trainer, inference, [split for split in splits if _STAGES[split][0] == stage])
@@ -78,6 +77,27 @@ def infer(
         prepared = True
         batches += loop.batches
     return batches
+
+
+def load_members(
+    trainer: pl.Trainer,
+    members: Sequence[tuple[pl.LightningModule, Path]],
+    data: pl.LightningDataModule | None,
+    *,
+    seed: int,
+) -> None:
+    """Gives each model the weights of its checkpoint, by the trainer and as for a test."""
+    inference = Inference(splits=(), forward="item", seed=seed, limit=None, members=members)
+    _load(trainer, inference, data, TrainerFn.TESTING)
+
+
+def _load(trainer: pl.Trainer, inference: Inference, data: pl.LightningDataModule | None, stage: TrainerFn) -> bool:
+    """Loads the members of an ensemble, and returns whether there is any."""
+    prepared = False
+    for member, path in inference.members:
+        _run(trainer, _InferenceLoop(trainer, inference, ()), member, data, path, stage, prepared=prepared)
+        prepared = True
+    return prepared
 
 
 def _run(
@@ -154,7 +174,7 @@ class _InferenceLoop(_PredictionLoop):
         for split in self._splits:
             # A restarted run, or one that leaves a split out, draws the same numbers.
             seed_phase(self._inference.seed, f"inference {split.value}")
-            model.on_inference_epoch_start(split, bool(self._inference.members))
+            model.on_inference_epoch_start(split, self._inference.is_ensemble)
             self._run_split(model, split)
             model.on_inference_epoch_end()
         if self.is_last:

@@ -1,4 +1,6 @@
-"""The predict stage's outputs, on disk as they come: `predictions/dataloader_0/batch_00000.pt`, ... in a run folder."""
+"""The predict stage's outputs, on disk as they come: `predictions/dataloader_0/batch_00000.pt`, ... in a run folder,
+and `predictions/dataloader_0.csv` where they are a table.
+"""
 
 from __future__ import annotations
 
@@ -12,6 +14,8 @@ import torch
 from lightning_fabric.utilities import move_data_to_device
 from pytorch_lightning.callbacks import Callback
 
+from innereye_runtime.training.evaluation.prediction_table import PredictionTable
+
 FOLDER: Final = "predictions"
 
 
@@ -24,6 +28,7 @@ class Predictions(Callback):
     def __init__(self, run_folder: Path) -> None:
         self.batches = 0
         self._folder = run_folder / FOLDER
+        self._tables: dict[int, PredictionTable] = {}
 
     @contextmanager
     def written_by(self, trainer: pl.Trainer) -> Iterator[Self]:
@@ -49,4 +54,8 @@ class Predictions(Callback):
             return
         place = self._folder / f"dataloader_{dataloader_idx}" / f"batch_{batch_idx:05d}.pt"
         place.parent.mkdir(parents=True, exist_ok=True)
-        torch.save(move_data_to_device(outputs, torch.device("cpu")), place)
+        outputs = move_data_to_device(outputs, torch.device("cpu"))
+        torch.save(outputs, place)
+        if dataloader_idx not in self._tables:
+            self._tables[dataloader_idx] = PredictionTable(place.parent.with_suffix(".csv"))
+        self._tables[dataloader_idx].add(outputs)

@@ -238,7 +238,9 @@ def evaluate_best(run: Run, container: LightningContainer, trained: TrainingResu
         run.hashed_ahead = start_background_hashing(run.paths.root)
     chosen = container.get_checkpoint_to_test()
     best = run.paths.best_checkpoint
-    checkpoints = [chosen] if chosen is not None else trained.weights or ([best] if best.exists() else [])
+    checkpoints = trained.weights or ([best] if best.exists() else [])
+    if chosen is not None and len(checkpoints) <= 1:
+        checkpoints = [chosen]
     metrics = {split: dict(trained.progress.metrics.get(split, {})) for split in SPLITS}
     metrics["test"] |= evaluate(
         container, trained.data, trained.trainer, checkpoints, seed=run.record.seed, smoke=run.job.smoke
