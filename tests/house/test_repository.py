@@ -18,6 +18,8 @@ CHECKED = {
     "vendor.github-workflows": sorted((GITHUB / "workflows").glob("*.yml")),
     "vendor.github-issue-forms": [GITHUB / "ISSUE_TEMPLATE" / name for name in ("bug.yml", "feature.yml")],
     "vendor.github-issue-config": [GITHUB / "ISSUE_TEMPLATE" / "config.yml"],
+    "vendor.github-actions": [GITHUB / "actions" / "check" / "action.yml"],
+    "vendor.azure-pipelines": [ROOT / ".azure-pipelines" / "check.yml"],
     "vendor.dependabot": [GITHUB / "dependabot.yml"],
     "vendor.citation-file-format": [ROOT / "CITATION.cff"],
 }

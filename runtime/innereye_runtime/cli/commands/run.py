@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from innereye_runtime.cli.ui.job_options import JobArguments, job_parser, resolve_job_options
+from innereye_runtime.cli.ui.job_summary import add_cases, add_run
 from innereye_runtime.cli.ui.junit import Case, annotation, case_of_diagnostics, write_junit
 from innereye_runtime.cli.ui.parser import Parser
 from innereye_runtime.cli.ui.registration import register_model
@@ -109,15 +110,20 @@ def debugged(job: Job) -> Job:
 def _report_to_ci(
     arguments: RunArguments, ended: Sequence[dict[str, Any]], failure: InnerEyeError | None, seconds: float
 ) -> None:
-    """Writes what `--junit` names, and annotates a failed run at the line of the user's code."""
+    """Writes what `--junit` names and a CI's summary, and annotates a failed run at the line of the user's code."""
     reason, traceback, details = (str(failure), "", failure.hint) if failure else ("", "", "")
     if ended and ended[0]["exit_code"] != 0:
         reason, traceback, details = _failure_of(Path(ended[0]["run"]), ended[0]["exit_code"])
         if shown := annotation(reason, traceback, cwd=Path.cwd(), environment=os.environ):
             eprint(shown.rstrip("\n"))
+    suite = "smoke" if arguments.smoke else "run"
+    if isinstance(failure, ManifestError):
+        add_cases([case_of_diagnostics(arguments.manifest, failure.diagnostics, suite=suite)], os.environ)
+    elif ended or failure:
+        result = ended[0] if ended else {"exit_code": int(failure.exit_code)} if failure else {}
+        add_run(str(arguments.manifest), result, reason, os.environ, smoke=arguments.smoke)
     if arguments.junit is None:
         return
-    suite = "smoke" if arguments.smoke else "run"
     if isinstance(failure, ManifestError):
         case = case_of_diagnostics(arguments.manifest, failure.diagnostics, suite=suite)
     else:
@@ -130,7 +136,10 @@ def _failure_of(folder: Path, exit_code: int) -> tuple[str, str, str]:
     """Why a run failed, its whole traceback, and the last lines that it printed."""
     from innereye_runtime.run.folder import read_run_folder
     from innereye_runtime.run.paths import RunPaths
+    from innereye_runtime.sweep.record import FILE, SweepRecord
 
+    if (folder / FILE).is_file():
+        return SweepRecord.read(folder).reason or f"exit code {exit_code}", "", ""
     paths = RunPaths(folder)
     run = read_run_folder(paths)
     file = paths.logs / "traceback.log"
@@ -201,7 +210,7 @@ def start(
     show_diagnostics(job.warnings)
     target = get_target(job.manifest.compute.target)
     if is_many(job.manifest) and not isinstance(target, SweepingTarget):
-        return start_many(job, as_json=as_json, cold=cold)
+        return start_many(job, as_json=as_json, ended=ended, cold=cold)
     if job.manifest.compute.target == "azureml" and job.methods:
         from innereye_runtime.job.class_hooks import with_hooks_of_class
 
@@ -221,7 +230,7 @@ def start(
     if exit_code == 0:
         register_model(Path(handle.run))
     if ended is not None:
-        ended.append({"run": handle.run, "exit_code": exit_code})
+        ended.append(outcome(handle.run, exit_code))
     paths = RunPaths(Path(handle.run))
     if exit_code in (ExitCode.INTERRUPTED, ExitCode.STOPPED) and paths.run_json.is_file():
         eprint(f"{paint('hint:', CYAN, sys.stderr)} {resume_command(paths, Path.cwd())}")

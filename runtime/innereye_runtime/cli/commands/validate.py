@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from innereye_runtime.cli.ui.job_summary import add_cases
 from innereye_runtime.cli.ui.junit import Case, as_junit, case_of_diagnostics
 from innereye_runtime.cli.ui.parser import Parser, add_manifest, name_options
 from innereye_runtime.cli.ui.terminal import show_diagnostics, show_error
@@ -83,6 +85,7 @@ def run(argv: Sequence[str]) -> int:
             cases.append(case_of_diagnostics(Path(checked.line), checked.problems, suite="validate"))
             if arguments.format == "text":
                 print(checked.line, file=sys.stderr if failed else sys.stdout, flush=True)
+    add_cases(cases, os.environ)
     if arguments.format == "junit":
         sys.stdout.write(as_junit(cases))
     elif arguments.format != "text":

@@ -20,12 +20,17 @@ if TYPE_CHECKING:
     from innereye_runtime.targets.base import Plan
 
 
-def start_many(job: Job, *, as_json: bool, cold: bool = False) -> int:
-    """The exit code of a sweep or of folds, when all runs have ended and the folder was named on standard output."""
+def start_many(job: Job, *, as_json: bool, ended: list[dict[str, Any]] | None = None, cold: bool = False) -> int:
+    """The exit code of a sweep or of folds, when all runs have ended and the folder was named on standard output.
+    What it came to is added to `ended`.
+    """
     from innereye_runtime.sweep.study import start_study
 
     with log_to_stderr():
-        return _finish(start_study(job, cold=cold), as_json=as_json)
+        result = start_study(job, cold=cold)
+        if ended is not None:
+            ended.append(result.describe())
+        return _finish(result, as_json=as_json)
 
 
 def resume_many(folder: Path, *, target: str | None, as_json: bool, cold: bool = False) -> int:
