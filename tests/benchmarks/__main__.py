@@ -12,7 +12,7 @@ import os
 import platform
 import sys
 
-from tests.benchmarks import commands, data, docker, sweep, training
+from tests.benchmarks import azure, commands, data, docker, sweep, training
 from tests.benchmarks.pairs import Row, as_table
 
 LARGE = "image-gpu"
@@ -26,6 +26,8 @@ BENCHMARKS = {
     "fetch-small": data.fetch_small,
     "fetch-large": data.fetch_large,
     "fingerprint": data.fingerprint,
+    "submit": azure.submit,
+    "status": azure.status,
     "docker": docker.launcher,
     "rebuild": docker.rebuild,
     "image": docker.image_size,

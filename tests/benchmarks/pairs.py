@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 import subprocess
 import sys
 import time
@@ -49,6 +50,18 @@ def seconds_of(command: Sequence[str], *, cwd: Path) -> float:
     started = time.perf_counter()
     subprocess.run(command, cwd=cwd, check=True, stdin=subprocess.DEVNULL, capture_output=True, env=environment())
     return time.perf_counter() - started
+
+
+def processor_seconds_of(command: Sequence[str], *, cwd: Path) -> float:
+    """The processor time of a program that has to end well, with that of the programs that it started.
+
+    Raises:
+        subprocess.CalledProcessError: it does not.
+    """
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    seconds_of(command, cwd=cwd)
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
 
 
 def environment() -> dict[str, str]:
