@@ -68,6 +68,8 @@ class Job:
     """Warnings and notes, in source order."""
     requirements: Requirements | None = None
     """What the manifest's `packages` ask for; None: nothing."""
+    restart: bool = False
+    """The checkpoints of `run_folder` are set aside there, and are to count nowhere."""
     debug: bool = False
     """A person follows it in a debugger: it has the terminal, and no time limit."""
 

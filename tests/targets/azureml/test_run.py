@@ -126,7 +126,14 @@ def test_a_cancelled_job_saves_a_checkpoint_and_ends_with_143(project: Project, 
     resumed = project.run("resume", str(result.run), environment=cloud.environment())
     assert resumed.exit_code == 0, resumed.stderr
     assert [attempt["state"] for attempt in resumed.record["attempts"]] == ["stopped", "completed"]
-    assert resumed.weights == project.run("tiny.yaml", EPOCHS).weights
+    here = project.run("tiny.yaml", EPOCHS)
+    assert resumed.weights == here.weights
+    anew = project.run("resume", "--restart", str(result.run), environment=cloud.environment())
+    assert anew.exit_code == 0, anew.stderr
+    assert [bool(attempt["resumed_from"]) for attempt in anew.record["attempts"]] == [False, True, False]
+    assert (anew.weights, anew.stdout.count("epoch 1 of")) == (here.weights, 1)
+    assert (anew.run / "checkpoints" / "aside" / "last.ckpt").is_file()
+    assert project.run("verify", str(anew.run)).exit_code == 0
 
 
 def test_who_stops_following_is_told_how_to_go_on(project: Project, cloud_for: Callable[..., Any]) -> None:

@@ -20,11 +20,13 @@ from innereye_runtime.errors import ExitCode, OutputError, PreflightError, Usage
 from innereye_runtime.run.output_manifest import verify, write_outputs
 from innereye_runtime.run.paths import RunPaths
 from innereye_runtime.run.record import RunRecord
+from innereye_runtime.run.staged_store import INDEXES, Index, StagedFile
 from innereye_runtime.targets.azureml import transfer
 from innereye_runtime.targets.azureml.exit_code import exit_code_of
+from innereye_runtime.targets.azureml.restarting import set_checkpoints_aside
 from innereye_runtime.targets.azureml.session import Session
 from innereye_runtime.targets.azureml.target import _new_folder
-from innereye_runtime.targets.azureml.transfer import BlobPrefix, download_run, upload_run
+from innereye_runtime.targets.azureml.transfer import BlobPrefix, download_run, read_indexes, upload_run
 from innereye_runtime.targets.azureml.workspace_api import WorkspaceApi
 
 PLACE = BlobPrefix(datastore="store", path="runs/one")
@@ -185,6 +187,37 @@ def test_two_who_bring_one_folder_home_take_turns(
         brought = list(pool.map(lambda _: download_run(session, PLACE, tmp_path / "home"), range(2)))
     assert brought == [3, 3]
     assert steps == ["begins", "ends"] * 2
+
+
+@pytest.mark.parametrize("is_staged", [True, False], ids=["staged", "uploaded"])
+def test_checkpoints_of_the_store_are_set_aside(is_staged: bool, session: Session, run: Path, tmp_path: Path) -> None:
+    """As `resume --restart` sets aside those of the run folder here: no attempt finds one, and none is lost."""
+    container, content = session.container(PLACE.datastore), (run / "checkpoints" / "best.ckpt").read_bytes()
+    upload_run(session, run, PLACE)
+    if is_staged:
+        staged = StagedFile(size=len(content), sha256=hashlib.sha256(content).hexdigest(), slot=1)
+        container.upload_blob(f"{PLACE.path}/{staged.place('checkpoints/best.ckpt')}", content)
+        container.upload_blob(f"{PLACE.path}/checkpoints/best.ckpt", b"an older one", overwrite=True)
+        for sequence in (4, 5):
+            index = Index(sequence=sequence, files={"checkpoints/best.ckpt": staged})
+            container.upload_blob(f"{PLACE.path}/{index.place}", index.to_bytes())
+    for number in (1, 2):
+        aside = run / "checkpoints" / ("aside" if number == 1 else "aside-2")
+        aside.mkdir()
+        set_checkpoints_aside(session, PLACE, run)
+        if number == 1 and is_staged:
+            indexes = read_indexes(session, PLACE, INDEXES)
+            assert [index.sequence for index in indexes] == [7, 6]
+            assert [list(index.files) for index in indexes] == [["checkpoints/aside/best.ckpt"]] * 2
+            index = Index(sequence=8, files={"checkpoints/best.ckpt": staged})
+            container.upload_blob(f"{PLACE.path}/{index.place}", index.to_bytes(), overwrite=True)
+        elif number == 1:
+            container.upload_blob(f"{PLACE.path}/checkpoints/best.ckpt", content)
+        there = container.download_blob(f"{PLACE.path}/checkpoints/{aside.name}/best.ckpt").readall()
+        assert there == content
+    if not is_staged:
+        names = [name.removeprefix(f"{PLACE.path}/checkpoints/") for name in container.list_blob_names()]
+        assert [name for name in names if name.endswith("best.ckpt")] == ["aside-2/best.ckpt", "aside/best.ckpt"]
 
 
 def test_runs_that_two_machines_start_in_one_second_have_places_of_their_own(session: Session, tmp_path: Path) -> None:

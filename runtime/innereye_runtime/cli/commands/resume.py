@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -87,6 +88,7 @@ def run(argv: Sequence[str]) -> int:
     if arguments.restart:
         ensure_free(paths)
         _set_aside(paths)
+        job = replace(job, restart=True)
     return start(job, as_json=arguments.json)
 
 

@@ -83,6 +83,8 @@ class AzureMLPlan:
     """Of the run folders, in the datastore: the run's name comes below it."""
     run_folder: Path | None
     """Of the run to go on with; None: a new one."""
+    restart: bool
+    """No checkpoint of `run_folder` counts."""
     outputs_folder: Path
     model_name: str
     """In the name of the run folder; of a sweep, the name of the manifest."""
@@ -169,6 +171,7 @@ def plan_for(job: Job, environment: Mapping[str, str] | None = None) -> AzureMLP
         datastore=datastore,
         location=f"innereye-runtime/{_safe(experiment)}",
         run_folder=job.run_folder,
+        restart=job.restart,
         outputs_folder=job.outputs_folder,
         model_name=job.model_name if sweep is None else manifest.name,
         nodes=compute.nodes,

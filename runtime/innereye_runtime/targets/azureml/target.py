@@ -22,6 +22,7 @@ from innereye_runtime.targets.azureml.job_uri import JobUri
 from innereye_runtime.targets.azureml.log_stream import follow, log_status
 from innereye_runtime.targets.azureml.models import register_run
 from innereye_runtime.targets.azureml.plan import AzureMLPlan, plan_for
+from innereye_runtime.targets.azureml.restarting import set_checkpoints_aside
 from innereye_runtime.targets.azureml.retries import RETRIES_TAG, resubmit, retries_tag
 from innereye_runtime.targets.azureml.session import Session
 from innereye_runtime.targets.azureml.settings import KEYS, find_workspace
@@ -223,6 +224,8 @@ class AzureMLTarget:
             place = _place(plan, folder)
             if is_empty(session, place):  # it ran elsewhere until now
                 upload_run(session, folder, place)
+            elif plan.restart:
+                set_checkpoints_aside(session, place, folder)
         else:
             folder, is_new = _new_folder(session, plan, datetime.now(UTC)), True
         try:
