@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
 import pytest
 from tests.projects import Project
-from tests.targets.azureml.conftest import IMAGE, MANIFEST, azure, newest
+from tests.targets.azureml.conftest import IMAGE, MANIFEST, address_in, azure, newest
 
 pytestmark = pytest.mark.usefixtures("image")
 
@@ -133,3 +134,57 @@ def test_a_datastore_that_is_not_there_is_told_in_a_line(project: Project, cloud
     assert "datastore nowhere" in result.stderr
     assert len(cloud.workspace.jobs) == before
     assert not (project.root / "outputs").exists()
+
+
+READING = """
+
+class Reading(Tiny):
+    def setup(self):
+        super().setup()
+        names = ("labels", "weights", "earlier")
+        labels, weights, earlier = (Path(os.environ[f"AZURE_ML_INPUT_{name}"]) for name in names)
+        table = Path(os.environ["AZURE_ML_OUTPUT_table"])
+        (checkpoint,) = [weights] if weights.is_file() else weights.rglob("*.ckpt")
+        self.local_weights_path = [checkpoint]
+        digests = [hashlib.sha256(file.read_bytes()).hexdigest() for file in (checkpoint, earlier / "best.ckpt")]
+        (table / "deep").mkdir(parents=True)
+        (table / "deep" / "rows.csv").write_text(f"{labels.read_text()},{digests[0]},{digests[1]}")
+"""
+
+
+def test_a_job_reads_a_file_a_model_and_an_earlier_output_and_writes_an_output(project: Project, cloud: Any) -> None:
+    project.write("tiny.yaml", f"{MANIFEST}outputs: {{register: {{name: kidneys}}}}\n")
+    first = azure(project, cloud, "--num_epochs=1")
+    assert first.exit_code == 0, first.stderr
+    workspace, earlier = cloud.workspace, newest(cloud)
+    workspace.blobs.get_container_client(workspace.store).upload_blob("labels/rows.csv", b"left,right")
+    labels = {"dataType": "uri_file", "dataUri": workspace.datastore_uri("labels/rows.csv"), "isAnonymous": False}
+    workspace.put("data", "sides", "1", {**labels, "isArchived": False, "tags": {}, "properties": {}})
+
+    inputs = (
+        "inputs: {labels: {type: uri_file, path: 'azureml:sides@latest'}, "
+        "weights: {type: custom_model, path: 'azureml:kidneys@latest'}, "
+        f"earlier: {{path: 'azureml://jobs/{earlier.name}/outputs/run/paths/checkpoints/'}}}}, outputs: {{table: {{}}}}"
+    )
+    manifest = MANIFEST.replace("class: Tiny", "class: Reading").replace("cluster: cpu", f"cluster: cpu, {inputs}")
+    project.write("tiny.yaml", manifest)
+    source = (project.root / "tiny.py").read_text()
+    project.write("tiny.py", f"{source}{READING}".replace("import os\n", "import hashlib\nimport os\n", 1))
+    second = azure(project, cloud, "--num_epochs=1")
+    assert second.exit_code == 0, second.stderr
+    sent = newest(cloud).inputs
+    assert [sent[name]["jobInputType"] for name in ("labels", "weights", "earlier")] == [
+        "uri_file",
+        "custom_model",
+        "uri_folder",
+    ]
+    home = project.run("download", address_in(second.stderr), "--to", "home", environment=cloud.environment())
+    assert home.exit_code == 0, home.stderr
+    digest = next(
+        entry["sha256"]
+        for entry in json.loads((first.run / "outputs.json").read_text())["files"]
+        if entry["path"] == "checkpoints/best.ckpt"
+    )
+    rows = (Path(f"{home.run}.table") / "deep" / "rows.csv").read_text()
+    assert rows == f"left,right,{digest},{digest}"
+    assert second.weights != first.weights  # it began with the model's
