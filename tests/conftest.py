@@ -153,6 +153,11 @@ NEEDS = {
         remedy="run tests/slurm/start FOLDER as root on Debian, and name the folder in INNEREYE_SLURM",
         met=lambda: _answers(str(ROOT / "tests/slurm/enter"), os.environ.get("INNEREYE_SLURM", ""), "scontrol", "ping"),
     ),
+    "mpirun": Need(
+        what="Open MPI",
+        remedy="apt-get install --no-install-recommends openmpi-bin",
+        met=lambda: _answers("mpirun", "--version"),
+    ),
     "gpu": Need(
         what="an NVIDIA GPU", remedy="run on a machine with one", met=lambda: _answers("nvidia-smi", "-L"), in_ci=False
     ),

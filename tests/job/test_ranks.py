@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from innereye_runtime.errors import UsageError
-from innereye_runtime.job.ranks import VARIABLES, Ranks
+from innereye_runtime.job.ranks import STARTED_BY, VARIABLES, Ranks
 
 # The third process of four, on the second of two nodes.
 TORCHRUN = {
@@ -81,6 +81,9 @@ def test_ranks(environment: dict[str, str], ranks: tuple[int, int, int], process
     assert found.is_first_on_node == (ranks[1] == 0)
 
 
+HANDED_ON = {"RANK": "2", "LOCAL_RANK": "0", "NODE_RANK": "1", "WORLD_SIZE": "4", "LOCAL_WORLD_SIZE": "2"}
+
+
 @pytest.mark.parametrize(
     ("environment", "added"),
     [
@@ -90,7 +93,7 @@ def test_ranks(environment: dict[str, str], ranks: tuple[int, int, int], process
         (BATCH, {"NODE_RANK": "1", "MASTER_ADDR": "10.0.0.4", "MASTER_PORT": "6105"}),
         (
             OPEN_MPI | {"MASTER_ADDR": "node0", "MASTER_PORT": "1"},
-            {"RANK": "2", "LOCAL_RANK": "0", "NODE_RANK": "1", "WORLD_SIZE": "4", "LOCAL_WORLD_SIZE": "2"},
+            HANDED_ON | {STARTED_BY: "Open MPI"},
         ),
         (
             INTEL_MPI | {"PMI_RANK": "1", "PMI_SIZE": "2", "MPI_LOCALRANKID": "1"},  # of one node
@@ -102,9 +105,10 @@ def test_ranks(environment: dict[str, str], ranks: tuple[int, int, int], process
                 "LOCAL_WORLD_SIZE": "2",
                 "MASTER_ADDR": "127.0.0.1",
                 "MASTER_PORT": "6105",
+                STARTED_BY: "Intel MPI",
             },
         ),
-        (SLURM, {"RANK": "2", "LOCAL_RANK": "0", "NODE_RANK": "1", "WORLD_SIZE": "4", "LOCAL_WORLD_SIZE": "2"}),
+        (SLURM, HANDED_ON | {STARTED_BY: "Slurm"}),
     ],
 )
 def test_lightning_finds_the_ranks_of_every_launcher(environment: dict[str, str], added: dict[str, str]) -> None:
@@ -115,6 +119,7 @@ def test_lightning_finds_the_ranks_of_every_launcher(environment: dict[str, str]
         *(found.global_rank, found.local_rank, found.node_rank),
         found.processes,
     )
+    assert again.launcher == found.launcher, "a message names the one that started the process"
     bare = {name: value for name, value in environment.items() if name not in VARIABLES}
     assert Ranks.from_environment(bare) == Ranks()
 

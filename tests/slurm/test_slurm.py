@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 import time
@@ -119,9 +120,11 @@ def test_ranks_that_srun_starts_by_hand_are_told_apart_and_counted(cluster: Call
 
     done = by_hand("--nodes=1", "--ntasks-per-node=2")
     assert done.returncode == 0, done.stdout + done.stderr
-    assert len(record_of(project.root / "by-hand")["attempts"]) == 1
+    run = project.root / "by-hand"
+    assert len(record_of(run)["attempts"]) == 1
+    assert [(run / f"variables{rank}.txt").read_text() for rank in (0, 1)] == ["0 0 0 2 2", "1 1 0 2 2"]
     (project.root / "by-hand").rename(project.root / "done")
     refused = by_hand("--nodes=2", "--ntasks-per-node=2")
     assert refused.returncode in (2, 143), refused.stdout + refused.stderr  # srun ends the others with the first
-    assert "one of 4, and the trainer has 2" in refused.stdout
+    assert re.search(r"Slurm started this process as rank \d, one of 4, and the trainer has 2", refused.stdout)
     assert "set compute.nodes and compute.processes to what was started" in refused.stdout

@@ -11,6 +11,8 @@ from innereye_runtime.job.rank_end import VARIABLE as OWN
 
 PORT: Final = "6105"
 """For a launcher that names none; the InnerEye toolbox had the same."""
+STARTED_BY: Final = "INNEREYE_RUNTIME_STARTED_BY"
+"""Names the launcher where its numbers were handed on in the variables of torchrun."""
 _MASTERS: Final = ("AZ_BATCH_MASTER_NODE", "AZ_BATCHAI_MPI_MASTER_NODE", "AZ_BATCHAI_JOB_MASTER_NODE_IP", "MASTER_IP")
 """Where Azure Batch, AzureML and AKS name the first node, be it as HOST:PORT."""
 
@@ -99,7 +101,7 @@ VARIABLES: Final = frozenset(
     for each in LAUNCHERS
     for name in (*each.marks, each.global_rank, each.local_rank, *each.node_rank, each.processes, each.local_processes)
     if name
-) | {"SLURM_NNODES", "TORCHELASTIC_RUN_ID"}
+) | {"SLURM_NNODES", "TORCHELASTIC_RUN_ID", STARTED_BY}
 """All that says which process of several this one is. A job that is one process of its own is started without them."""
 
 
@@ -133,7 +135,9 @@ class Ranks:
         Raises:
             UsageError: one of them is not a number.
         """
-        launcher = next((each for each in LAUNCHERS if all(environment.get(name) for name in each.marks)), None)
+        started_by = environment.get(STARTED_BY)
+        found = (each for each in LAUNCHERS if all(environment.get(name) for name in each.marks))
+        launcher = next((each for each in LAUNCHERS if each.name == started_by), None) or next(found, None)
         if launcher is None:
             return cls(nodes=nodes)
         local_rank = _number(environment, launcher.local_rank)
@@ -171,6 +175,7 @@ class Ranks:
             if self.local_processes > 1 or by_slurm:  # else Lightning starts further processes of the node, if any
                 wanted |= {"RANK": str(self.global_rank), "LOCAL_RANK": str(self.local_rank)}
                 wanted |= {"WORLD_SIZE": str(self.processes), "LOCAL_WORLD_SIZE": str(self.local_processes)}
+                wanted[STARTED_BY] = self.launcher.name
         return {name: value for name, value in wanted.items() if name not in environment}
 
     def _address(self, environment: Mapping[str, str]) -> dict[str, str]:

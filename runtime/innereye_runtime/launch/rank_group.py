@@ -11,7 +11,7 @@ from innereye_runtime.errors import UsageError
 from innereye_runtime.job.gpus import visible_gpus
 from innereye_runtime.job.process_count import processes_of
 from innereye_runtime.job.rank_end import VARIABLE
-from innereye_runtime.job.ranks import PORT, VARIABLES, Ranks
+from innereye_runtime.job.ranks import PORT, STARTED_BY, VARIABLES, Ranks
 from innereye_runtime.job.resolve import Job
 
 
@@ -39,7 +39,7 @@ class RankGroup:
     def environment(self, rank: Rank, ends: Path, base: Mapping[str, str]) -> dict[str, str]:
         """All variables of `rank`: those of `base` but for another launcher's, and those that torchrun sets."""
         if self.as_it_is:
-            return {**base, VARIABLE: str(ends)}
+            return {**base, **self.variables, VARIABLE: str(ends)}
         own = {"RANK": rank.number, "LOCAL_RANK": rank.local, "NODE_RANK": rank.node, "GROUP_RANK": rank.node}
         return {
             **{name: value for name, value in base.items() if name not in VARIABLES},
@@ -66,7 +66,8 @@ def group_to_start(ranks: Ranks, job: Job, environment: Mapping[str, str]) -> Ra
         if not launcher.global_rank or ranks.processes == 1:
             return None
         own = Rank(number=ranks.global_rank, local=ranks.local_rank, node=ranks.node_rank)
-        return RankGroup(ranks=(own,), world_size=ranks.processes, variables={}, as_it_is=True)
+        variables = {STARTED_BY: launcher.name}
+        return RankGroup(ranks=(own,), world_size=ranks.processes, variables=variables, as_it_is=True)
     processes = processes_of(job) or _count_gpus(environment)
     if processes * nodes == 1:
         return None
