@@ -186,3 +186,29 @@ def test_a_trial_of_an_array_ends_as_its_record_or_the_controller_says(
     other.array.ask_again()
     assert other.exit_code() == 128 + signal.SIGTERM
     assert not RunPaths(folder / "trials" / "003").run_json.exists(), "nothing was attempted"
+
+
+def test_a_resumed_sweep_finds_its_tasks_by_their_folder_and_by_what_it_wrote_down(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "my sweep"
+    folder.mkdir()
+    (folder / "manifest.yaml").write_text(MANIFEST)
+    listed = [f"{line}Comment=innereye-runtime:{folder}  Power=\n" for line in TASKS]
+    other = TASKS[1].replace("ArrayTaskId=1", "ArrayTaskId=2") + f"Comment=innereye-runtime:{tmp_path}/other Power=\n"
+    monkeypatch.setattr(commands, "_show", lambda *job: [commands._parsed(line) for line in [*listed, other]])
+    trials = SlurmTrials(folder)
+    found = {number: trials.adopt(f"{number:03}", None) for number in (0, 1, 2, 8)}
+    assert {number: trial and trial.identity for number, trial in found.items()} == {
+        0: None,  # over, and nothing says that it was one of this sweep
+        1: "7_1",
+        2: None,
+        8: "7_8",
+    }
+    ended, running = trials.adopt("000", "7_0"), found[1]
+    assert ended is not None
+    assert running is not None
+    assert (ended.exit_code(), ended.is_adopted, running.exit_code()) == (3, True, None)
+    listed.clear()
+    running.array.ask_again()
+    assert running.exit_code() == 128 + signal.SIGKILL, "it left no word: the sweep runs it once more"
