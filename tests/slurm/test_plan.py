@@ -192,7 +192,7 @@ def test_a_resumed_sweep_finds_its_tasks_by_their_folder_and_by_what_it_wrote_do
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder = tmp_path / "my sweep"
-    folder.mkdir()
+    (folder / "trials" / "000").mkdir(parents=True)
     (folder / "manifest.yaml").write_text(MANIFEST)
     listed = [f"{line}Comment=innereye-runtime:{folder}  Power=\n" for line in TASKS]
     other = TASKS[1].replace("ArrayTaskId=1", "ArrayTaskId=2") + f"Comment=innereye-runtime:{tmp_path}/other Power=\n"
