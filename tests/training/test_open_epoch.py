@@ -38,9 +38,11 @@ from tests.training.test_plain_state import Averaged, Curriculum, OfOwnOrder
 from torch.utils.data import DataLoader, IterableDataset, Sampler
 
 from innereye_runtime.run.paths import RunPaths
+from innereye_runtime.run.record import Attempt
 from innereye_runtime.training.checkpoints import open_epoch
 from innereye_runtime.training.checkpoints.checkpoint_files import look
 from innereye_runtime.training.checkpoints.checkpointing import Recovery
+from innereye_runtime.training.checkpoints.resuming import find_resume_point
 from innereye_runtime.training.lifecycle.new_attempt import NewAttemptError
 from innereye_runtime.training.lifecycle.signals import StopRequested, stop_on_signals
 
@@ -378,6 +380,19 @@ def test_a_partial_checkpoint_that_is_damaged_or_old_or_of_other_batches_is_not_
         train(container({}, StopAt(1, 2)), tmp_path / "run")
     paths = RunPaths(tmp_path / "run")
     whole = paths.partial_checkpoint.read_bytes()
+
+    attempt = Attempt(number=2, started="", host="")
+    by_two = find_resume_point(paths, attempt, settling=False, processes=2)
+    assert by_two is not None
+    assert by_two.path == paths.last_checkpoint
+    assert attempt.notes == [
+        "checkpoints/partial.ckpt was saved by one process, and now 2 train: its epoch is begun again"
+    ]
+
+    alone = RunPaths(tmp_path / "stopped in the first epoch")
+    alone.checkpoints.mkdir(parents=True)
+    alone.partial_checkpoint.write_bytes(whole)
+    assert find_resume_point(alone, attempt, settling=False, processes=2) is None
 
     paths.partial_checkpoint.write_bytes(whole[: len(whole) // 2])
     found = look(paths)

@@ -163,12 +163,13 @@ def open_checkpoint(path: Path) -> dict[str, Any]:
     return content
 
 
-def look(paths: RunPaths, *, settling: bool = True) -> Found:
-    """The checkpoints of this run. With `settling`, best.ckpt is the one that the newest names when it returns."""
+def look(paths: RunPaths, *, settling: bool = True, partial: bool = True) -> Found:
+    """The checkpoints of this run, without `partial` those of whole epochs. With `settling`, best.ckpt is the one that
+    the newest names when it returns."""
     readable: list[ResumePoint] = []
     notes: list[str] = []
     for path in paths.resumable:
-        if not path.exists():
+        if not path.exists() or (path == paths.partial_checkpoint and not partial):
             continue
         found = _read(path)
         if isinstance(found, str):

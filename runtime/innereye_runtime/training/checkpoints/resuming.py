@@ -102,7 +102,7 @@ def _is_current(checkpoint: Path) -> bool:
     return not re.fullmatch(r"aside(-\d+)?", checkpoint.parent.name)
 
 
-def find_resume_point(paths: RunPaths, attempt: Attempt, *, settling: bool) -> ResumePoint | None:
+def find_resume_point(paths: RunPaths, attempt: Attempt, *, settling: bool, processes: int = 1) -> ResumePoint | None:
     """The checkpoint of an earlier attempt that this one continues from; None where it is the start.
 
     What is found and not as it should be is logged, and kept in the notes of `attempt`.
@@ -110,8 +110,11 @@ def find_resume_point(paths: RunPaths, attempt: Attempt, *, settling: bool) -> R
     Raises:
         UsageError: there are checkpoints, and none can be read.
     """
-    found = look(paths, settling=settling)
+    found = look(paths, settling=settling, partial=processes == 1)
     notes = [*found.notes, *_note_users_own(paths, found.newest)]
+    if processes > 1 and paths.partial_checkpoint.exists():
+        name = paths.partial_checkpoint.relative_to(paths.root)
+        notes.append(f"{name} was saved by one process, and now {processes} train: its epoch is begun again")
     for note in notes:
         log.warning("warning: %s", note)
     attempt.notes += notes

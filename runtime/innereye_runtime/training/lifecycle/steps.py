@@ -159,7 +159,8 @@ def train(run: Run, container: LightningContainer, terminal: IO[str] | None) -> 
     if not container.eval_full:  # hi-ml calls them for inference alone, and not for a full evaluation
         _before_training(run, container)
 
-    resumed = find_resume_point(paths, record.attempt, settling=run.ranks.is_first)
+    ranks = run.ranks
+    resumed = find_resume_point(paths, record.attempt, settling=ranks.is_first, processes=ranks.processes)
     recovery = Recovery(
         paths,
         seed=seed,
