@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import re
 import subprocess
 import sys
@@ -16,6 +17,7 @@ import innereye_runtime.examples
 from innereye_runtime.introspection.discovery import find, load
 from innereye_runtime.introspection.static.class_reader import ClassSource, read
 from innereye_runtime.introspection.static.declarations import KINDS
+from innereye_runtime.introspection.static.imports import missing_imports
 from innereye_runtime.parameters.from_class import parameters_of, python_value
 from innereye_runtime.parameters.overrides import values_of
 from innereye_runtime.parameters.parameter import UNKNOWN
@@ -367,3 +369,24 @@ def test_a_model_that_nothing_evaluates_is_seen(tmp_path: Path, returned: str, u
     method = f"class Own(LightningContainer):\n    def create_model(self):\n        return {returned}\n"
     (tmp_path / "own.py").write_text(MODELS + "\n" + method)
     assert read(find("own:Own", [], [tmp_path]), [tmp_path]).untested_model == untested
+
+
+def test_a_file_is_parsed_again_when_it_has_changed_and_only_then(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = (
+        "import param\nfrom innereye_runtime import LightningContainer\n"
+        "class Lungs(LightningContainer):\n    depth = param.Integer(3)\n"
+    )
+    (tmp_path / "lungs.py").write_text(text)
+    location = find("lungs:Lungs", (), (tmp_path,))
+    first = read(location, (tmp_path,))
+    parsed: list[bytes] = []
+    original = ast.parse
+    monkeypatch.setattr(ast, "parse", lambda source, *of, **how: parsed.append(source) or original(source, *of, **how))
+    assert read(location, (tmp_path,)).parameters == first.parameters
+    assert missing_imports("lungs", tmp_path / "lungs.py", (tmp_path,)) == []
+    assert parsed == []
+    (tmp_path / "lungs.py").write_text(text.replace("3", "45"))
+    assert read(location, (tmp_path,)).parameters["depth"].default == 45
+    assert len(parsed) == 1

@@ -61,7 +61,7 @@ def import_folders(root: Path) -> tuple[Path, ...]:
     sources = (root / "src",) if _modules_in(root / "src") else ()
     if not any((root / mark).is_file() for mark in _ROOT_MARKS[1:]):
         return (root, *sources)
-    from innereye_runtime.packages.pyproject import source_folders
+    from innereye_runtime.packages.source_folders import source_folders
 
     return tuple(dict.fromkeys((root, *source_folders(root), *sources)))
 

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from copy import deepcopy
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from innereye_runtime.introspection.arguments.checker import Argument
-from innereye_runtime.introspection.arguments.direct import DirectClasses
 from innereye_runtime.manifest.model import ClassArgs, Manifest
 from innereye_runtime.parameters.values import plain
+
+if TYPE_CHECKING:
+    from innereye_runtime.introspection.arguments.direct import DirectClasses
 
 
 def with_arguments(manifest: Manifest, arguments: Mapping[str, Argument], direct: DirectClasses) -> Manifest:

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Final
 from innereye_runtime.diagnostics.diagnostic import Diagnostic
 from innereye_runtime.errors import ManifestError, UsageError
 from innereye_runtime.introspection.arguments.checker import Argument, check
-from innereye_runtime.introspection.arguments.direct import DirectClasses, read_direct
 from innereye_runtime.introspection.arguments.loggers import check_logger_arguments
 from innereye_runtime.introspection.arguments.search_space import check_search_space
 from innereye_runtime.introspection.arguments.unknown_names import near_parameters
@@ -31,6 +30,7 @@ from innereye_runtime.parameters.parameter import UNKNOWN, Parameter
 from innereye_runtime.parameters.values import plain
 
 if TYPE_CHECKING:
+    from innereye_runtime.introspection.arguments.direct import DirectClasses
     from innereye_runtime.packages.requirement import Requirements
 
 RUNTIME_PARAMETERS: Final = "innereye_runtime.api.container:LightningContainer"
@@ -137,6 +137,8 @@ def resolve_job(
     given = parse_overrides(overrides)
     location, arguments, direct = None, {}, None
     if loaded.model is not None:
+        from innereye_runtime.introspection.arguments.direct import read_direct  # validate is quick
+
         direct = read_direct(loaded, places, given)
         location = direct.top.get("model")
         found = read(find(RUNTIME_PARAMETERS, (), places), places)

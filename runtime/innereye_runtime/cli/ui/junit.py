@@ -6,14 +6,13 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from xml.etree import ElementTree
 
 from innereye_runtime.diagnostics.diagnostic import Diagnostic, Span
 from innereye_runtime.diagnostics.rendering import render
 from innereye_runtime.errors import PreflightError
 
 _FRAME = re.compile(r'^ *File "([^"]+)", line (\d+)', re.MULTILINE)
-_NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+_NOT_XML = "[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]"  # takes long to compile
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,6 +30,8 @@ class Case:
 
 def as_junit(cases: Sequence[Case]) -> str:
     """The XML of one suite for each command."""
+    from xml.etree import ElementTree
+
     root = ElementTree.Element("testsuites", name="innereye-run")
     for suite in dict.fromkeys(case.suite for case in cases):
         own = [case for case in cases if case.suite == suite]
@@ -97,4 +98,4 @@ def _is_code(path: Path) -> bool:
 
 def _text(text: str) -> str:
     """`text` without the characters that XML has not."""
-    return _NOT_XML.sub("\ufffd", text)
+    return re.sub(_NOT_XML, "\ufffd", text)

@@ -4,13 +4,14 @@ attribute of the class that was never declared."""
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
-from difflib import get_close_matches
-from typing import Final
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Final
 
 from innereye_runtime.introspection.static.class_reader import Attribute, ClassSource
-from innereye_runtime.introspection.static.signatures import Signature
 from innereye_runtime.parameters.parameter import Parameter
+
+if TYPE_CHECKING:
+    from innereye_runtime.introspection.static.signatures import Signature
 
 _MANIFEST_KEYS: Final = {
     **dict.fromkeys(("gpu", "gpus", "use_gpu", "devices", "accelerator"), "compute.gpus"),
@@ -90,7 +91,7 @@ def hint_for_unknown(
             f"declare it as a parameter: {name} = {_declaration(attribute.value)}"
         )
     last = name.rpartition(".")[2]
-    near = [known for known in names if known.rpartition(".")[2] == last] or get_close_matches(name, names, 1)
+    near = [known for known in names if known.rpartition(".")[2] == last] or _near(name, names)
     near = near or [known for known in names if name in known.split("_")]
     near = near or [known for known in names if name == _init_values(known)]
     return f"did you mean '{near[0]}'?" if near else ""
@@ -101,7 +102,7 @@ def near_parameters(found: ClassSource) -> Iterator[tuple[str, str]]:
     parameter."""
     names = [name for name, parameter in found.parameters.items() if parameter.settable]
     for name, attribute in found.attributes.items():
-        near = [] if attribute.is_read else get_close_matches(name, names, 1, cutoff=0.85)
+        near = [] if attribute.is_read else _near(name, names, 0.85)
         if near and name not in found.methods:
             message = f"{attribute.place}: {found.name} sets '{name}', which is not a parameter, and never reads it"
             yield message, f"did you mean '{near[0]}'?"
@@ -113,7 +114,7 @@ def near_arguments(found: Signature) -> Iterator[tuple[str, str]]:
     name for it, unless the class reads it by the argument's name."""
     names = [name for name in (*found.parameters, *_LIGHTNING_ATTRIBUTES) if name not in found.attributes]
     for name, attribute in found.attributes.items():
-        near = [] if attribute.is_read or name in found.methods else get_close_matches(name, names, 1, cutoff=0.85)
+        near = [] if attribute.is_read or name in found.methods else _near(name, names, 0.85)
         if not near or name in found.parameters:
             continue
         if near[0] in found.reads or near[0] not in re.findall(r"\w+", attribute.value):
@@ -121,6 +122,12 @@ def near_arguments(found: Signature) -> Iterator[tuple[str, str]]:
             owner = found.location.class_name
             message = f"{attribute.place}: {owner} sets '{name}', which is not {what}, and never reads it"
             yield message, f"did you mean '{near[0]}'?"
+
+
+def _near(name: str, names: Sequence[str], cutoff: float = 0.6) -> list[str]:
+    from difflib import get_close_matches  # validate is quick
+
+    return get_close_matches(name, names, 1, cutoff=cutoff)
 
 
 def _declaration(value: str) -> str:

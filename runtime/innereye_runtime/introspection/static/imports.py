@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Final, Literal
 
 from innereye_runtime.introspection.static.module_files import locate
-from innereye_runtime.introspection.static.resolver import NOT_ANALYSED_PACKAGES, SourceModules
+from innereye_runtime.introspection.static.resolver import NOT_ANALYSED_PACKAGES, SourceModules, parse
 
 OURS: Final = ("InnerEye", "health_ml", "health_azure", "innereye_runtime")
 """The packages whose modules come with this one."""
@@ -30,7 +30,7 @@ class Missing:
 def missing_imports(module: str, file: Path, search_path: Sequence[Path]) -> list[Missing]:
     """Those that stand at the top of `file`, outside of `try` and of `if`, in source order."""
     try:
-        tree = ast.parse(file.read_bytes())
+        tree = parse(file)
     except (OSError, SyntaxError, ValueError):
         return []
     package = module if file.name == "__init__.py" else module.rpartition(".")[0]

@@ -7,6 +7,7 @@ import builtins
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 from typing import Final
 
@@ -168,12 +169,30 @@ def statements(body: Sequence[ast.stmt]) -> Iterator[ast.stmt]:
                 yield from statements(statement.body)
 
 
+def parse(file: Path) -> ast.Module:
+    """The source of a file. One that is read again and has not changed is not parsed again: every class has the
+    runtime's own among its bases.
+
+    Raises:
+        OSError: it can't be read.
+        SyntaxError: it is not Python.
+        ValueError: nor is it text.
+    """
+    status = file.stat()
+    return _tree(file, status.st_mtime_ns, status.st_size)
+
+
+@lru_cache(maxsize=128)
+def _tree(file: Path, changed: int, size: int) -> ast.Module:
+    return ast.parse(file.read_bytes())
+
+
 def _parsed(place: ModuleFile) -> SourceModule:
     module = SourceModule(place)
     if place.file is None:
         return module
     try:
-        tree = ast.parse(place.file.read_bytes())
+        tree = parse(place.file)
     except SyntaxError as error:
         module.problem = f"{place.file}:{error.lineno}: {error.msg}"
         module.broken = True
