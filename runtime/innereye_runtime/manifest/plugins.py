@@ -5,8 +5,10 @@ from __future__ import annotations
 import copy
 from collections.abc import Mapping
 from functools import cache
-from importlib.metadata import EntryPoint, entry_points
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    from importlib.metadata import EntryPoint
 
 GROUP: Final = "innereye_runtime.targets"
 
@@ -14,6 +16,8 @@ GROUP: Final = "innereye_runtime.targets"
 @cache
 def external_targets() -> Mapping[str, EntryPoint]:
     """The entry points of targets that other distributions bring, by name. Nothing of them is imported."""
+    from importlib.metadata import entry_points  # slow, and few manifests need it
+
     return {entry.name: entry for entry in entry_points(group=GROUP)}
 
 
