@@ -35,6 +35,19 @@ model: {{class: docs.gallery:{model}, args: {{{arguments}}}}}
 data: {{class: docs.gallery:Data}}
 trainer: {{num_epochs: {epochs}}}
 """
+SEARCH = """schema: 1
+container: {class: HelloContainer}
+dataset: {id: hello, local: data/hello}
+trainer: {num_epochs: 3}
+sweep:
+  search_space:
+    l_rate: {type: loguniform, min_value: 1e-4, max_value: 1e-1}
+    num_layers: {type: choice, values: [1, 2, 4]}
+    optimizer_type: {type: choice, values: [Adam, SGD, RMSprop]}
+  sampling_algorithm: random
+  objective: {goal: minimize, primary_metric: val/loss}
+  limits: {max_total_trials: 30}
+"""
 RUNS = {
     "segmentation": ("HeadAndNeck", "", 30),
     "many-metrics": ("ManyMetrics", "", 200),
@@ -55,6 +68,8 @@ def main() -> None:
         photograph(hello, IMAGES / "report.png", README_SIZE, LIGHT)
         take_all(hello, "hello")
         take_all(run(project, "manifests/sweep.yaml"), "sweep")
+        (project / "search.yaml").write_text(SEARCH)
+        take_all(run(project, "search.yaml"), "search")
         for name, (model, arguments, epochs) in RUNS.items():
             manifest = MANIFEST.format(model=model, arguments=arguments, epochs=epochs)
             (project / f"{name}.yaml").write_text(manifest)

@@ -57,6 +57,7 @@ class SweepHandle:
             "target": record.target,
             "runs": record.total,
             "trials": ", ".join(f"{count} {each}" for each, count in counts.items()),
+            "ensemble": record.ensemble.state if record.ensemble else "",
             "best": json.dumps(record.best) if record.best else "",
             "started": record.started,
             "ended": record.ended,
@@ -79,7 +80,7 @@ class SweepHandle:
 
     def _pieces(self, shown: dict[Path, int]) -> Iterator[tuple[Path, bytes]]:
         """What is new in each log. `shown`: how far each was read, which is kept up."""
-        for log in sorted((self._folder / "logs").glob("[0-9]*.log")):
+        for log in sorted((self._folder / "logs").glob("[0-9e]*.log")):
             with log.open("rb") as file:
                 file.seek(shown.get(log, 0))
                 while piece := file.read(1 << 16):

@@ -81,10 +81,16 @@ def _active_below(root: Path) -> Path | None:
 
     resolved = root.resolve()
     folders = [str(one.details["run_folder"]) for one in get_target("process").list()]
-    records = [_record(file) for file in (root / "run.json", *root.glob("trials/*/run.json"))]
+    records = [
+        _record(file) for file in (root / "run.json", *root.glob("trials/*/run.json"), root / "ensemble" / "run.json")
+    ]
     targets = {record.get("target") for record in records if record.get("state") == "running"}
     sweep = _record(root / "sweep.json")
-    trials = [one for one in sweep.get("trials", ()) if one.get("state") in ("planned", "running")]
+    trials = [
+        one
+        for one in (*sweep.get("trials", ()), sweep.get("ensemble") or {})
+        if one.get("state") in ("planned", "running")
+    ]
     if "docker" in targets:
         listed = get_target("docker").list()
         folders += [str(one.details["run_folder"]) for one in listed if one.state in ("created", "running", "paused")]
