@@ -43,7 +43,7 @@ def test_a_trial_that_fails_does_not_end_the_others(tmp_path: Path) -> None:
     metrics = write_metrics(folder, record)
     assert metrics["trials"]["001"]["metrics"] == {"val": {"f": 1}}
     page = sweep_page(record.to_data(), metrics)
-    assert page.count('<a href="trials/001/report.html">') == 2
+    assert page.count('<a href="trials/001/report.html">') == 3, "as the best one, as a line and in the table"
     assert "<script" not in page
 
 

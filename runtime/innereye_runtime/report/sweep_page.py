@@ -8,9 +8,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from html import escape
 from importlib.resources import files
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
 from innereye_runtime.figures.chart import number
+from innereye_runtime.report.parallel_coordinates import MOST_LINES, STYLE, Point, parallel_coordinates
 from innereye_runtime.report.sections import duration, moment
 
 _STATES = {"completed": "good", "running": "busy", "failed": "bad"}
@@ -33,11 +35,18 @@ def write_sweep_report(folder: Path, record: Mapping[str, Any], metrics: Mapping
     return report
 
 
-def sweep_page(record: Mapping[str, Any], metrics: Mapping[str, Any]) -> str:
-    """The whole page as HTML."""
+def sweep_page(record: Mapping[str, Any], metrics: Mapping[str, Any], *, place: str = "") -> str:
+    """The whole page as HTML. `place`: the folder of the sweep as its links lead there, with a '/' at its end."""
     style = files(__package__).joinpath("report.css").read_text(encoding="utf-8")
     state = str(record["state"])
-    sections = (_best(record), _over_folds(metrics), _ensemble(metrics), _trials(record, metrics))
+    sections = (
+        _best(record, place),
+        _over_folds(metrics),
+        _ensemble(metrics, place),
+        _coordinates(record, place),
+        _importance(record, metrics),
+        _trials(record, metrics, place),
+    )
     parts = [part for part in sections if part]
     facts = [
         f"{len(record['trials'])} of {record['total']} runs",
@@ -55,7 +64,7 @@ def sweep_page(record: Mapping[str, Any], metrics: Mapping[str, Any]) -> str:
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <meta name="color-scheme" content="light dark">
 <title>{escape(record["id"])} · {escape(state)}</title>
-<style>{style}</style>
+<style>{style}{STYLE}</style>
 </head>
 <body>
 <main>
@@ -68,15 +77,15 @@ def sweep_page(record: Mapping[str, Any], metrics: Mapping[str, Any]) -> str:
 """
 
 
-def _best(record: Mapping[str, Any]) -> str:
+def _best(record: Mapping[str, Any], place: str) -> str:
     best, reason = record.get("best"), record.get("reason")
     told = f'<div class="reason"><p>{escape(str(reason))}</p></div>' if reason else ""
     if not best:
         return told
-    links = ", ".join(f'<a href="{escape(run)}/report.html">{escape(run)}</a>' for run in best["runs"])
+    links = ", ".join(f'<a href="{escape(place + run)}/report.html">{escape(run)}</a>' for run in best["runs"])
     rows = [("runs", links), (escape(record["primary_metric"]), number(best["value"]))]
     rows += [(escape(name), escape(_text(value))) for name, value in best["parameters"].items()]
-    return f"{told}<h2>Best trial</h2>{_table(('', ''), rows)}"
+    return f"{told}<h2>Best trial</h2>{_table(('', ''), rows, kind='parameters')}"
 
 
 def _over_folds(metrics: Mapping[str, Any]) -> str:
@@ -96,25 +105,68 @@ def _over_folds(metrics: Mapping[str, Any]) -> str:
     return f"<h2>Over folds</h2>{_table(('trial', 'metric', 'mean', 'deviation'), rows)}" if rows else ""
 
 
-def _ensemble(metrics: Mapping[str, Any]) -> str:
+def _ensemble(metrics: Mapping[str, Any], place: str) -> str:
     """What the folds' models come to together, and where the joined predictions are."""
     parts = []
     if (run := metrics.get("ensemble")) is not None:
         folder = escape(run["run"])
         said = f"{escape(run['state'])}, the mean of the folds' {escape(run['average'] or 'models')}"
-        parts.append(f'<h2>Ensemble</h2><p class="note"><a href="{folder}/report.html">{folder}</a>: {said}</p>')
+        link = f'<a href="{escape(place)}{folder}/report.html">{folder}</a>'
+        parts.append(f'<h2>Ensemble</h2><p class="note">{link}: {said}</p>')
         rows = [(escape(name), _number(value)) for name, value in _flat(run["metrics"]).items()]
         parts += [_table(("metric", "value"), rows)] if rows else []
     if (joined := metrics.get("predictions")) is not None:
         file, order = escape(joined["file"]), f" by {escape(joined['id'])}" if joined["id"] else ""
-        parts.append(f'<h2>Predictions</h2><p class="note"><a href="{file}">{file}</a>: {joined["rows"]} rows{order}')
+        link = f'<a href="{escape(place)}{file}">{file}</a>'
+        parts.append(f'<h2>Predictions</h2><p class="note">{link}: {joined["rows"]} rows{order}')
         if several := joined["ids_in_several_folds"]:
             parts.append(f"; {several} of the ids are in several folds")
         parts.append("</p>")
     return "".join(parts)
 
 
-def _trials(record: Mapping[str, Any], metrics: Mapping[str, Any]) -> str:
+def _coordinates(record: Mapping[str, Any], place: str) -> str:
+    """The trials as lines over their parameters and the metric; of folds, the mean of each trial."""
+    groups: dict[int, list[Mapping[str, Any]]] = {}
+    for trial in record["trials"]:
+        groups.setdefault(trial["group"], []).append(trial)
+    points = [
+        Point(
+            name=runs[0]["name"] if len(runs) == 1 else f"trial {group}",
+            link=f"{place}trials/{runs[0]['name']}/report.html",
+            parameters=runs[0]["parameters"],
+            value=fmean(run["value"] for run in runs),
+        )
+        for group, runs in groups.items()
+        if all(run["state"] == "completed" and run["value"] is not None for run in runs)
+    ]
+    chart = parallel_coordinates(points, record["primary_metric"], minimize=record["goal"] == "minimize")
+    if not chart:
+        return ""
+    shown = f"the {MOST_LINES} best of {len(points)} trials" if len(points) > MOST_LINES else "each trial"
+    note = f"A line for {shown}, to the report of its run: the stronger its colour, the better; the best one is green."
+    return f'<h2>Trials</h2>{chart}<p class="note">{note}</p>'
+
+
+def _importance(record: Mapping[str, Any], metrics: Mapping[str, Any]) -> str:
+    found = metrics.get("importance")
+    if found is None:
+        return ""
+    metric = escape(record["primary_metric"])
+    if "parameters" not in found:
+        return f'<h2>Importance</h2><p class="note">Not known: {escape(found["reason"])}.</p>'
+    rows = []
+    for name, share in found["parameters"].items():
+        bar = f'<span class="bar" style="width: {share * 160:.0f}px"></span>'
+        rows.append((escape(name), bar, f'<span class="time">{share:.2f}</span>'))
+    note = (
+        f"What sets the best tenth of {found['trials']} trials apart by {metric}: shares that add up to 1 (PED-ANOVA). "
+        "Of few trials they are rough."
+    )
+    return f'<h2>Importance</h2>{_table(("", "", ""), rows, kind="parameters")}<p class="note">{note}</p>'
+
+
+def _trials(record: Mapping[str, Any], metrics: Mapping[str, Any], place: str) -> str:
     names = list(dict.fromkeys(name for trial in record["trials"] for name in trial["parameters"]))
     logged = list(dict.fromkeys(name for run in metrics["trials"].values() for name in _flat(run["metrics"])))
     has_folds = record["splits"] is not None
@@ -124,7 +176,7 @@ def _trials(record: Mapping[str, Any], metrics: Mapping[str, Any]) -> str:
         values = _flat(metrics["trials"][trial["name"]]["metrics"])
         rows.append(
             (
-                f'<a href="trials/{trial["name"]}/report.html">{trial["name"]}</a>',
+                f'<a href="{escape(place)}trials/{trial["name"]}/report.html">{trial["name"]}</a>',
                 *([_text(trial["fold"])] if has_folds else []),
                 escape(trial["state"]),
                 *(escape(_text(trial["parameters"].get(name))) for name in names),
@@ -139,8 +191,8 @@ def _flat(metrics: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
     return {name: value for split in metrics.values() for name, value in split.items()}
 
 
-def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    return "".join(("<table>", *_lines(head, rows), "</table>"))
+def _table(head: Sequence[str], rows: Sequence[Sequence[str]], *, kind: str = "") -> str:
+    return "".join((f'<div class="wide"><table class="{kind}">', *_lines(head, rows), "</table></div>"))
 
 
 def _lines(head: Sequence[str], rows: Sequence[Sequence[str]]) -> Iterator[str]:

@@ -85,9 +85,22 @@ def verdict_on(record: SweepRecord) -> tuple[int, str]:
     return int(ExitCode.DONE), f"{failed} of {len(record.trials)} trials failed" if failed else ""
 
 
-def write_metrics(folder: Path, record: SweepRecord, *, predictions: Mapping[str, Any] | None = None) -> dict[str, Any]:
-    """metrics.json of the sweep, written: the metrics of each run; over folds, their mean and deviation, those of the
-    ensemble, and what the joined `predictions` have.
+def write_metrics(folder: Path, record: SweepRecord, **parts: Mapping[str, Any] | None) -> dict[str, Any]:
+    """metrics.json of the sweep, written, as `metrics_of` makes it of the same arguments."""
+    data = metrics_of(folder, record, **parts)
+    write_json(folder / "metrics.json", data)
+    return data
+
+
+def metrics_of(
+    folder: Path,
+    record: SweepRecord,
+    *,
+    predictions: Mapping[str, Any] | None = None,
+    importance: Mapping[str, Any] | None = None,
+) -> dict[str, Any]:
+    """The metrics of each run; over folds, their mean and deviation, those of the ensemble, and what the joined
+    `predictions` have; of a search, the `importance` of its parameters.
     """
     metrics = {trial.name: read_record(folder / "trials" / trial.name).get("metrics", {}) for trial in record.trials}
     runs = {
@@ -122,7 +135,8 @@ def write_metrics(folder: Path, record: SweepRecord, *, predictions: Mapping[str
         data["ensemble"]["metrics"] = {split: values for split, values in metrics_of_run.items() if values}
     if predictions is not None:
         data["predictions"] = predictions
-    write_json(folder / "metrics.json", data)
+    if importance is not None:
+        data["importance"] = importance
     return data
 
 

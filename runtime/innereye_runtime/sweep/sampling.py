@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -73,6 +73,23 @@ class Study:
             self._study.add_trial(
                 self._optuna.trial.create_trial(state=state, params=params, distributions=self._space, value=value)
             )
+
+
+@contextmanager
+def study_of(sweep: Sweep, valued: Sequence[tuple[Mapping[str, Any], float]]) -> Iterator[Any]:
+    """An Optuna study in memory of trials by their parameters and values; Optuna's own lines are off in the block.
+
+    Raises:
+        PreflightError: Optuna is not installed.
+    """
+    optuna = _optuna()
+    space = {name: _encoded(one) for name, one in sweep.search_space.items()}
+    with _quiet(optuna):
+        study = optuna.create_study(direction=sweep.objective.goal)
+        for parameters, value in valued:
+            params = {name: _code(sweep.search_space[name], item) for name, item in parameters.items()}
+            study.add_trial(optuna.trial.create_trial(params=params, distributions=space, value=value))
+        yield study
 
 
 def _encoded(distribution: Distribution) -> BaseDistribution:

@@ -16,6 +16,7 @@ from innereye_runtime.run.paths import create_run_folder
 from innereye_runtime.run.process_id import current_process, is_alive
 from innereye_runtime.run.record import utc_now
 from innereye_runtime.sweep.engine import Engine
+from innereye_runtime.sweep.importance import importance_of
 from innereye_runtime.sweep.predictions import join_or_fail
 from innereye_runtime.sweep.record import RecordWriter, SweepRecord, TrialState
 from innereye_runtime.sweep.results import read_record, write_metrics
@@ -92,7 +93,8 @@ def _run(folder: Path, job: Job, record: SweepRecord, *, cold: bool) -> StudyRes
     RecordWriter(folder, record).write(now=True)
     Engine(folder, replace(job, run_folder=None), record, cold=cold).run()
     predictions = join_or_fail(folder, record, job.manifest)
-    metrics = write_metrics(folder, record, predictions=predictions)
+    importance = importance_of(job.manifest.sweep, record)
+    metrics = write_metrics(folder, record, predictions=predictions, importance=importance)
     write_sweep_report(folder, record.to_data(), metrics)
     return StudyResult(folder=folder, record=record, metrics=metrics)
 

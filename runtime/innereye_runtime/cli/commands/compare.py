@@ -5,14 +5,16 @@ from __future__ import annotations
 import argparse
 import difflib
 import json
+import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 from innereye_runtime.cli.commands.ls import number
 from innereye_runtime.cli.commands.verify import run_folder_argument
 from innereye_runtime.cli.ui.parser import Parser, columns
-from innereye_runtime.errors import ExitCode, UsageError
+from innereye_runtime.errors import ExitCode, PreflightError, UsageError
 
 if TYPE_CHECKING:
     from innereye_runtime.run.comparison import Comparison, Difference
@@ -25,21 +27,30 @@ _CELL = 40
 class Arguments(argparse.Namespace):
     folders: list[Path]
     json: bool
+    html: Path | None
 
 
 def parser() -> Parser:
     parser = Parser(
         "compare",
-        usage="RUN RUN ... [--json]",
+        usage="RUN RUN ... [--json] | SWEEP [--json] [--html FILE]",
         about="Shows what differs between runs: parameters, manifest, code with its diff, packages, data and\n"
-        "hardware; then their metrics and weights. A sweep's folder is compared by its trials.",
+        "hardware; then their metrics and weights. A sweep's folder is compared by its trials, with the\n"
+        "importance of each parameter for the primary metric.",
         examples=[
             "innereye-run compare outputs/2026-11-24T101530Z_Hello outputs/2026-11-24T114200Z_Hello",
             "innereye-run compare --json outputs/2026-11-24T120000Z_sweep | jq .differences",
+            "innereye-run compare --html sweep.html outputs/2026-11-24T120000Z_sweep",
         ],
     )
     parser.add_argument("folders", metavar="RUN", nargs="+", type=Path, help="run folders, or the folder of a sweep")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
+    parser.add_argument(
+        "--html",
+        type=Path,
+        metavar="FILE",
+        help="of one sweep: also write a page with its trials as parallel coordinates,\nthe importance and the table",
+    )
     return parser
 
 
@@ -47,20 +58,78 @@ def run(argv: Sequence[str]) -> int:
     arguments, _ = parser().read(argv, Arguments())
     from innereye_runtime.run.comparison import compare
 
+    sweep = arguments.folders[0] if len(arguments.folders) == 1 and _is_sweep(arguments.folders[0]) else None
+    if arguments.html is not None and sweep is None:
+        raise UsageError("--html is for the folder of one sweep", hint="the report.html of each run has its curves")
+    importance = _importance(sweep) if sweep is not None else None
+    if arguments.html is not None and sweep is not None:
+        _write_page(sweep, importance, arguments.html)
     records = records_of([each for folder in arguments.folders for each in _runs_in(folder)])
     if len(records) < 2:
         raise UsageError("there is one run, and nothing to compare it with", hint="name two run folders or more")
     found = compare(records)
     if arguments.json:
-        print(json.dumps(found.to_data(), indent=2, ensure_ascii=False))
+        more = {"importance": importance} if importance is not None else {}
+        print(json.dumps({**found.to_data(), **more}, indent=2, ensure_ascii=False))
     else:
-        print("\n".join(_text(found)))
+        print("\n".join((*_text(found), *_told(importance))))
     return ExitCode.DONE
+
+
+def _is_sweep(folder: Path) -> bool:
+    return (folder / "sweep.json").is_file()
+
+
+def _importance(sweep: Path) -> dict[str, Any] | None:
+    """Of the sweep's parameters, from its trials so far; None where it has no search."""
+    from innereye_runtime.manifest.loading import load
+    from innereye_runtime.sweep.importance import importance_of
+    from innereye_runtime.sweep.record import SweepRecord
+
+    manifest = load(sweep / "manifest.yaml").manifest
+    return importance_of(manifest.sweep, SweepRecord.read(sweep)) if manifest is not None else None
+
+
+def _told(importance: dict[str, Any] | None) -> Iterator[str]:
+    if importance is None:
+        return
+    yield ""
+    if "parameters" in importance:
+        rows = [(name, f"{share:.2f}") for name, share in importance["parameters"].items()]
+        yield columns([("importance", f"of {importance['trials']} trials"), *rows])
+    else:
+        yield f"note: no importance of parameters: {importance['reason']}"
+
+
+def _write_page(sweep: Path, importance: dict[str, Any] | None, file: Path) -> None:
+    """Writes the page of the sweep as it is now to `file`, with links to the runs.
+
+    Raises:
+        PreflightError: the file can't be written.
+    """
+    from innereye_runtime.report.sweep_page import sweep_page
+    from innereye_runtime.sweep.record import SweepRecord
+    from innereye_runtime.sweep.results import metrics_of
+
+    record = SweepRecord.read(sweep)
+    place = quote(os.path.relpath(sweep.resolve(), file.resolve().parent))
+    try:
+        written = json.loads((sweep / "metrics.json").read_bytes())
+    except (OSError, ValueError):
+        written = {}  # the sweep has not ended
+    metrics = metrics_of(sweep, record, importance=importance, predictions=written.get("predictions"))
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        page = sweep_page(record.to_data(), metrics, place=f"{place}/")
+        file.write_text(page, encoding="utf-8", errors="replace")
+    except OSError as error:
+        reason = f"{file} can't be written: {error.strerror}"
+        raise PreflightError(reason, hint="name another file by --html") from error
 
 
 def _runs_in(folder: Path) -> list[Path]:
     """The run folder itself, or those of a sweep's trials."""
-    if (folder / "sweep.json").is_file():
+    if _is_sweep(folder):
         return sorted(file.parent.absolute() for file in folder.glob("trials/*/run.json"))
     return [run_folder_argument(folder)]
 

@@ -16,6 +16,7 @@ from innereye_runtime.manifest.model import Manifest
 from innereye_runtime.report.sweep_page import write_sweep_report
 from innereye_runtime.run.paths import RunPaths
 from innereye_runtime.run.record import state_of as run_state_of
+from innereye_runtime.sweep.importance import importance_of
 from innereye_runtime.sweep.predictions import join_or_fail
 from innereye_runtime.sweep.record import RecordWriter, SweepRecord, TrialRecord
 from innereye_runtime.sweep.results import best_of, primary_value, read_record, verdict_on, write_metrics
@@ -127,7 +128,8 @@ def download_sweep(session: Session, address: JobUri, place: BlobPrefix, folder:
     _number_groups(record)
     _conclude(session, address.job, state, record)
     RecordWriter(folder, record).write(now=True)
-    metrics = write_metrics(folder, record, predictions=join_or_fail(folder, record, manifest))
+    predictions, importance = join_or_fail(folder, record, manifest), importance_of(manifest.sweep, record)
+    metrics = write_metrics(folder, record, predictions=predictions, importance=importance)
     write_sweep_report(folder, record.to_data(), metrics)
     if record.exit_code == ExitCode.DONE and record.best and len(record.best["runs"]) == 1:
         best = next(trial for trial in started if f"{TRIALS}/{trial.name}" in record.best["runs"])
