@@ -144,9 +144,13 @@ def test_one_model_is_trained_whatever_nodes_and_processes_it_has(tmp_path: Path
     one = project.run("several.yaml")
     two = several_project(tmp_path, "processes: 2").run("several.yaml", "--rows=8")
     apart = several_project(tmp_path, "nodes: 2").run("several.yaml", "--rows=8")
-    assert [result.exit_code for result in (one, two, apart)] == [0, 0, 0], two.stderr + apart.stderr
-    assert two.weights == apart.weights
-    assert metrics(two) == pytest.approx(metrics(one), rel=1e-5)  # the same mean of gradients, in another order
+    four = several_project(tmp_path, "processes: 4").run("several.yaml", "--rows=4")
+    square = several_project(tmp_path, "nodes: 2, processes: 2").run("several.yaml", "--rows=4")
+    all_of_them = (one, two, apart, four, square)
+    assert [result.exit_code for result in all_of_them] == [0] * 5, [result.stderr for result in all_of_them]
+    assert (two.weights, four.weights) == (apart.weights, square.weights)
+    for several in (two, four):  # the same mean of gradients, in another order
+        assert metrics(several) == pytest.approx(metrics(one), rel=1e-5)
     assert steps(two) == {"setup": 2, "global_rank_zero": 1, "local_rank_zero": 1, "all_ranks": 2}
     assert steps(apart) == {"setup": 2, "global_rank_zero": 1, "local_rank_zero": 2, "all_ranks": 2}
     assert [(two.run / f"variables{rank}.txt").read_text() for rank in (0, 1)] == ["0 0 0 2 2", "1 1 0 2 2"]

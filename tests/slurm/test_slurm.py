@@ -103,6 +103,16 @@ def test_a_rank_that_dies_on_another_node_ends_the_job_with_its_cause(cluster: C
     assert ask("squeue", "--noheader") == ""
 
 
+def test_two_processes_on_each_of_two_nodes_train_what_four_processes_train_here(
+    cluster: Callable[[str], Cluster], tmp_path: Path
+) -> None:
+    square = cluster("nodes: 2, processes: 2").run("several.yaml", "--rows=4")
+    assert square.exit_code == 0, square.stderr
+    (tmp_path / "here").mkdir()
+    four = several_project(tmp_path / "here", "processes: 4").run("several.yaml", "--rows=4")
+    assert square.weights == four.weights
+
+
 def test_what_the_cluster_does_not_have_is_refused_at_once(cluster: Callable[[str], Cluster]) -> None:
     refused: Result = cluster("slurm: {partition: nowhere}").run("several.yaml")
     assert refused.exit_code == 3

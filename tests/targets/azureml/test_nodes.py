@@ -143,15 +143,15 @@ def test_a_job_of_two_nodes_ends_with_the_failure_of_the_one_that_failed(project
     assert result.record["reason"] == "rank 1: the user's code exited with 42"
 
 
-def test_processes_of_one_node_are_ranks_and_one_that_is_killed_is_the_cause(project: Project, cloud: Any) -> None:
+def test_processes_of_two_nodes_are_ranks_and_one_that_is_killed_is_the_cause(project: Project, cloud: Any) -> None:
     project.write("tiny.py", CONTAINER)
-    project.write("tiny.yaml", MANIFEST.replace("compute:\n", "compute:\n  processes: 2\n"))
+    project.write("tiny.yaml", MANIFEST.replace("compute:\n", "compute:\n  nodes: 2\n  processes: 2\n"))
     here = project.run("tiny.yaml")
     there = azure(project, cloud)
     assert there.exit_code == 0, there.stdout + there.stderr
     assert newest(cloud).properties["distribution"] == {"distributionType": "PyTorch", "processCountPerInstance": 2}
     assert weights(there) == weights(here)
-    assert {report["world"] for report in reports(there)} == {2}
+    assert [report["world"] for report in reports(there)] == [4] * 4
 
     step = "    def training_step(self, batch, batch_idx):\n"
     killed = "        if self.global_rank == 1 and self.current_epoch == 2:\n            os.kill(os.getpid(), 9)\n"

@@ -10,16 +10,16 @@ from tests.projects import Result
 from tests.targets.docker.conftest import Engine
 
 
-def test_two_processes_and_two_nodes_train_the_model_that_two_processes_train_here(
-    engine: Engine, tmp_path: Path
-) -> None:
-    here = run(tmp_path, "processes: 2")
-    processes = run(tmp_path, "target: docker, processes: 2")
-    nodes = run(tmp_path, "target: docker, nodes: 2")
-    assert [processes.weights, nodes.weights] == [here.weights] * 2
-    assert [(nodes.run / f"variables{rank}.txt").read_text() for rank in (0, 1)] == ["0 0 0 2 1", "1 0 1 2 1"]
-    assert "rank 1 is here" in (nodes.run / "logs" / "rank-1.log").read_text()
-    assert left_of(engine, nodes.run) == []
+def test_processes_and_nodes_train_the_model_that_as_many_processes_train_here(engine: Engine, tmp_path: Path) -> None:
+    two = run(tmp_path, "processes: 2")
+    assert run(tmp_path, "target: docker, processes: 2").weights == two.weights
+    four = run(tmp_path, "processes: 4")
+    square = run(tmp_path, "target: docker, nodes: 2, processes: 2")
+    assert square.weights == four.weights
+    variables = [(square.run / f"variables{rank}.txt").read_text() for rank in range(4)]
+    assert variables == ["0 0 0 4 2", "1 1 0 4 2", "2 0 1 4 2", "3 1 1 4 2"]
+    assert "rank 3 is here" in (square.run / "logs" / "rank-3.log").read_text()
+    assert left_of(engine, square.run) == []
 
 
 def test_a_node_whose_container_is_killed_ends_the_job_with_that_cause(engine: Engine, tmp_path: Path) -> None:
