@@ -1,4 +1,6 @@
-"""examples/brain_tissue, a project with MONAI, nibabel and a src layout, from an installed wheel on three targets."""
+"""examples/brain_tissue, a project with MONAI, nibabel and a src layout, from an installed wheel on three targets: with
+weights from an earlier run, and its model registered.
+"""
 
 from __future__ import annotations
 
@@ -29,7 +31,7 @@ class FromWheel(Project):
 
 @pytest.fixture
 def project(needs: Callable[..., None], tmp_path: Path) -> FromWheel:
-    needs("torch", "nilearn", "monai")
+    needs("torch", "nilearn", "monai", "mlflow")
     install_wheel(build_wheel(tmp_path / "wheel"), tmp_path / "environment")
     root = tmp_path / "brain_tissue"
     shutil.copytree(EXAMPLE, root, ignore=shutil.ignore_patterns("data", "data-small", "outputs", "__pycache__"))
@@ -47,16 +49,35 @@ def test_its_weights_and_scores_are_equal_on_every_target(project: FromWheel, cl
     project.write("small.yaml", text)
     cloud.add_data("brain-small", project.root / "data-small")
 
-    here = project.run("small.yaml", EPOCHS)
-    assert here.exit_code == 0, here.stderr
+    earlier = project.run("small.yaml", EPOCHS)
+    assert earlier.exit_code == 0, earlier.stderr
     assert is_wheel(project)
-    there = project.run("--target", "docker", "small.yaml", EPOCHS)
+    outside = f"--local_weights_path={earlier.run / 'checkpoints' / 'best.ckpt'}"
+    refused = project.run("--target", "azureml", "small.yaml", outside, environment=cloud.environment())
+    assert (refused.exit_code, "best.ckpt is not part of the job's code" in refused.stderr) == (2, True)
+    (project.root / "weights").mkdir()
+    shutil.copy(earlier.run / "checkpoints" / "best.ckpt", project.root / "weights" / "earlier.ckpt")
+    text = re.sub(r"^outputs: {", "outputs: {register: {name: tissues}, ", text, flags=re.MULTILINE)
+    project.write("small.yaml", text)
+
+    words = ("small.yaml", EPOCHS, "--local_weights_path=weights/earlier.ckpt")
+    registry = {"MLFLOW_ALLOW_FILE_STORE": "true", "MLFLOW_TRACKING_URI": (project.root.parent / "mlflow").as_uri()}
+    here = project.run(*words, environment=registry)
+    assert here.exit_code == 0, here.stderr
+    assert here.weights != earlier.weights
+    there = project.run("--target", "docker", *words, environment=registry)
     assert there.exit_code == 0, there.stderr
-    again = project.run("--target", "docker", "small.yaml", EPOCHS)
+    again = project.run("--target", "docker", *words)
     assert again.exit_code == 0, again.stderr
     assert "[internal]" not in again.stderr, "the image was built anew"
-    cloudy = project.run("--target", "azureml", "small.yaml", EPOCHS, environment=cloud.environment())
+    cloudy = project.run("--target", "azureml", *words, environment=cloud.environment())
     assert cloudy.exit_code == 0, cloudy.stdout + cloudy.stderr
+
+    assert [line for line in here.stderr.splitlines() if line == f"model tissues:1 is that of {here.run.name}"]
+    assert [line for line in there.stderr.splitlines() if line == f"model tissues:2 is that of {there.run.name}"]
+    (model,) = [one for (kind, *_), one in cloud.workspace.assets.items() if kind == "models"]
+    assert model["properties"]["properties"]["innereye-runtime.run"] == cloudy.run.name
+    assert model["properties"]["properties"]["weights_sha256"] == here.record["checkpoints"]["best"]["weights_sha256"]
 
     runs = (here, there, again, cloudy)
     assert len({run.weights for run in runs}) == 1
