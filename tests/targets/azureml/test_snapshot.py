@@ -7,9 +7,14 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from tests.projects import tiny_project
+from tests.targets.azureml.conftest import MANIFEST
 
 from innereye_runtime.errors import UsageError
+from innereye_runtime.job.resolve import resolve_job
 from innereye_runtime.targets.azureml import snapshot
+from innereye_runtime.targets.azureml.local_files import refuse_missing
+from innereye_runtime.targets.azureml.plan import plan_for
 from innereye_runtime.targets.azureml.snapshot import Snapshot, take_snapshot
 
 Tree = Callable[..., Path]
@@ -178,3 +183,37 @@ def test_listing_ends_where_nobodys_code_has_so_many_files(
 @pytest.mark.parametrize("name", ["with space.py", "ümlaut.py", "new\nline.py", "-dash.py", "quote'.py"])
 def test_any_name_is_taken(tree: Tree, name: str) -> None:
     assert names(tree(name)) == [name]
+
+
+def test_a_file_that_an_argument_names_is_part_of_the_code_or_refused(tmp_path: Path) -> None:
+    project = tiny_project(tmp_path, MANIFEST)
+    for name in ("weights/a.ckpt", "outputs/run/checkpoints/best.ckpt", "ignored/b.ckpt"):
+        project.write(name, "weights")
+    project.write(".gitignore", "ignored\n")
+
+    def missing(*overrides: str) -> str:
+        job = resolve_job(project.root / "tiny.yaml", cwd=project.root, overrides=overrides, target="azureml")
+        plan = plan_for(job, {})
+        places = [place for place, _ in take_snapshot(plan.code, without=plan.outputs_folder).files]
+        try:
+            refuse_missing(plan.named_files, plan.code, places)
+        except UsageError as error:
+            return str(error).partition(" is not part of the job's code")[0].replace(str(project.root), "ROOT")
+        return ""
+
+    project.write("tiny.yaml", MANIFEST.replace("Tiny,", "Tiny, args: {local_weights_path: [weights/a.ckpt]},"))
+    assert missing() == ""
+    project.write("tiny.yaml", MANIFEST.replace("Tiny,", "Tiny, args: {local_weights_path: [ignored/b.ckpt]},"))
+    assert missing() == "local_weights_path: ROOT/ignored/b.ckpt"
+    project.write("tiny.yaml", MANIFEST)
+    assert missing("--src_checkpoint=weights/a.ckpt") == ""
+    assert missing("--local_weights_path=./weights/a.ckpt") == ""
+    assert missing("--regression_test_folder=weights") == ""
+    assert missing("--regression_test_folder=outputs/run") == "regression_test_folder: ROOT/outputs/run"
+    assert missing("--local_weights_path=/in/the/image.ckpt") == ""
+    assert missing("--src_checkpoint=https://example.org/a.ckpt") == ""
+    best = "src_checkpoint: ROOT/outputs/run/checkpoints/best.ckpt"
+    assert missing("--src_checkpoint=outputs/run:best.ckpt") == best
+    assert missing(f"--src_checkpoint={project.root / 'outputs/run/checkpoints/best.ckpt'}") == best
+    assert missing("--local_weights_path=ignored/b.ckpt") == "local_weights_path: ROOT/ignored/b.ckpt"
+    assert missing(f"--local_weights_path={project.root / 'weights/a.ckpt'}").startswith("local_weights_path")

@@ -22,6 +22,7 @@ from innereye_runtime.manifest.serializer import dump
 from innereye_runtime.targets.azureml.command import command_of, manifest_place
 from innereye_runtime.targets.azureml.environment import PackagesEnvironment, plan_environment
 from innereye_runtime.targets.azureml.job_file import folder_path, job_data, job_text
+from innereye_runtime.targets.azureml.local_files import NamedFile, named_files
 from innereye_runtime.targets.azureml.own_fields import refuse_managed_fields, refuse_reserved_names
 from innereye_runtime.targets.azureml.settings import WorkspaceSettings, find_workspace
 from innereye_runtime.targets.azureml.sweep_job import (
@@ -75,6 +76,8 @@ class AzureMLPlan:
     """The effective manifest, which lies at `manifest_place` when the job runs."""
     inputs: tuple[Input, ...]
     """The datasets."""
+    named_files: tuple[NamedFile, ...]
+    """Files of this machine that arguments name, which have to be part of the code; none for a run that is resumed."""
     settings: AzureMLSettings
     """As the manifest has them: what goes into the job file as it is."""
     datastore: str
@@ -152,6 +155,7 @@ def plan_for(job: Job, environment: Mapping[str, str] | None = None) -> AzureMLP
     packages = None
     if job.requirements is not None and settings.environment is None:
         packages = plan_environment(job.requirements, image)
+    manifest_text = dump(manifest if sweep is None else trial_manifest(manifest))
     return AzureMLPlan(
         workspace=find_workspace(settings, environment, job.code_root, has_manifest=job.text is None),
         cluster=settings.cluster,
@@ -165,8 +169,9 @@ def plan_for(job: Job, environment: Mapping[str, str] | None = None) -> AzureMLP
         command=command_of(job, place, [one.name for one in inputs], sweep),
         code=job.code_root,
         manifest_place=place,
-        manifest_text=dump(manifest if sweep is None else trial_manifest(manifest)),
+        manifest_text=manifest_text,
         inputs=inputs,
+        named_files=named_files(job, manifest_text) if job.run_folder is None or job.restart else (),
         settings=settings,
         datastore=datastore,
         location=f"innereye-runtime/{_safe(experiment)}",

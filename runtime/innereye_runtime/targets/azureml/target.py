@@ -19,6 +19,7 @@ from innereye_runtime.run.paths import create_run_folder
 from innereye_runtime.targets.azureml.exit_code import exit_code_of, has_failure
 from innereye_runtime.targets.azureml.history import get_failure_message
 from innereye_runtime.targets.azureml.job_uri import JobUri
+from innereye_runtime.targets.azureml.local_files import refuse_missing
 from innereye_runtime.targets.azureml.log_stream import follow, log_status
 from innereye_runtime.targets.azureml.models import register_run
 from innereye_runtime.targets.azureml.plan import AzureMLPlan, plan_for
@@ -215,6 +216,7 @@ class AzureMLTarget:
         for large in snapshot.large_folders():
             log_status(f"warning: {large}")
         snapshot.check_size()
+        refuse_missing(plan.named_files, plan.code, [place for place, _ in snapshot.files])
         session = Session(*settings)
         check(plan)
         session.container(plan.datastore)  # the run folder has a place, or there is no job
