@@ -45,6 +45,9 @@ def test_compare_names_the_difference_and_the_metrics(outputs: Path, capsys: pyt
     assert main(["compare", "--json", *runs]) == 0
     found = json.loads(capsys.readouterr().out)
     assert found["differences"] == [{"section": "parameters", "key": "l_rate", "values": [0.05, 0.025]}]
+    page = outputs.parent / "pages" / "both.html"
+    assert main(["compare", "--html", str(page), *runs]) == 0
+    assert f'<a href="../{outputs.name}/one/report.html">one</a>' in page.read_text()
     assert main(["compare", runs[0]]) == 2
 
 

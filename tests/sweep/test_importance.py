@@ -100,5 +100,3 @@ def test_compare_of_a_sweep_has_importance_and_writes_one_page_with_links_to_the
     assert "../the%20sweep/trials/000" in links and len(links) == 6
     assert compare.run(["--json", str(folder)]) == 0
     assert next(iter(json.loads(capsys.readouterr().out)["importance"]["parameters"])) == "x"
-    with pytest.raises(Exception, match="--html is for the folder of one sweep"):
-        compare.run(["--html", str(page), str(folder), str(folder)])

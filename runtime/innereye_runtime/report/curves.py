@@ -110,7 +110,7 @@ def _charts(columns: Mapping[str, Column]) -> list[_Chart]:
 
 
 def _figure(chart: _Chart, run: RunFolder, buckets: int) -> str:
-    by_step = any(_has_several_in_an_epoch(column) for _, column in chart.members)
+    by_step = any(has_several_in_an_epoch(column) for _, column in chart.members)
     lines = list(_lines(chart, by_step, buckets))
     svg = line_chart(
         lines,
@@ -221,7 +221,7 @@ def _points(column: Column) -> list[tuple[float, float]]:
     return downsample(list(zip(column.steps, column.values, strict=True)), _SPARK)
 
 
-def _has_several_in_an_epoch(column: Column) -> bool:
+def has_several_in_an_epoch(column: Column) -> bool:
     """True where epochs don't tell the values apart, or are not known (then they are NaN, and equal nothing)."""
     epochs = column.epochs
     if len(epochs) == 1:

@@ -33,14 +33,14 @@ class Arguments(argparse.Namespace):
 def parser() -> Parser:
     parser = Parser(
         "compare",
-        usage="RUN RUN ... [--json] | SWEEP [--json] [--html FILE]",
+        usage="RUN RUN ... [--json] [--html FILE]",
         about="Shows what differs between runs: parameters, manifest, code with its diff, packages, data and\n"
         "hardware; then their metrics and weights. A sweep's folder is compared by its trials, with the\n"
         "importance of each parameter for the primary metric.",
         examples=[
             "innereye-run compare outputs/2026-11-24T101530Z_Hello outputs/2026-11-24T114200Z_Hello",
             "innereye-run compare --json outputs/2026-11-24T120000Z_sweep | jq .differences",
-            "innereye-run compare --html sweep.html outputs/2026-11-24T120000Z_sweep",
+            "innereye-run compare --html comparison.html outputs/2026-11-24T1*_Hello",
         ],
     )
     parser.add_argument("folders", metavar="RUN", nargs="+", type=Path, help="run folders, or the folder of a sweep")
@@ -49,7 +49,8 @@ def parser() -> Parser:
         "--html",
         type=Path,
         metavar="FILE",
-        help="of one sweep: also write a page with its trials as parallel coordinates,\nthe importance and the table",
+        help="also write a page: of runs, with their curves over each other; of one sweep,\nwith its trials as "
+        "parallel coordinates, the importance and the table",
     )
     return parser
 
@@ -59,15 +60,16 @@ def run(argv: Sequence[str]) -> int:
     from innereye_runtime.run.comparison import compare
 
     sweep = arguments.folders[0] if len(arguments.folders) == 1 and _is_sweep(arguments.folders[0]) else None
-    if arguments.html is not None and sweep is None:
-        raise UsageError("--html is for the folder of one sweep", hint="the report.html of each run has its curves")
     importance = _importance(sweep) if sweep is not None else None
+    folders = [each for folder in arguments.folders for each in _runs_in(folder)]
+    records = records_of(folders)
     if arguments.html is not None and sweep is not None:
-        _write_page(sweep, importance, arguments.html)
-    records = records_of([each for folder in arguments.folders for each in _runs_in(folder)])
+        _write(arguments.html, _sweep_page(sweep, importance, arguments.html))
     if len(records) < 2:
         raise UsageError("there is one run, and nothing to compare it with", hint="name two run folders or more")
     found = compare(records)
+    if arguments.html is not None and sweep is None:
+        _write(arguments.html, _comparison_page(found, folders, arguments.html))
     if arguments.json:
         more = {"importance": importance} if importance is not None else {}
         print(json.dumps({**found.to_data(), **more}, indent=2, ensure_ascii=False))
@@ -101,26 +103,44 @@ def _told(importance: dict[str, Any] | None) -> Iterator[str]:
         yield f"note: no importance of parameters: {importance['reason']}"
 
 
-def _write_page(sweep: Path, importance: dict[str, Any] | None, file: Path) -> None:
-    """Writes the page of the sweep as it is now to `file`, with links to the runs.
-
-    Raises:
-        PreflightError: the file can't be written.
-    """
+def _sweep_page(sweep: Path, importance: dict[str, Any] | None, file: Path) -> str:
+    """The page of the sweep as it is now, with links to the runs that lead there from `file`."""
     from innereye_runtime.report.sweep_page import sweep_page
     from innereye_runtime.sweep.record import SweepRecord
     from innereye_runtime.sweep.results import metrics_of
 
     record = SweepRecord.read(sweep)
-    place = quote(os.path.relpath(sweep.resolve(), file.resolve().parent))
     try:
         written = json.loads((sweep / "metrics.json").read_bytes())
     except (OSError, ValueError):
         written = {}  # the sweep has not ended
     metrics = metrics_of(sweep, record, importance=importance, predictions=written.get("predictions"))
+    return sweep_page(record.to_data(), metrics, place=f"{_link(sweep, file)}/")
+
+
+def _comparison_page(found: Comparison, folders: Sequence[Path], file: Path) -> str:
+    from innereye_runtime.report.comparison_page import comparison_page
+    from innereye_runtime.run.folder import read_columns
+
+    places = dict(zip(found.names, dict.fromkeys(folders), strict=True))
+    columns = {name: read_columns(folder / "metrics.csv") for name, folder in places.items()}
+    links = {name: _link(folder / "report.html", file) for name, folder in places.items()}
+    return comparison_page(found, columns, links=links)
+
+
+def _link(place: Path, file: Path) -> str:
+    """The address of `place` as a page in `file` has it."""
+    return quote(os.path.relpath(place.resolve(), file.resolve().parent))
+
+
+def _write(file: Path, page: str) -> None:
+    """Writes the page.
+
+    Raises:
+        PreflightError: the file can't be written.
+    """
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
-        page = sweep_page(record.to_data(), metrics, place=f"{place}/")
         file.write_text(page, encoding="utf-8", errors="replace")
     except OSError as error:
         reason = f"{file} can't be written: {error.strerror}"
