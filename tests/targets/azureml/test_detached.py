@@ -36,6 +36,10 @@ def test_a_job_of_this_machine_is_not_detached(
     shown = capsys.readouterr()
     assert "error: a job on target process can't be detached: it ends with this command\n" in shown.err
     assert shown.out == "" and not (project.root / "outputs").exists()
+    project.write("folds.yaml", MANIFEST + "cross_validation: {splits: 2}\n")
+    assert main(["--detach", "--target", "docker", "folds.yaml"]) == 2
+    assert "error: a sweep on target docker can't be detached" in capsys.readouterr().err
+    assert not (project.root / "outputs").exists()
 
 
 def test_download_takes_one_job_or_all(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:

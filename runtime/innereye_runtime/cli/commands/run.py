@@ -209,21 +209,23 @@ def start(
 
     show_diagnostics(job.warnings)
     target = get_target(job.manifest.compute.target)
-    if is_many(job.manifest) and not isinstance(target, SweepingTarget):
+    many = is_many(job.manifest) and not isinstance(target, SweepingTarget)
+    if (detach or job.manifest.compute.detach) and (many or not isinstance(target, DetachingTarget)):
+        what = "a sweep" if many else "a job"
+        reason = f"{what} on target {job.manifest.compute.target} can't be detached: it ends with this command"
+        if detach:
+            raise UsageError(reason, hint="leave --detach out, or use --target azureml")
+        eprint(f"{paint('note:', YELLOW, sys.stderr)} compute.detach has no effect: {reason}")
+    if many:
         return start_many(job, as_json=as_json, ended=ended, cold=cold)
     if job.manifest.compute.target == "azureml" and job.methods:
         from innereye_runtime.job.class_hooks import with_hooks_of_class
 
         job = with_hooks_of_class(job)
-    if detach or job.manifest.compute.detach:
-        if isinstance(target, DetachingTarget):
-            reference = target.detach(target.plan(job))
-            print_result(json.dumps({**NO_RUN, "run": reference, "state": "queued"}) if as_json else reference)
-            return 0
-        reason = f"a job on target {job.manifest.compute.target} can't be detached: it ends with this command"
-        if detach:
-            raise UsageError(reason, hint="leave --detach out, or use --target azureml")
-        eprint(f"{paint('note:', YELLOW, sys.stderr)} compute.detach has no effect: {reason}")
+    if (detach or job.manifest.compute.detach) and isinstance(target, DetachingTarget):
+        reference = target.detach(target.plan(job))
+        print_result(json.dumps({**NO_RUN, "run": reference, "state": "queued"}) if as_json else reference)
+        return 0
     with log_to_stderr():  # a dataset may have to be fetched first
         handle = target.submit(target.plan(job), stdout=2 if as_json else 1)
     exit_code = handle.wait()
