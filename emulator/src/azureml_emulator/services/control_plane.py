@@ -59,7 +59,7 @@ class ControlPlane:
         if not steps:
             tag = request.query.get("tag")
             listed = [job for job in reversed(list(workspace.jobs.values())) if not job.parent]
-            resources = [job_resource(workspace, job) for job in listed]
+            resources = [in_version(job_resource(workspace, job), request.version) for job in listed]
             wanted = [one for one in resources if tag is None or tag in (one["properties"].get("tags") or {})]
             return Response(200, {"value": wanted})
         name = steps[0]
@@ -70,7 +70,7 @@ class ControlPlane:
             workspace.operations[key] = lambda: job.is_finished
             return Response(202, None, {"Location": self._operation_url(key, request), "Retry-After": "1"})
         if request.verb != "PUT":
-            return Response(200, job_resource(workspace, workspace.job(name)))
+            return Response(200, in_version(job_resource(workspace, workspace.job(name)), request.version))
         properties = request.body["properties"]
         with workspace.lock:
             if name in workspace.jobs:
@@ -210,3 +210,11 @@ class ControlPlane:
                 "tenantId": TENANT,
             },
         }
+
+
+def in_version(job: dict[str, Any], version: str) -> dict[str, Any]:
+    """The job as a version of the API has it: in the stable one of 2024 a sweep job has no resources of its own."""
+    if version != "2024-04-01" or job["properties"]["jobType"] != "Sweep":
+        return job
+    properties = {key: value for key, value in job["properties"].items() if key != "resources"}
+    return {**job, "properties": properties}
