@@ -115,5 +115,5 @@ def test_tutorial(fresh: list[str], tmp_path: Path) -> None:
     copy_checkout(tmp_path / CHECKOUT)
     todo = [block for page in tutorial() for block in blocks(page)]
     script = write_script(tmp_path / "steps", todo)
-    done = subprocess.run([*fresh, "bash", str(script)], capture_output=True, text=True, timeout=1500)
+    done = subprocess.run([*fresh, "bash", str(script)], capture_output=True, text=True, errors="replace", timeout=1500)
     check(done, tmp_path / "steps", todo)

@@ -199,7 +199,9 @@ def test_a_logger_that_can_not_be_made_is_a_mistake_of_the_manifest(
 ) -> None:
     needs("torch")
     manifest = SimpleNamespace(trainer=SimpleNamespace(arguments={"logger": [given]}))
-    container: Any = SimpleNamespace(local_dataset=None, extra_local_dataset_paths=[], output_to="run")
+    container: Any = SimpleNamespace(
+        local_dataset=None, extra_local_dataset_paths=[], output_to="run", perform_cross_validation=False
+    )
     job: Any = SimpleNamespace(manifest=manifest, search_path=())
     with pytest.raises(InnerEyeError, match=told) as error:
         with_loggers(job, container)

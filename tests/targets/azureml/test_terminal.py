@@ -114,6 +114,7 @@ def test_a_job_is_left_running_from_the_terminal(project: Project, cloud: Any, t
     while not [call for call in cloud.calls if call.request.verb == "GET" and call.request.path.endswith(asked)]:
         assert time.monotonic() < deadline
         time.sleep(0.1)
+    time.sleep(1)  # it has asked for the job, and listens to Ctrl-C now
     terminal.press(CTRL_C)
     terminal.wait_for(QUESTION)
     terminal.press(keys)
