@@ -5,17 +5,16 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from html import escape
-from importlib.resources import files
 from typing import Any
 
 from innereye_runtime.figures import chart
 from innereye_runtime.figures.chart import MANY, Line, downsample, line_chart, number
 from innereye_runtime.report.curves import has_several_in_an_epoch
+from innereye_runtime.report.text import static_page
 from innereye_runtime.run.comparison import Comparison
 from innereye_runtime.run.folder import Column
 from innereye_runtime.run.metric_names import parse_metric_name, rank
 
-_POLICY = "default-src 'none'; style-src 'unsafe-inline'"
 _MOST_CHARTS = 60
 _POINTS = 24_000
 """Of all charts together."""
@@ -30,7 +29,6 @@ def comparison_page(
 
     `columns`: metrics.csv of each run, by its name in the comparison. `links`: where a run's report is, likewise.
     """
-    style = files(__package__).joinpath("report.css").read_text(encoding="utf-8")
     state, said = ("good", "equal") if found.equal else ("warn", "different")
     parts = (
         ("Runs", _runs(found, links or {})),
@@ -40,25 +38,10 @@ def comparison_page(
         ("Notes", "".join(f"<p>{escape(note)}</p>" for note in found.notes)),
     )
     body = "".join(f"<section><h2>{heading}</h2>{content}</section>" for heading, content in parts if content)
-    return f"""<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta http-equiv="Content-Security-Policy" content="{_POLICY}">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<meta name="color-scheme" content="light dark">
-<title>Comparison of {len(found.names)} runs</title>
-<style>{style}{chart.STYLE}{chart.style_of_many()}</style>
-</head>
-<body>
-<main>
-<header><h1>Comparison of {len(found.names)} runs</h1>
-<p class="state {state}">weights and metrics are {said}</p></header>
-{body}
-</main>
-</body>
-</html>
-"""
+    title = f"Comparison of {len(found.names)} runs"
+    header = f'<h1>{title}</h1>\n<p class="state {state}">weights and metrics are {said}</p>'
+    style = f"{chart.STYLE}{chart.style_of_many()}"
+    return static_page(title, style, f"<header>{header}</header>\n{body}")
 
 
 def _runs(found: Comparison, links: Mapping[str, str]) -> str:

@@ -6,7 +6,6 @@ import json
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from html import escape
-from importlib.resources import files
 from pathlib import Path
 from statistics import fmean
 from typing import Any
@@ -14,9 +13,9 @@ from typing import Any
 from innereye_runtime.figures.chart import number
 from innereye_runtime.report.parallel_coordinates import MOST_LINES, STYLE, Point, parallel_coordinates
 from innereye_runtime.report.sections import duration, moment
+from innereye_runtime.report.text import static_page
 
 _STATES = {"completed": "good", "running": "busy", "failed": "bad"}
-_POLICY = "default-src 'none'; style-src 'unsafe-inline'"
 
 
 def write_sweep_report(folder: Path, record: Mapping[str, Any], metrics: Mapping[str, Any]) -> Path:
@@ -37,7 +36,6 @@ def write_sweep_report(folder: Path, record: Mapping[str, Any], metrics: Mapping
 
 def sweep_page(record: Mapping[str, Any], metrics: Mapping[str, Any], *, place: str = "") -> str:
     """The whole page as HTML. `place`: the folder of the sweep as its links lead there, with a '/' at its end."""
-    style = files(__package__).joinpath("report.css").read_text(encoding="utf-8")
     state = str(record["state"])
     sections = (
         _best(record, place),
@@ -56,25 +54,13 @@ def sweep_page(record: Mapping[str, Any], metrics: Mapping[str, Any], *, place: 
         duration(record["started"], record["ended"]),
     ]
     shown = "".join(f"<span>{fact}</span>" for fact in facts if fact)
-    return f"""<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta http-equiv="Content-Security-Policy" content="{_POLICY}">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<meta name="color-scheme" content="light dark">
-<title>{escape(record["id"])} · {escape(state)}</title>
-<style>{style}{STYLE}</style>
-</head>
-<body>
-<main>
-<header><h1>{escape(record["model"])}</h1><p class="state {_STATES.get(state, "warn")}">{escape(state)}</p>
-<p class="facts">{shown}</p><p class="id">{escape(record["id"])}</p></header>
-{"".join(f"<section>{part}</section>" for part in parts)}
-</main>
-</body>
-</html>
-"""
+    pill = f'<p class="state {_STATES.get(state, "warn")}">{escape(state)}</p>'
+    header = (
+        f'<header><h1>{escape(record["model"])}</h1>{pill}\n<p class="facts">{shown}</p>'
+        f'<p class="id">{escape(record["id"])}</p></header>'
+    )
+    body = "".join(f"<section>{part}</section>" for part in parts)
+    return static_page(f"{record['id']} · {state}", STYLE, f"{header}\n{body}")
 
 
 def _best(record: Mapping[str, Any], place: str) -> str:
