@@ -9,7 +9,6 @@ from typing import Final
 from innereye_runtime.errors import UsageError
 from innereye_runtime.introspection.arguments.checker import Argument
 from innereye_runtime.manifest.model import Manifest
-from innereye_runtime.manifest.sweep import CrossValidation
 from innereye_runtime.manifest.sweep_rules import WITHOUT_ENSEMBLE
 
 _COUNT: Final = "number_of_cross_validation_splits"
@@ -27,6 +26,8 @@ def with_all_folds(manifest: Manifest, arguments: Mapping[str, Argument]) -> Man
     count, index = (arguments[name].value if name in arguments else None for name in (_COUNT, _INDEX))
     if manifest.cross_validation is not None or type(count) is not int or count < 2 or index != -1:
         return manifest
+    from innereye_runtime.manifest.sweep import CrossValidation
+
     args = {name: value for name, value in manifest.container.args.items() if name not in _NAMES}
     ensemble = _wants_ensemble(arguments)
     if ensemble and manifest.compute.target in WITHOUT_ENSEMBLE:

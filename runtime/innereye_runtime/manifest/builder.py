@@ -21,7 +21,6 @@ from innereye_runtime.manifest.model import (
     SlurmSettings,
     Trainer,
 )
-from innereye_runtime.manifest.sweep import build_folds, build_sweep
 from innereye_runtime.manifest.units import Duration, Memory
 
 
@@ -42,8 +41,7 @@ def build(value: Mapping[str, Any], *, path: Path | None, folder: Path) -> Manif
         packages=build_packages(value.get("packages", {}), folder),
         trainer=_trainer(value.get("trainer", {})),
         compute=_compute(value.get("compute", {})),
-        sweep=build_sweep(value["sweep"]) if value.get("sweep") else None,
-        cross_validation=build_folds(value["cross_validation"]) if "cross_validation" in value else None,
+        **_several_runs(value),
         outputs=Outputs(
             folder=absolute(outputs["folder"], folder) if "folder" in outputs else None,
             expect=tuple(outputs.get("expect", ())),
@@ -52,6 +50,18 @@ def build(value: Mapping[str, Any], *, path: Path | None, folder: Path) -> Manif
         environment=dict(value.get("environment", {})),
         secrets=tuple(value.get("secrets", ())),
     )
+
+
+def _several_runs(value: Mapping[str, Any]) -> dict[str, Any]:
+    """The parts of a manifest that make several runs of it."""
+    if not value.get("sweep") and "cross_validation" not in value:
+        return {}
+    from innereye_runtime.manifest.sweep import build_folds, build_sweep  # 5 ms, and most manifests have neither
+
+    return {
+        "sweep": build_sweep(value["sweep"]) if value.get("sweep") else None,
+        "cross_validation": build_folds(value["cross_validation"]) if "cross_validation" in value else None,
+    }
 
 
 def build_container(value: Mapping[str, Any]) -> Container:

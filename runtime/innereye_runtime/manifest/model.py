@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 from innereye_runtime.manifest.dataset_ids import canonical
-from innereye_runtime.manifest.sweep import CrossValidation, Sweep
 from innereye_runtime.manifest.units import Duration, Memory
+
+if TYPE_CHECKING:
+    from innereye_runtime.manifest.sweep import CrossValidation, Sweep
 
 TargetName = str
 """process, docker, slurm, azureml, or one that another distribution brings."""

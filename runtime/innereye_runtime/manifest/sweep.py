@@ -6,17 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from innereye_runtime.manifest.sweep_rules import NEEDED
 from innereye_runtime.manifest.units import Duration
 
 Algorithm = Literal["grid", "random", "bayesian"]
-NEEDED: Mapping[str, tuple[str, ...]] = {
-    "choice": ("values",),
-    "uniform": ("min_value", "max_value"),
-    "quniform": ("min_value", "max_value", "q"),
-    "loguniform": ("min_value", "max_value"),
-    "randint": ("upper",),
-}
-"""The keys that each type of distribution has beside its type."""
 DEFAULT_SEED = 42
 
 

@@ -8,7 +8,6 @@ from typing import Any
 
 from innereye_runtime.diagnostics.diagnostic import Diagnostic
 from innereye_runtime.diagnostics.text import quote
-from innereye_runtime.manifest.sweep import NEEDED
 from innereye_runtime.manifest.yaml.document import Document, Path
 
 MAX_TRIALS = 100_000
@@ -18,6 +17,14 @@ FOLD_PARAMETERS = (
     "crossval_count",
     "crossval_index",
 )
+NEEDED: Mapping[str, tuple[str, ...]] = {
+    "choice": ("values",),
+    "uniform": ("min_value", "max_value"),
+    "quniform": ("min_value", "max_value", "q"),
+    "loguniform": ("min_value", "max_value"),
+    "randint": ("upper",),
+}
+"""The keys that each type of distribution has beside its type."""
 WITHOUT_ENSEMBLE = ("azureml", "slurm")
 """Targets that run the folds alone."""
 _MANIFEST_KEYS = ("trainer.num_epochs", "dataset.id", "dataset.local", "dataset.sha256")

@@ -12,12 +12,12 @@ from innereye_runtime.diagnostics.diagnostic import Diagnostic
 from innereye_runtime.introspection.arguments.checker import ArgumentChecker
 from innereye_runtime.introspection.arguments.locations import ManifestText
 from innereye_runtime.manifest.schema import departures, manifest_schema
-from innereye_runtime.manifest.sweep import Distribution, build_space
 from innereye_runtime.parameters.overrides import Override
 from innereye_runtime.parameters.parameter import Parameter
 
 if TYPE_CHECKING:
     from innereye_runtime.manifest.loading import Loaded
+    from innereye_runtime.manifest.sweep import Distribution
 
 _MOST = 5
 """Values of one parameter that are told; with a hundred choices, the rest is wrong for the same reason."""
@@ -62,6 +62,8 @@ def _search_space(loaded: Loaded) -> Mapping[str, Distribution]:
     schema = manifest_schema()["properties"]["sweep"]["properties"]["search_space"]
     if not isinstance(space, dict) or departures(space, {**schema, "$defs": manifest_schema()["$defs"]}):
         return {}
+    from innereye_runtime.manifest.sweep import build_space
+
     return {name: one for name, one in build_space(space).items() if one.is_whole}
 
 
