@@ -12,9 +12,11 @@ import json
 import os
 import select
 import sys
+import weakref
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from importlib import import_module
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +24,12 @@ from innereye_runtime.run.process_end import leave
 
 _STEPS = "innereye_runtime.training.lifecycle.steps"
 """Imported by its name: the running side is not imported by this one, which only forks into it."""
-_LATER = ("torch.utils.tensorboard", "innereye_runtime.targets.process", "innereye_runtime.targets.registry")
+_LATER = (
+    "torch.utils.tensorboard",
+    "innereye_runtime.entrypoint",
+    "innereye_runtime.targets.process",
+    "innereye_runtime.targets.registry",
+)
 """What each trial would import on its way, a sixth of a second in all."""
 _POLL_SECONDS = 0.02
 
@@ -62,8 +69,17 @@ def _import(manifest: Path, code_root: Path) -> str:
         return "the container's module starts threads when it is imported"
     if torch.cuda.is_initialized():
         return "the container's module uses CUDA when it is imported"
+    _keep_operators()
     gc.freeze()
     return ""
+
+
+def _keep_operators() -> None:
+    """Lets a fork end without taking PyTorch's operators apart one by one, which the kernel frees at once. What the
+    user's modules and other libraries do at their end stays."""
+    for finalizer in list(weakref.finalize._registry):  # type: ignore[attr-defined]
+        if (alive := finalizer.peek()) and alive[1].__module__ == "torch.library":
+            finalizer.atexit = False
 
 
 def _threads() -> int:
@@ -72,15 +88,17 @@ def _threads() -> int:
 
 def _serve(answers: Any) -> Callable[[], int] | None:
     """In a fork, the trial to run; in the process itself None, when there is nobody left to ask for one."""
-    running: set[int] = set()
+    running: dict[int, list[int]] = {}
+    """The descriptors that say when each trial has ended, where the system has such."""
     unread = b""
     while True:
         for pid in list(running):
             done, status = os.waitpid(pid, os.WNOHANG)
             if done:
-                running.remove(pid)
+                for descriptor in running.pop(pid):
+                    os.close(descriptor)
                 _answer(answers, {"pid": pid, "exit_code": os.waitstatus_to_exitcode(status)})
-        if not select.select([0], [], [], _POLL_SECONDS)[0]:
+        if 0 not in select.select([0, *chain(*running.values())], [], [], _POLL_SECONDS)[0]:
             continue
         data = os.read(0, 1 << 16)
         if not data:
@@ -91,8 +109,10 @@ def _serve(answers: Any) -> Callable[[], int] | None:
             pid = os.fork()
             if pid == 0:
                 answers.close()
+                for descriptor in chain(*running.values()):
+                    os.close(descriptor)
                 return _trial(request)
-            running.add(pid)
+            running[pid] = [os.pidfd_open(pid)] if hasattr(os, "pidfd_open") else []
             _answer(answers, {"trial": request["trial"], "pid": pid})
 
 

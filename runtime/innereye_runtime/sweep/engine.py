@@ -72,7 +72,7 @@ class Engine:
                         job.send(request.signum)
                 if not self._jobs and (request.made or not self._has_more()):
                     return self._end(request)
-                time.sleep(_POLL_SECONDS)
+                self._runner.wait(_POLL_SECONDS)
 
     def _prepare(self) -> None:
         """Plans what can be planned, and takes over what an earlier process left running or unfinished."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
@@ -39,6 +40,9 @@ class Runner(Protocol):
 
     def send(self, signum: int, running: Collection[TrialJob]) -> None:
         """Passes a signal on to all trials."""
+
+    def wait(self, seconds: float) -> None:
+        """Returns when a trial may have ended, at the latest after so many seconds."""
 
     def close(self) -> None: ...
 
@@ -80,6 +84,9 @@ class QueueRunner:
 
     def send(self, signum: int, running: Collection[TrialJob]) -> None:
         self._queue.send(signum)
+
+    def wait(self, seconds: float) -> None:
+        time.sleep(seconds)
 
     def close(self) -> None:
         pass
@@ -141,6 +148,12 @@ class LocalRunner:
     def send(self, signum: int, running: Collection[TrialJob]) -> None:
         for job in running:
             job.send(signum)
+
+    def wait(self, seconds: float) -> None:
+        if self._pool is not None:
+            self._pool.wait(seconds)
+        else:
+            time.sleep(seconds)
 
     def close(self) -> None:
         if self._pool is not None:

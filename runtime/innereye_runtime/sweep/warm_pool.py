@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 import logging
 import os
+import select
 import subprocess
 import sys
+import time
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -115,6 +117,14 @@ class WarmPool:
                 self._started[trial] = pid
             case {"pid": pid, "exit_code": exit_code}:
                 self.ended[pid] = exit_code
+
+    def wait(self, seconds: float) -> None:
+        """Returns when the process has something to report, at the latest after so many seconds."""
+        if not self.is_open:
+            time.sleep(seconds)
+            return
+        assert self._process.stdout is not None
+        select.select([self._process.stdout], [], [], seconds)
 
     def close(self) -> None:
         """Ends the process; trials that still run go on."""
