@@ -222,6 +222,11 @@ def test_what_the_user_brings_comes_first_and_ends_no_run(tmp_path: Path, caplog
     assert {"train/loss", "train/by_step", "epoch"} <= picky.arrived and "val/loss" not in picky.arrived
     assert gone.calls < 12
     assert not hasattr(picky, "parameters"), "Lightning gives it none"
+    runtimes = [each for each in vars(trainer)["callbacks"] if type(each).__module__.startswith("innereye_runtime")]
+    assert len(runtimes) > 5
+    for hook in ("on_before_backward", "on_after_backward", "on_before_zero_grad"):  # each call takes time
+        assert not any(callable(getattr(each, hook)) for each in runtimes), "none has this hook"
+        assert callable(getattr(bar, hook)) and callable(getattr(Callback, hook))
     told = [record.getMessage() for record in caplog.records if "Tracker" in record.getMessage()]
     assert sorted(told) == [
         "warning: Tracker.finalize failed (no route); metrics.csv has all metrics",

@@ -24,6 +24,7 @@ from innereye_runtime.manifest.model import Gpus
 from innereye_runtime.run.paths import RunPaths
 from innereye_runtime.training.checkpoints.checkpointing import Recovery
 from innereye_runtime.training.lifecycle.contract import callbacks_of, trainer_arguments_of
+from innereye_runtime.training.lightning.batch_hooks import skip_empty_hooks
 from innereye_runtime.training.lightning.metrics import MetricsTable
 from innereye_runtime.training.lightning.own_loggers import own_loggers
 from innereye_runtime.training.lightning.progress import TerminalBar
@@ -132,11 +133,13 @@ def make_trainer(
     where = f"{type(container).__name__}.get_trainer_arguments()"
     own = container_arguments(trainer_arguments_of(container), where)
     given = known_arguments(manifest_arguments, "the manifest's trainer.arguments")
+    kept = [each.kept for each in callbacks if isinstance(each, Recovery)]
+    skip_empty_hooks([*callbacks, *kept])
     given_callbacks = [*callbacks_of(container), *own.pop("callbacks")]
     callbacks = [*callbacks, *(adapt_callback(each) for each in given_callbacks)]
     _redirect_checkpoint_callbacks(callbacks, paths)
     # The last one: `trainer.checkpoint_callback` is the user's own where there is one.
-    callbacks = [*callbacks, *(each.kept for each in callbacks if isinstance(each, Recovery))]
+    callbacks = [*callbacks, *kept]
     if epochs_given:
         own.pop("max_epochs", None)
     arguments |= own | given

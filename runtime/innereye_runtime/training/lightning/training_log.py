@@ -48,8 +48,9 @@ class TrainingLog(Callback):
     def on_train_batch_start(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, batch: Any, batch_idx: int
     ) -> None:
-        groups = [group for optimizer in trainer.optimizers for group in optimizer.param_groups]
-        if batch_idx == 0 and groups:  # a schedule changes it before the epoch has ended
+        if batch_idx > 0:  # a schedule changes it before the epoch has ended
+            return
+        if groups := [group for optimizer in trainer.optimizers for group in optimizer.param_groups]:
             self._rate = float(groups[0]["lr"])
 
     def on_train_batch_end(
