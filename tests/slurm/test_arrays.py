@@ -31,7 +31,7 @@ dataset: {id: hello, local: data}
 trainer: {num_epochs: 2}
 compute: {target: slurm}
 environment: {OMP_NUM_THREADS: "1"}
-cross_validation: {splits: 5}
+cross_validation: {splits: 5, ensemble: outputs}
 """
 
 
@@ -62,6 +62,10 @@ def sweep_of(project: Cluster) -> Path:
 def trials_in(folder: Path) -> list[dict[str, Any]]:
     trials: list[dict[str, Any]] = json.loads((folder / "sweep.json").read_text())["trials"]
     return trials
+
+
+def ensemble_in(folder: Path) -> dict[str, Any]:
+    return json.loads((folder / "sweep.json").read_text())["ensemble"] or {}
 
 
 def arrays_of(folder: Path) -> set[str]:
@@ -175,7 +179,7 @@ def test_a_bayesian_search_submits_a_trial_when_it_knows_of_the_one_before(
     assert (done.run / "optuna.journal").is_file()
 
 
-def test_five_folds_are_equal_to_those_of_a_process_and_one_that_is_killed_resumes(
+def test_five_folds_and_their_ensemble_are_equal_to_those_of_a_process_though_a_fold_and_the_launcher_are_killed(
     needs: Callable[..., None], tmp_path: Path
 ) -> None:
     needs("slurm", "torch")
@@ -188,8 +192,19 @@ def test_five_folds_are_equal_to_those_of_a_process_and_one_that_is_killed_resum
     last = folder / "trials" / "001" / "checkpoints" / "last.ckpt"
     wait_until(last.is_file, 120)
     kill(folder / "trials" / "001")
-    output = follower.communicate(timeout=300)
-    assert follower.returncode == 0, output
+    wait_until(lambda: bool(ensemble_in(folder).get("launcher")), 300)
+    follower.send_signal(signal.SIGKILL)
+    follower.communicate()
+    job = ensemble_in(folder)["launcher"]
+    listed = json.loads(cluster.run("ps", "--target", "slurm", "--json").stdout)
+    assert [(one["run"], one["job"]) for one in listed] == [(f"{folder.name}/ensemble", job)]
+    status = json.loads(cluster.run("status", str(folder), "--json").stdout)
+    assert (status["state"], status["ensemble"]) == ("running", ensemble_in(folder)["state"])
+    resumed = cluster.run("resume", str(folder))
+    assert resumed.exit_code == 0, resumed.stderr
+    assert "Slurm job" not in resumed.stderr, "the ensemble that the first launcher submitted is followed"
+    assert (ensemble_in(folder)["state"], len(record_of(folder / "ensemble")["attempts"])) == ("completed", 1)
+    assert "==> trial ensemble <==" in cluster.run("logs", str(folder)).stdout
     here = cluster.run("--target", "process", "hello.yaml")
     assert here.exit_code == 0, here.stderr
     folds = [record_of(folder / "trials" / f"{fold:03}") for fold in range(5)]
@@ -201,5 +216,7 @@ def test_five_folds_are_equal_to_those_of_a_process_and_one_that_is_killed_resum
         mine, theirs = ([one["checkpoints"][kind]["weights_sha256"] for one in each] for each in (folds, others))
         assert mine == theirs
         assert len(set(mine)) == 5
-    assert json.loads((folder / "metrics.json").read_text()) == json.loads((here.run / "metrics.json").read_text())
+    metrics = json.loads((folder / "metrics.json").read_text())
+    assert metrics == json.loads((here.run / "metrics.json").read_text())
+    assert metrics["ensemble"]["metrics"]["test"]
     assert len(folds[1]["attempts"]) == 2

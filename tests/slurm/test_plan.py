@@ -212,3 +212,37 @@ def test_a_resumed_sweep_finds_its_tasks_by_their_folder_and_by_what_it_wrote_do
     listed.clear()
     running.array.ask_again()
     assert running.exit_code() == 128 + signal.SIGKILL, "it left no word: the sweep runs it once more"
+
+
+def test_the_ensemble_of_a_sweep_is_a_job_that_is_found_and_stopped_with_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project = tiny_project(tmp_path, MANIFEST + SWEEP)
+    job = resolve_job(project.root / "tiny.yaml", cwd=project.root)
+    folder, scripts, cancelled = tmp_path / "my sweep", [], []
+
+    def submit(script: str, environment: object) -> str:
+        scripts.append(script)
+        return "12"
+
+    listed = [f"JobId=12 JobState=RUNNING Reason=None Comment=innereye-runtime:{folder}/ensemble  Power=\n"]
+    others = [f"JobId=13 JobState=RUNNING Reason=None Comment=innereye-runtime:{tmp_path}/{n} Power=\n" for n in "ab"]
+    monkeypatch.setattr(commands, "submit", submit)
+    monkeypatch.setattr(commands, "_show", lambda *job: [commands._parsed(line) for line in [*listed, *others][:9]])
+    monkeypatch.setattr(
+        commands, "cancel", lambda *jobs, **how: (cancelled.append((*jobs, *how.values())), listed.clear())
+    )
+    folder.mkdir()
+    (folder / "manifest.yaml").write_text(MANIFEST)
+    ensemble = SlurmTrials(folder).submit_run(job, folder / "ensemble", environment={})
+    assert "--array" not in scripts[0]
+    assert f"'--comment=innereye-runtime:{folder}/ensemble'" in scripts[0]
+    assert f"'--output={folder}/logs/ensemble.log'" in scripts[0]
+    assert f"{folder}/ensemble/manifest.yaml" in scripts[0]
+    assert (ensemble.exit_code(), ensemble.is_running, ensemble.identity) == (None, True, "12")
+
+    trials = SlurmTrials(folder)
+    found = trials.adopt("ensemble", None)
+    assert found is not None and (found.identity, found.is_adopted) == ("12", True)
+    assert trials.stop() and cancelled == [("12", "PENDING"), ("12", "TERM")]
+    assert not trials.is_active() and SlurmTrials(folder).adopt("ensemble", None) is None

@@ -162,18 +162,17 @@ def test_an_ensemble_needs_a_best_trial_and_a_target_that_runs_it(tmp_path: Path
     job_of(tmp_path, "{search_space: {x: {values: [1]}}}")
     with (tmp_path / "m.yaml").open("a") as manifest:
         manifest.write(FOLDS)
-    for target in ("slurm", "azureml"):
-        found = load(tmp_path / "m.yaml", target=target).diagnostics
-        told = {one.code: one.message for one in found}
-        assert told["E218"] == f"target {target} runs the folds and no ensemble of them"
+    found = load(tmp_path / "m.yaml", target="azureml").diagnostics
+    told = {one.code: one.message for one in found}
+    assert told["E218"] == "target azureml runs the folds and no ensemble of them"
     assert "needs an objective" not in told["E216"] and "folds of the best trial" in told["E216"]
     asked = ["--number_of_cross_validation_splits=3", "--ensemble_inference_on_test_set=True"]
     text = "schema: 1\ncontainer: {class: 'c:C'}\n"
     job: Job = resolve_job(text, cwd=tmp_path, overrides=asked)
     assert job.manifest.cross_validation is not None
     assert (job.manifest.cross_validation.splits, job.manifest.cross_validation.ensemble) == (3, "outputs")
-    with pytest.raises(UsageError, match="target slurm runs the folds and no ensemble"):
-        resolve_job(text, cwd=tmp_path, overrides=asked, target="slurm")
+    with pytest.raises(UsageError, match="target azureml runs the folds and no ensemble"):
+        resolve_job(f"{text}compute: {{azureml: {{cluster: c}}}}\n", cwd=tmp_path, overrides=asked, target="azureml")
 
 
 MODEL = '''\

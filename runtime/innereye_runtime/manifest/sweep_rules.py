@@ -25,7 +25,7 @@ NEEDED: Mapping[str, tuple[str, ...]] = {
     "randint": ("upper",),
 }
 """The keys that each type of distribution has beside its type."""
-WITHOUT_ENSEMBLE = ("azureml", "slurm")
+WITHOUT_ENSEMBLE = ("azureml",)
 """Targets that run the folds alone."""
 _MANIFEST_KEYS = ("trainer.num_epochs", "dataset.id", "dataset.local", "dataset.sha256")
 _FREE_KEYS = "trainer.arguments."

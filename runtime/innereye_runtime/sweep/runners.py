@@ -73,6 +73,9 @@ class QueueRunner:
         for trial in trials:
             write_manifest(self._folder, trial, manifest_of_run(self._job.manifest, self._folder, self._record, trial))
         names = [trial.name for trial in trials]
+        if names == [ENSEMBLE]:
+            folder = trial_folder(self._folder, trials[0])
+            return {ENSEMBLE: self._queue.submit_run(self._job, folder, environment=self._environment)}
         jobs = self._queue.submit(self._job, names, limit=self._limit, environment=self._environment)
         return dict(zip(names, jobs, strict=True))
 

@@ -142,7 +142,7 @@ class TrialJob(Protocol):
 
 
 class TrialQueue(Protocol):
-    """The trials of one sweep as jobs of a cluster."""
+    """The runs of one sweep as jobs of a cluster."""
 
     def limit(self, manifest: Manifest) -> int | None:
         """Most of them that run at a time; None: as many as there is room for."""
@@ -156,8 +156,15 @@ class TrialQueue(Protocol):
             InnerEyeError: they are refused.
         """
 
+    def submit_run(self, job: Job, folder: Path, *, environment: Mapping[str, str]) -> TrialJob:
+        """Queues one run of the sweep that is not a trial, and has its manifest in its run folder.
+
+        Raises:
+            InnerEyeError: it is refused.
+        """
+
     def adopt(self, name: str, identity: str | None) -> TrialJob | None:
-        """The trial that an earlier process of the sweep queued; None where it did not."""
+        """The trial or other run that an earlier process of the sweep queued; None where it did not."""
 
     def send(self, signum: int) -> None:
         """As `TrialJob.send`, to all that were submitted or adopted."""

@@ -99,16 +99,16 @@ def show(job: str) -> SlurmJob | None:
     return next(iter(_show(job)), None)
 
 
-def tasks_of(array: str) -> tuple[Mapping[int, SlurmJob], bool]:
+def tasks_of(id: str) -> tuple[Mapping[int | None, SlurmJob], bool]:
     """The tasks of an array that the controller knows, by number, and whether others were cancelled in the queue: of
-    these it keeps no numbers.
+    these it keeps no numbers. A job that is not an array is its own only task, without a number.
 
     Raises:
         PreflightError: there is no Slurm here, or its controller does not answer.
     """
-    found = _show(array)
-    is_cancelled = any(not job.tasks and job.state == "CANCELLED" for job in found)
-    return {one.tasks[0]: one for job in found for one in job.each()}, is_cancelled
+    found = _show(id)
+    is_cancelled = any(job.array and not job.tasks and job.state == "CANCELLED" for job in found)
+    return {next(iter(one.tasks), None): one for job in found for one in job.each()}, is_cancelled
 
 
 def jobs() -> Iterator[SlurmJob]:

@@ -76,15 +76,21 @@ class SlurmPlan:
         trial = folder / "trials" / TRIAL
         return replace(self.request, run_folder=trial, manifest=trial / "manifest.yaml", overrides=())
 
-    def script(self, folder: Path) -> str:
+    def of_run(self, folder: Path) -> SlurmPlan:
+        """The plan of one run of this sweep, which has a manifest of its own in its run folder."""
+        request = replace(self.request, run_folder=folder, manifest=folder / "manifest.yaml", overrides=())
+        return replace(self, request=request, tasks="")
+
+    def script(self, folder: Path, *, log: Path | None = None) -> str:
         """What sbatch is given for one attempt in the run folder `folder`, or for the array of a sweep's trials in it.
+        `log`: what the run prints, where that is not `log_of` its folder.
 
         Raises:
             UsageError: a path has a line break, which no option of a batch script can have.
         """
-        log = str(folder / "logs" / TRIAL if self.tasks else log_of(folder)).replace("%", "%%")
-        log = log.replace(TRIAL, f"%{_DIGITS}a.log") if self.tasks else log
-        options = (*self.options, f"--comment={MARK}{folder}", f"--output={log}")
+        output = str(folder / "logs" / TRIAL if self.tasks else log or log_of(folder)).replace("%", "%%")
+        output = output.replace(TRIAL, f"%{_DIGITS}a.log") if self.tasks else output
+        options = (*self.options, f"--comment={MARK}{folder}", f"--output={output}")
         if self.tasks:
             options += (f"--array={self.tasks}",)
         if broken := [option for option in options if not option.isprintable()]:

@@ -11,6 +11,7 @@ from pathlib import Path
 from innereye_runtime.errors import PreflightError
 from innereye_runtime.run.paths import RunPaths
 from innereye_runtime.run.record import RunRecord, record_exit, recorded_exit_code
+from innereye_runtime.sweep.ensemble import NAME as ENSEMBLE
 from innereye_runtime.targets.base import RunStatus, StopResult
 from innereye_runtime.targets.run_folder import FolderRun, stop_result
 from innereye_runtime.targets.slurm import commands
@@ -52,10 +53,12 @@ def is_at(job: SlurmJob, folder: Path) -> bool:
 
 
 def name_of(job: SlurmJob) -> str:
-    """The name of a run; that of a trial begins with its sweep's."""
+    """The name of a run; that of a trial, or of an ensemble, begins with its sweep's."""
     if job.folder is None:
         return job.id
-    return f"{job.folder.name}/trials/{job.tasks[0]:03}" if len(job.tasks) == 1 else job.folder.name
+    if len(job.tasks) == 1:
+        return f"{job.folder.name}/trials/{job.tasks[0]:03}"
+    return f"{job.folder.parent.name}/{ENSEMBLE}" if job.folder.name == ENSEMBLE else job.folder.name
 
 
 def finish(paths: RunPaths, job: SlurmJob | None, *, earlier: int) -> int:

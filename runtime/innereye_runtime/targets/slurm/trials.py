@@ -1,4 +1,6 @@
-"""The trials of a sweep as tasks of arrays: submitted, found again, asked for their end, stopped."""
+"""The trials of a sweep as tasks of arrays, and its ensemble as a job: submitted, found again, asked for their end,
+stopped.
+"""
 
 from __future__ import annotations
 
@@ -17,9 +19,10 @@ from innereye_runtime.manifest.loading import load
 from innereye_runtime.manifest.model import Manifest, Retries
 from innereye_runtime.run.paths import RunPaths
 from innereye_runtime.run.record import count_attempts, recorded_exit_code
+from innereye_runtime.sweep.ensemble import NAME as ENSEMBLE
 from innereye_runtime.targets.slurm import commands
 from innereye_runtime.targets.slurm.commands import SlurmJob, trial_folder
-from innereye_runtime.targets.slurm.plan import expression_of, limit_of, plan_for
+from innereye_runtime.targets.slurm.plan import SlurmPlan, expression_of, limit_of, plan_for
 from innereye_runtime.targets.slurm.runs import finish
 from innereye_runtime.targets.supervision import GRACE_SECONDS, RetryBudget, report, secret_values
 
@@ -28,16 +31,16 @@ _ASK_SECONDS = (1.0, 10.0)
 
 
 class Array:
-    """What the controller says of the tasks of an array, asked for all at once and not too often."""
+    """What the controller says of the tasks of an array, or of one job, asked for all at once and not too often."""
 
     def __init__(self, id: str) -> None:
         self.id = id
-        self._tasks: Mapping[int, SlurmJob] = {}
+        self._tasks: Mapping[int | None, SlurmJob] = {}
         self._others_cancelled = False
         self._asked: float | None = None
         self._changed = time.monotonic()
 
-    def task(self, number: int) -> tuple[SlurmJob | None, bool]:
+    def task(self, number: int | None) -> tuple[SlurmJob | None, bool]:
         """The task, None where the controller does not know it any more; and whether it may have been cancelled then.
 
         Raises:
@@ -65,9 +68,11 @@ class Array:
 
 
 class SlurmTrial:
-    """A task of an array."""
+    """A task of an array, or a job of its own, which has no number."""
 
-    def __init__(self, array: Array, number: int, paths: RunPaths, retries: Retries, *, is_adopted: bool) -> None:
+    def __init__(
+        self, array: Array, number: int | None, paths: RunPaths, retries: Retries, *, is_adopted: bool
+    ) -> None:
         self.array = array
         self.is_adopted = is_adopted
         self.asked_to_stop = False
@@ -79,7 +84,7 @@ class SlurmTrial:
 
     @property
     def identity(self) -> str:
-        return f"{self.array.id}_{self._number}"
+        return self.array.id if self._number is None else f"{self.array.id}_{self._number}"
 
     def exit_code(self) -> int | None:
         try:
@@ -125,7 +130,7 @@ class SlurmTrials:
         self._retries: Retries | None = None
         self._arrays: dict[str, Array] = {}
         self._trials: list[SlurmTrial] = []
-        self._left_over: Mapping[Path, SlurmJob] | None = None
+        self._left_over: Mapping[str, SlurmJob] | None = None
 
     def limit(self, manifest: Manifest) -> int | None:
         return limit_of(manifest)
@@ -134,16 +139,10 @@ class SlurmTrials:
         self, job: Job, names: Sequence[str], *, limit: int | None, environment: Mapping[str, str]
     ) -> Sequence[SlurmTrial]:
         numbers = sorted(map(int, names))
-        plan = plan_for(job)
-        secret_values(plan.manifest.secrets, os.environ)
-        space = plan.manifest.sweep.search_space if plan.manifest.sweep else {}
-        if not any(name.startswith("dataset.") for name in space):  # else a trial that finds none fails alone
-            preflight(plan.datasets)
-        (self._folder / "logs").mkdir(exist_ok=True)
+        plan = self._plan(job)
         script = replace(plan, tasks=expression_of(numbers, limit=limit)).script(self._folder)
-        inherited = {name: value for name, value in os.environ.items() if name not in VARIABLES}
         try:
-            id = commands.submit(script, {**inherited, **environment})
+            id = _submit(script, environment)
         except PreflightError as error:
             if "Invalid job array specification" not in str(error):
                 raise
@@ -153,17 +152,34 @@ class SlurmTrials:
             ) from error
         report(f"Slurm job {id}, an array of {len(numbers)}")
         retries = plan.manifest.compute.retries
-        return [self._trial(id, number, retries, is_adopted=False) for number in numbers]
+        return [self._run(id, number, retries, is_adopted=False) for number in numbers]
+
+    def submit_run(self, job: Job, folder: Path, *, environment: Mapping[str, str]) -> SlurmTrial:
+        plan = self._plan(job).of_run(folder)
+        id = _submit(plan.script(folder, log=self._folder / "logs" / f"{folder.name}.log"), environment)
+        report(f"Slurm job {id}, the {folder.name}")
+        return self._run(id, None, plan.manifest.compute.retries, is_adopted=False)
+
+    def _plan(self, job: Job) -> SlurmPlan:
+        """The plan of the sweep, when what is checked before a submission was found."""
+        plan = plan_for(job)
+        secret_values(plan.manifest.secrets, os.environ)
+        space = plan.manifest.sweep.search_space if plan.manifest.sweep else {}
+        if not any(name.startswith("dataset.") for name in space):  # else a trial that finds none fails alone
+            preflight(plan.datasets)
+        (self._folder / "logs").mkdir(exist_ok=True)
+        return plan
 
     def adopt(self, name: str, identity: str | None) -> SlurmTrial | None:
         if self._left_over is None:
             self._left_over = {
-                folder: one for job in self._jobs() for one in job.each() if (folder := one.run_folder) is not None
+                folder.name: one for job in self._jobs() for one in job.each() if (folder := one.run_folder) is not None
             }
-        number = int(name)
-        active = self._left_over.get(trial_folder(self._folder, number))
+        active = self._left_over.get(name)
+        number = None if name == ENSEMBLE else int(name)
         id, _, task = (active.id if active else identity or "").partition("_")
-        return self._trial(id, number, self._manifest_retries(), is_adopted=True) if task else None
+        known = id if number is None else task
+        return self._run(id, number, self._manifest_retries(), is_adopted=True) if known else None
 
     def _manifest_retries(self) -> Retries:
         if self._retries is None:
@@ -171,9 +187,10 @@ class SlurmTrials:
             self._retries = manifest.compute.retries if manifest else Retries()
         return self._retries
 
-    def _trial(self, id: str, number: int, retries: Retries, *, is_adopted: bool) -> SlurmTrial:
+    def _run(self, id: str, number: int | None, retries: Retries, *, is_adopted: bool) -> SlurmTrial:
+        """The trial of that number; without one, the ensemble."""
         array = self._arrays.setdefault(id, Array(id))
-        paths = RunPaths(trial_folder(self._folder, number))
+        paths = RunPaths(self._folder / ENSEMBLE if number is None else trial_folder(self._folder, number))
         trial = SlurmTrial(array, number, paths, retries, is_adopted=is_adopted)
         self._trials.append(trial)
         return trial
@@ -188,29 +205,46 @@ class SlurmTrials:
 
     def stop(self) -> bool:
         jobs = self._jobs()
-        _end(sorted({job.array for job in jobs}), at_once=False)
+        _end(_ids(jobs), at_once=False)
         deadline = time.monotonic() + GRACE_SECONDS
         while self.is_active() and time.monotonic() < deadline:
             time.sleep(0.5)
-        _end(sorted({job.array for job in self._jobs()}), at_once=True)
+        _end(_ids(self._jobs()), at_once=True)
         return bool(jobs)
 
     def is_active(self) -> bool:
         return bool(self._jobs())
 
     def _jobs(self) -> Sequence[SlurmJob]:
-        """The arrays of this sweep that are queued or running."""
+        """The arrays of this sweep, and its ensemble, that are queued or running."""
         here = os.path.realpath(self._folder)
-        found = [job for job in commands.jobs() if job.is_active and job.array and job.folder is not None]
-        return [job for job in found if job.folder is not None and os.path.realpath(job.folder) == here]
+        found = [job for job in commands.jobs() if job.is_active and job.folder is not None]
+        return [job for job in found if _sweep_of(job) == here]
 
 
-def _end(arrays: Sequence[str], *, at_once: bool) -> None:
+def _sweep_of(job: SlurmJob) -> str | None:
+    """The folder of the sweep that a job of ours belongs to, without links; None where it is a run of its own."""
+    assert job.folder is not None
+    if job.array:
+        return os.path.realpath(job.folder)
+    return os.path.realpath(job.folder.parent) if job.folder.name == ENSEMBLE else None
+
+
+def _ids(jobs: Sequence[SlurmJob]) -> Sequence[str]:
+    return sorted({job.array or job.id for job in jobs})
+
+
+def _submit(script: str, environment: Mapping[str, str]) -> str:
+    inherited = {name: value for name, value in os.environ.items() if name not in VARIABLES}
+    return commands.submit(script, {**inherited, **environment})
+
+
+def _end(ids: Sequence[str], *, at_once: bool) -> None:
     """Asks every task that runs to save and end, after those in the queue are taken out of it."""
-    if not arrays:
+    if not ids:
         return
     if at_once:
-        commands.cancel(*arrays)
+        commands.cancel(*ids)
         return
-    commands.cancel(*arrays, state="PENDING")
-    commands.cancel(*arrays, signal="TERM")
+    commands.cancel(*ids, state="PENDING")
+    commands.cancel(*ids, signal="TERM")
