@@ -12,7 +12,7 @@ import os
 import platform
 import sys
 
-from tests.benchmarks import azure, commands, data, docker, sweep, training
+from tests.benchmarks import azure, commands, data, docker, listing, sweep, training
 from tests.benchmarks.pairs import Row, as_table
 
 LARGE = "image-gpu"
@@ -23,6 +23,7 @@ BENCHMARKS = {
     "start": training.first_step,
     "rate": training.steps_per_second,
     "sweep": sweep.trials,
+    "ls": listing.ls,
     "fetch-small": data.fetch_small,
     "fetch-large": data.fetch_large,
     "fingerprint": data.fingerprint,
