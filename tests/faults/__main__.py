@@ -34,6 +34,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--stops", type=int, default=200, help="stops of containers, where Docker is; 0: none")
     points = "file operations before which a job is killed, on process and docker; default: all of them; 0: none"
     parser.add_argument("--kill-points", type=int, default=1000, help=points)
+    ranks = "ranks to kill, in as many jobs on each target that is there; default: 40; 0: none"
+    parser.add_argument("--rank-kills", type=int, default=40, help=ranks)
     options = parser.parse_args(argv)
     signal.signal(signal.SIGINT, signal.default_int_handler)  # in the background of a shell it is ignored
     options.results.parent.mkdir(parents=True, exist_ok=True)
@@ -53,6 +55,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         ("tests/targets/docker/test_stops.py", "INNEREYE_STOPS"): options.stops,
         ("tests/targets/test_kill_points.py", "INNEREYE_KILL_POINTS"): options.kill_points,
         ("tests/targets/docker/test_kill_points.py", "INNEREYE_KILL_POINTS"): options.kill_points,
+        ("tests/launch/test_rank_kills.py", "INNEREYE_RANK_KILLS"): options.rank_kills,
+        ("tests/targets/docker/test_rank_kills.py", "INNEREYE_RANK_KILLS"): options.rank_kills,
+        ("tests/slurm/test_slurm.py", "INNEREYE_RANK_KILLS"): options.rank_kills,
     }
     held = [hold(test, variable, count) for (test, variable), count in more.items() if count > 0]
     return int(bool(wrong) or not all(held))

@@ -7,16 +7,17 @@ import os
 import re
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.launch.test_ranks_of_one_machine import KILLED, alive, run_of, several_project, wait_until
+from tests.launch.rank_kills import kill
+from tests.launch.test_ranks_of_one_machine import run_of, several_project, wait_until
 from tests.projects import Project, Result
 
 ENTER = str(Path(__file__).with_name("enter"))
+KILLS = int(os.environ.get("INNEREYE_RANK_KILLS", "1"))
 
 
 class Cluster(Project):
@@ -90,17 +91,17 @@ def test_one_run_is_stopped_resumed_and_preempted_and_ends_as_an_unbroken_one(
     assert json.loads((other.run / "metrics.json").read_text()) == json.loads((run / "metrics.json").read_text())
 
 
-def test_a_rank_that_dies_on_another_node_ends_the_job_with_its_cause(cluster: Callable[[str], Cluster]) -> None:
-    project = cluster("nodes: 2, processes: 2")
-    follower = project.start("several.yaml", "--way=3 be_killed")
-    run = run_of(project, follower)
-    died = wait_until(lambda: not alive(run / "pid3.txt"), 120)
-    wait_until(lambda: not any(alive(run / f"pid{rank}.txt") for rank in range(4)), 10)
-    output = follower.communicate(timeout=30)
-    assert time.monotonic() - died < 15  # and what the follower takes to hear of it
-    assert (follower.returncode, record_of(run)["reason"]) == (137, f"rank 3: {KILLED}"), output
-    assert {path.name for path in (run / "logs").glob("rank-*")} == {f"rank-{rank}.log" for rank in range(4)}
-    assert ask("squeue", "--noheader") == ""
+def test_a_rank_that_dies_ends_the_job_with_its_own_cause(needs: Callable[..., None], tmp_path: Path) -> None:
+    needs("slurm", "torch")
+    for number in range(KILLS):
+        # Fifteen seconds: ten, and what the follower takes to hear of it.
+        shapes = ((2, 2), (2, 1), (1, 2)) if number else ((2, 2),)
+        found = kill(tmp_path / str(number), number, target="slurm", shapes=shapes, seconds=15, kind=Cluster)
+        assert not found
+        (run,) = (tmp_path / str(number) / "outputs").glob("2*")
+        if shapes == ((2, 2),):
+            assert {path.name for path in (run / "logs").glob("rank-*")} == {f"rank-{rank}.log" for rank in range(4)}
+        assert ask("squeue", "--noheader") == ""
 
 
 def test_two_processes_on_each_of_two_nodes_train_what_four_processes_train_here(
