@@ -162,29 +162,6 @@ def test_a_trial_that_was_killed_with_its_sweep_is_run_again_and_one_that_was_ki
     assert [(trial.state, trial.exit_code) for trial in record.trials] == [("failed", 137)]
 
 
-def test_trials_that_are_worse_than_the_others_are_stopped_early(tmp_path: Path) -> None:
-    sweep = (
-        "{search_space: {x: {values: [1, 5]}}, objective: {primary_metric: f}, limits: {max_concurrent_trials: 2},"
-        "early_termination: {type: bandit, slack_factor: 0.5, delay_evaluation: 2}}"
-    )
-    job, folder = job_of(tmp_path, sweep), tmp_path / "s"
-    folder.mkdir()
-    (folder / "hold").touch()
-
-    def let_go() -> None:
-        while not (folder / "sweep.json").exists() or "terminated" not in (folder / "sweep.json").read_text():
-            time.sleep(0.05)
-        (folder / "go").touch()
-
-    watcher = threading.Thread(target=let_go)
-    watcher.start()
-    record = studies.run(job, folder)
-    watcher.join()
-    assert [trial.state for trial in record.trials] == ["completed", "terminated"]
-    assert record.trials[1].reason.startswith("stopped early after 2 epochs")
-    assert record.exit_code == 0
-
-
 def test_a_bayesian_sweep_is_resumed_with_what_it_has_learnt(tmp_path: Path, needs: Callable[..., None]) -> None:
     needs("optuna")
     sweep = (
