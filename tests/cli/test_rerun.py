@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from tests.projects import MANIFEST, tiny_project
 
+from innereye_runtime.cli.commands.rerun import _outputs_of, run
 from innereye_runtime.errors import UsageError
 from innereye_runtime.job.checkout import checked_out, packages_that_differ
 from innereye_runtime.job.provenance import code, packages
@@ -107,3 +108,14 @@ def test_a_run_is_equal_to_itself_from_another_state_of_the_code(tmp_path: Path)
     other = project.run("rerun", str(first.run))
     assert other.exit_code == 6
     assert "not equal: weights or metrics" in other.stderr
+
+
+def test_the_new_run_of_a_trial_lies_beside_its_sweep_and_a_whole_sweep_is_refused(tmp_path: Path) -> None:
+    sweep = tmp_path / "outputs" / "sweep"
+    (sweep / "trials" / "000").mkdir(parents=True)
+    (sweep / "ensemble").mkdir()
+    (sweep / "sweep.json").write_text("{}")
+    runs = [sweep / "trials" / "000", sweep / "ensemble", tmp_path / "outputs" / "run"]
+    assert {_outputs_of(run) for run in runs} == {tmp_path / "outputs"}
+    with pytest.raises(UsageError, match="one of its trials can be run again"):
+        run([str(sweep)])

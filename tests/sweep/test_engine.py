@@ -16,10 +16,13 @@ import pytest
 from tests.sweep import studies
 from tests.sweep.studies import job_of, starts, use_trial_process
 
+from innereye_runtime.cli.ui.study import start_many
 from innereye_runtime.report.sweep_page import sweep_page
 from innereye_runtime.run.process_id import identity_of
+from innereye_runtime.sweep import study
 from innereye_runtime.sweep.record import SweepRecord, TrialRecord
 from innereye_runtime.sweep.results import write_metrics
+from innereye_runtime.sweep.study import StudyResult
 
 GRID = (
     "{search_space: {x: {values: [3, 1, 99, 2]}}, objective: {primary_metric: f}, limits: {max_concurrent_trials: 2}}"
@@ -195,3 +198,23 @@ def test_folds_have_a_mean_and_a_deviation_and_all_have_to_be_complete(tmp_path:
     assert metrics["over_folds"][0]["mean"] == {"val": {"f": 4}}
     assert metrics["over_folds"][0]["deviation"] == {"val": {"f": 0}}
     assert json.loads((folder / "metrics.json").read_text()) == metrics
+
+
+@pytest.mark.parametrize(("exit_code", "hinted"), [(130, True), (143, True), (1, False), (0, False)])
+def test_a_sweep_that_was_stopped_names_the_command_that_resumes_it(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    exit_code: int,
+    hinted: bool,
+) -> None:
+    job, folder = job_of(tmp_path, GRID), tmp_path / "a sweep"
+    record = studies.record_of(job, folder)
+    record.exit_code = exit_code
+    result = StudyResult(folder=folder, record=record, metrics={})
+    monkeypatch.setattr(study, "start_study", lambda job, **_: result)
+    monkeypatch.chdir(tmp_path)
+    assert start_many(job, as_json=False) == exit_code
+    shown = capsys.readouterr()
+    assert ("hint: innereye-run resume 'a sweep'\n" in shown.err) == hinted
+    assert shown.out == f"{folder}\n"

@@ -26,9 +26,10 @@ def parser() -> Parser:
     parser = Parser(
         "rerun",
         usage="RUN [--target process|docker|slurm|azureml] [--json]",
-        about="Runs a run once more, in a new folder beside it: its effective manifest, and its code at the recorded\n"
-        "commit with the recorded changes, in a git worktree that is removed afterwards. What can't be had again\n"
-        "is listed before it starts. Ends with exit code 0 where weights and metrics are equal, else with 6.",
+        about="Runs a run once more, in a new folder beside it (a trial: beside its sweep): its effective manifest,\n"
+        "and its code at the recorded commit with the recorded changes, in a git worktree that is removed afterwards.\n"
+        "What can't be had again is listed before it starts. Ends with exit code 0 where weights and metrics are\n"
+        "equal, else with 6.",
         examples=["innereye-run rerun outputs/2026-11-24T101530Z_HelloContainer"],
     )
     parser.add_argument("folder", metavar="RUN", type=Path, help="a run folder, as the last line of a run names it")
@@ -44,6 +45,11 @@ def run(argv: Sequence[str]) -> int:
     from innereye_runtime.run.paths import RunPaths, create_run_folder
     from innereye_runtime.run.record import RunRecord, is_complete
 
+    if (arguments.folder / "sweep.json").is_file():
+        raise UsageError(
+            f"{arguments.folder} is the folder of a sweep, and one of its trials can be run again",
+            hint=f"innereye-run ls {arguments.folder} lists them",
+        )
     paths = RunPaths(run_folder_argument(arguments.folder))
     record = RunRecord.read(paths)
     if not is_complete(paths, record):
@@ -57,9 +63,15 @@ def run(argv: Sequence[str]) -> int:
         for note in (*code.notes, *(packages_that_differ(record.packages) if target == "process" else ())):
             eprint(f"note: {note}")
         job = resolve_job(paths.manifest, cwd=Path.cwd(), target=target, smoke=record.smoke, root=code.root)
-        again = create_run_folder(paths.root.parent, job.model_name, datetime.now(UTC))
+        again = create_run_folder(_outputs_of(paths.root), job.model_name, datetime.now(UTC))
         exit_code = start(replace(job, run_folder=again.root), as_json=arguments.json)
     return exit_code or _compared(paths.root, again.root)
+
+
+def _outputs_of(run: Path) -> Path:
+    """The folder of run folders: beside the sweep where the run is one of a sweep."""
+    sweep = next((folder for folder in list(run.parents)[:2] if (folder / "sweep.json").is_file()), run)
+    return sweep.parent
 
 
 def _compared(first: Path, second: Path) -> int:

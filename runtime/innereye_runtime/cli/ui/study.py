@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from innereye_runtime.cli.ui.parser import columns
 from innereye_runtime.cli.ui.registration import register_model
-from innereye_runtime.cli.ui.terminal import YELLOW, eprint, log_to_stderr, paint, print_result
-from innereye_runtime.errors import UsageError
+from innereye_runtime.cli.ui.terminal import CYAN, YELLOW, eprint, log_to_stderr, paint, print_result
+from innereye_runtime.errors import ExitCode, UsageError
 
 if TYPE_CHECKING:
     from innereye_runtime.job.resolve import Job
@@ -71,12 +71,16 @@ def resume_many(folder: Path, *, target: str | None, as_json: bool, cold: bool =
 
 
 def _finish(result: StudyResult, *, as_json: bool) -> int:
+    from innereye_runtime.run.paths import RunPaths, resume_command
+
     record = result.record
     if record.reason:
         eprint(f"{paint('note:', YELLOW, sys.stderr)} {record.reason}")
     if record.best and not as_json:
         values = " ".join(f"{name}={value}" for name, value in record.best["parameters"].items())
         eprint(f"best: {record.primary_metric} {record.best['value']:.6g} with {values}")
+    if record.exit_code in (ExitCode.INTERRUPTED, ExitCode.STOPPED):
+        eprint(f"{paint('hint:', CYAN, sys.stderr)} {resume_command(RunPaths(result.folder), Path.cwd())}")
     if record.exit_code == 0 and record.best and len(record.best["runs"]) == 1:
         register_model(result.folder / record.best["runs"][0])
     print_result(json.dumps(result.describe()) if as_json else str(result.folder))
