@@ -68,6 +68,13 @@ class Azurite:
         settings = {"AccountName": ACCOUNT, "AccountKey": self.key, "BlobEndpoint": endpoint or self.endpoint}
         return {"AZURE_STORAGE_CONNECTION_STRING": ";".join(f"{name}={value}" for name, value in settings.items())}
 
+    def reader(self, container: str) -> Any:
+        """A container as the azureml target reads it."""
+        from innereye_runtime.targets.azureml.blobs import BlobReader
+        from innereye_runtime.targets.azureml.connections import Connections
+
+        return BlobReader(Connections(), f"{self.endpoint}/{container}", account=ACCOUNT, secret=self.key)
+
     def create(self, container: str) -> Container:
         """A new, empty container."""
         date = datetime.now(UTC).strftime("%a, %d %b %Y %H:%M:%S GMT")

@@ -8,6 +8,8 @@ from collections.abc import Sequence
 from importlib import import_module
 
 from innereye_runtime import __version__
+from innereye_runtime.cli.follow import main as follow
+from innereye_runtime.cli.handover import HandoverError, begin
 from innereye_runtime.cli.ui.terminal import run_with_error_handling
 from innereye_runtime.errors import ExitCode, UsageError
 
@@ -71,7 +73,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     """The exit code of the command that `argv` (default: this process's own) names; problems go to standard error."""
     # What is imported lives on, and looking for garbage in it at every 700 objects, as Python does, slows a start.
     gc.set_threshold(100_000)
-    return run_with_error_handling(lambda: dispatch(list(sys.argv[1:] if argv is None else argv)))
+    try:
+        return run_with_error_handling(lambda: dispatch(list(sys.argv[1:] if argv is None else argv)))
+    except HandoverError as handover:
+        if argv is None:  # the process is this program's
+            begin(handover)
+        return follow([handover.argument])
 
 
 def dispatch(argv: list[str]) -> int:

@@ -11,10 +11,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar, runtime_checkable
 
-from innereye_runtime.job.resolve import Job
-from innereye_runtime.manifest.model import Manifest
-
-if TYPE_CHECKING:
+if TYPE_CHECKING:  # who asks for a run that was submitted once resolves no job
+    from innereye_runtime.job.resolve import Job
+    from innereye_runtime.manifest.model import Manifest
     from innereye_runtime.targets.preflight.result import CheckResult
 
 P = TypeVar("P", bound="Plan")
@@ -50,6 +49,22 @@ class Handle(Protocol):
 
         The first SIGINT or SIGTERM is passed on to the job, which saves what it has; a second one kills it.
         """
+
+
+@runtime_checkable
+class FollowableHandle(Handle, Protocol):
+    """A handle of a job elsewhere that another process can have in place of this one."""
+
+    def as_text(self) -> str:
+        """What `reattach` of its target takes there."""
+
+
+@runtime_checkable
+class ReattachingTarget(Protocol):
+    """A target whose handles are followable."""
+
+    def reattach(self, text: str, *, stdout: int) -> Handle:
+        """The handle that gave `text`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from contextlib import suppress
 from importlib import import_module
 from pathlib import Path
@@ -56,9 +57,10 @@ def attach(reference: str) -> RunHandle:
     folder = Path(reference)
     if (folder / "run.json").is_file():
         return _attach_folder(folder)
-    _ensure_one(reference)
+    if "://" not in reference:  # a URI is of one target, and the others need not be imported for it
+        _ensure_one(reference)
     unasked: list[InnerEyeError] = []
-    for name in (*_BUILT_IN, *external_targets()):
+    for name in _names():
         try:
             if handle := get_target(name).attach(reference):
                 return handle
@@ -67,6 +69,12 @@ def attach(reference: str) -> RunHandle:
     if unasked and not folder.is_dir():
         raise unasked[0]
     raise UsageError(f"'{reference}' is not a run", hint="innereye-run ps lists the runs on this machine")
+
+
+def _names() -> Iterator[str]:
+    """Those of all targets; other distributions are only looked for where it comes to that."""
+    yield from _BUILT_IN
+    yield from external_targets()
 
 
 def _ensure_one(name: str) -> None:

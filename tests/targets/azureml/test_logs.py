@@ -9,6 +9,7 @@ from typing import Any, cast
 import pytest
 from tests.data.store import Azurite
 
+from innereye_runtime.targets.azureml.blobs import BlobReader
 from innereye_runtime.targets.azureml.logs import STARTED_AGAIN, LogReader
 from innereye_runtime.targets.azureml.session import Session
 
@@ -18,11 +19,11 @@ LOG = "ExperimentRun/dcid.job/user_logs/std_log.txt"
 class Blobs:
     """The part of a session that a log is read through."""
 
-    def __init__(self, client: Any) -> None:
-        self.client = client
+    def __init__(self, reader: BlobReader) -> None:
+        self.reader = reader
 
-    def container(self, datastore: str) -> Any:
-        return self.client
+    def blobs(self, datastore: str) -> BlobReader:
+        return self.reader
 
     def request(self, doing: str, action: Callable[[], Any]) -> Any:
         return action()
@@ -37,17 +38,18 @@ def blobs(needs: Callable[..., None], tmp_path: Path) -> Iterator[Any]:
     store.create("artifacts")
     access = store.environment()["AZURE_STORAGE_CONNECTION_STRING"]
     with ContainerClient.from_connection_string(access, "artifacts") as client:
-        yield client
+        yield client, store.reader("artifacts")
     store.stop()
 
 
 def test_a_log_that_is_begun_anew_between_listing_and_reading_is_read_from_its_start(
     blobs: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    reader = LogReader(cast(Session, Blobs(blobs)), "job")
-    blobs.upload_blob(LOG, b"first attempt: epoch 1\n")
+    client, store = blobs
+    reader = LogReader(cast(Session, Blobs(store)), "job")
+    client.upload_blob(LOG, b"first attempt: epoch 1\n")
     assert list(reader.read()) == [b"first attempt: epoch 1\n"]
-    blobs.upload_blob(LOG, b"second\n", overwrite=True)
+    client.upload_blob(LOG, b"second\n", overwrite=True)
     with monkeypatch.context() as stale:
         stale.setattr(reader, "_listed", lambda: [(LOG, 1000)])
         assert b"".join(reader.read()) == b""

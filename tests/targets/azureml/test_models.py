@@ -10,8 +10,8 @@ import pytest
 from tests.targets.test_registration import complete_run
 
 from innereye_runtime.errors import OutputError
+from innereye_runtime.targets.azureml.blob_prefix import BlobPrefix
 from innereye_runtime.targets.azureml.models import register_run
-from innereye_runtime.targets.azureml.transfer import BlobPrefix
 
 
 @pytest.mark.filterwarnings("ignore")  # the SDK's own

@@ -22,11 +22,14 @@ from innereye_runtime.run.paths import RunPaths
 from innereye_runtime.run.record import RunRecord
 from innereye_runtime.run.staged_store import INDEXES, Index, StagedFile
 from innereye_runtime.targets.azureml import transfer
+from innereye_runtime.targets.azureml.blob_prefix import BlobPrefix
+from innereye_runtime.targets.azureml.blobs import BlobReader
 from innereye_runtime.targets.azureml.exit_code import exit_code_of
 from innereye_runtime.targets.azureml.restarting import set_checkpoints_aside
+from innereye_runtime.targets.azureml.service_error import ServiceError
 from innereye_runtime.targets.azureml.session import Session
-from innereye_runtime.targets.azureml.target import _new_folder
-from innereye_runtime.targets.azureml.transfer import BlobPrefix, download_run, read_indexes, upload_run
+from innereye_runtime.targets.azureml.starting import _new_folder
+from innereye_runtime.targets.azureml.transfer import download_run, read_indexes, upload_run
 from innereye_runtime.targets.azureml.workspace_api import WorkspaceApi
 
 PLACE = BlobPrefix(datastore="store", path="runs/one")
@@ -35,19 +38,24 @@ PLACE = BlobPrefix(datastore="store", path="runs/one")
 class Blobs:
     """The part of a session that knows one datastore."""
 
-    def __init__(self, client: Any) -> None:
+    def __init__(self, client: Any, reader: BlobReader) -> None:
         self.client = client
+        self.reader = reader
 
     def container(self, datastore: str) -> Any:
         assert datastore == PLACE.datastore
         return self.client
+
+    def blobs(self, datastore: str) -> BlobReader:
+        assert datastore == PLACE.datastore
+        return self.reader
 
     def request(self, doing: str, action: Callable[[], Any]) -> Any:
         from azure.core.exceptions import HttpResponseError
 
         try:
             return action()
-        except HttpResponseError as error:
+        except (HttpResponseError, ServiceError) as error:
             raise PreflightError(doing) from error
 
 
@@ -60,7 +68,7 @@ def session(needs: Callable[..., None], tmp_path: Path) -> Iterator[Session]:
     store.create("runs")
     access = store.environment()["AZURE_STORAGE_CONNECTION_STRING"]
     with ContainerClient.from_connection_string(access, "runs") as client:
-        yield cast(Session, Blobs(client))
+        yield cast(Session, Blobs(client, store.reader("runs")))
     store.stop()
 
 

@@ -89,7 +89,7 @@ def run(argv: Sequence[str]) -> int:
         ensure_free(paths)
         _set_aside(paths)
         job = replace(job, restart=True)
-    return start(job, as_json=arguments.json)
+    return start(job, as_json=arguments.json, hands_over=True)
 
 
 def _set_aside(paths: RunPaths) -> None:

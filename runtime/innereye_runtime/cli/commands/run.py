@@ -6,12 +6,13 @@ import json
 import os
 import sys
 import time
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, replace
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from innereye_runtime.cli.handover import HandoverError
 from innereye_runtime.cli.ui.job_options import JobArguments, job_parser, resolve_job_options
 from innereye_runtime.cli.ui.job_summary import add_cases, add_run
 from innereye_runtime.cli.ui.junit import Case, annotation, case_of_diagnostics, write_junit
@@ -31,6 +32,7 @@ from innereye_runtime.errors import ExitCode, InnerEyeError, ManifestError, Usag
 
 if TYPE_CHECKING:
     from innereye_runtime.job.resolve import Job
+    from innereye_runtime.targets.base import Handle
 
 
 JSON_HELP = "print one JSON object: run, state, exit_code, metrics, weights_sha256; all else goes to standard error"
@@ -75,21 +77,54 @@ def parser() -> Parser:
 def run(argv: Sequence[str]) -> int:
     options = parser()
     arguments, overrides = options.read(argv, RunArguments())
-    started = time.monotonic()
-    ended: list[dict[str, Any]] = []
-    failure: InnerEyeError | None = None
-    try:
+    report = CIReport(
+        manifest=str(arguments.manifest),
+        smoke=arguments.smoke,
+        junit=str(arguments.junit) if arguments.junit else None,
+        started=time.monotonic(),
+    )
+
+    def begin(ended: list[dict[str, Any]]) -> int:
         job = resolve_job_options(options, arguments, overrides)
         if arguments.debug:
             job = debugged(job)
-        return start(job, as_json=arguments.json, ended=ended, cold=arguments.cold, detach=arguments.detach)
+        how = {"cold": arguments.cold, "detach": arguments.detach, "hands_over": True}
+        return start(job, as_json=arguments.json, ended=ended, **how)
+
+    return reported(begin, report, as_json=arguments.json)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CIReport:
+    """What a CI gets to know of a run beside its output."""
+
+    manifest: str
+    smoke: bool
+    junit: str | None
+    """The file of `--junit`."""
+    started: float
+    """By the clock that every process of this machine has."""
+
+
+def reported(action: Callable[[list[dict[str, Any]]], int], report: CIReport, *, as_json: bool) -> int:
+    """The exit code of `action`, which adds what its run came to to the list that it gets; a CI gets to know of it."""
+    ended: list[dict[str, Any]] = []
+    failure: InnerEyeError | None = None
+    is_over = True
+    try:
+        return action(ended)
+    except HandoverError as handover:
+        is_over = False
+        handover.report = asdict(report)
+        raise
     except InnerEyeError as error:
         failure = error
-        if arguments.json:
+        if as_json:
             print_result(json.dumps({**NO_RUN, "state": "failed", "exit_code": int(error.exit_code)}))
         raise
     finally:
-        _report_to_ci(arguments, ended, failure, time.monotonic() - started)
+        if is_over:
+            _report_to_ci(report, ended, failure)
 
 
 def debugged(job: Job) -> Job:
@@ -107,29 +142,27 @@ def debugged(job: Job) -> Job:
     return replace(job, debug=True)
 
 
-def _report_to_ci(
-    arguments: RunArguments, ended: Sequence[dict[str, Any]], failure: InnerEyeError | None, seconds: float
-) -> None:
+def _report_to_ci(report: CIReport, ended: Sequence[dict[str, Any]], failure: InnerEyeError | None) -> None:
     """Writes what `--junit` names and a CI's summary, and annotates a failed run at the line of the user's code."""
     reason, traceback, details = (str(failure), "", failure.hint) if failure else ("", "", "")
     if ended and ended[0]["exit_code"] != 0:
         reason, traceback, details = _failure_of(Path(ended[0]["run"]), ended[0]["exit_code"])
         if shown := annotation(reason, traceback, cwd=Path.cwd(), environment=os.environ):
             eprint(shown.rstrip("\n"))
-    suite = "smoke" if arguments.smoke else "run"
+    suite = "smoke" if report.smoke else "run"
     if isinstance(failure, ManifestError):
-        add_cases([case_of_diagnostics(arguments.manifest, failure.diagnostics, suite=suite)], os.environ)
+        add_cases([case_of_diagnostics(Path(report.manifest), failure.diagnostics, suite=suite)], os.environ)
     elif ended or failure:
         result = ended[0] if ended else {"exit_code": int(failure.exit_code)} if failure else {}
-        add_run(str(arguments.manifest), result, reason, os.environ, smoke=arguments.smoke)
-    if arguments.junit is None:
+        add_run(report.manifest, result, reason, os.environ, smoke=report.smoke)
+    if report.junit is None:
         return
     if isinstance(failure, ManifestError):
-        case = case_of_diagnostics(arguments.manifest, failure.diagnostics, suite=suite)
+        case = case_of_diagnostics(Path(report.manifest), failure.diagnostics, suite=suite)
     else:
-        name = str(arguments.manifest)
-        case = Case(name=name, suite=suite, seconds=seconds, failure=reason, details=details)
-    write_junit(arguments.junit, [case])
+        seconds = time.monotonic() - report.started
+        case = Case(name=report.manifest, suite=suite, seconds=seconds, failure=reason, details=details)
+    write_junit(Path(report.junit), [case])
 
 
 def _failure_of(folder: Path, exit_code: int) -> tuple[str, str, str]:
@@ -193,18 +226,19 @@ def start(
     ended: list[dict[str, Any]] | None = None,
     cold: bool = False,
     detach: bool = False,
+    hands_over: bool = False,
 ) -> int:
     """The exit code of `job`, when it has ended on its target and its run folder was named on standard output; 0 for
     one that is detached, when it is queued and its reference was printed there. What it came to is added to `ended`.
 
     Raises:
+        HandoverError: it was submitted, and another process is to follow it; only where this one `hands_over`.
         InnerEyeError: it could not be started.
         UsageError: it was to be detached, and jobs of its target end with the command.
     """
     from innereye_runtime.cli.ui.study import start_many
-    from innereye_runtime.run.paths import RunPaths, resume_command
     from innereye_runtime.sweep.trials import is_many
-    from innereye_runtime.targets.base import DetachingTarget, SweepingTarget
+    from innereye_runtime.targets.base import DetachingTarget, FollowableHandle, SweepingTarget
     from innereye_runtime.targets.registry import get_target
 
     show_diagnostics(job.warnings)
@@ -228,6 +262,15 @@ def start(
         return 0
     with log_to_stderr():  # a dataset may have to be fetched first
         handle = target.submit(target.plan(job), stdout=2 if as_json else 1)
+    if hands_over and isinstance(handle, FollowableHandle):
+        raise HandoverError(job.manifest.compute.target, handle, as_json=as_json)
+    return conclude(handle, as_json=as_json, ended=ended)
+
+
+def conclude(handle: Handle, *, as_json: bool, ended: list[dict[str, Any]] | None = None) -> int:
+    """The exit code of a job that was submitted, when it has ended and its run folder was named on standard output."""
+    from innereye_runtime.run.paths import RunPaths, resume_command
+
     exit_code = handle.wait()
     if exit_code == 0:
         register_model(Path(handle.run))

@@ -48,12 +48,9 @@ def resolve_data_asset(session: Session, wanted: Input, datastore: str) -> str:
 
 
 def _holds_anything(session: Session, folder: str, datastore: str) -> bool:
-    container = session.container(datastore)
     prefix = f"{folder.strip('/')}/"
     doing = f"looking for folder {folder} in {datastore}"
-    return (
-        session.request(doing, lambda: next(iter(container.list_blob_names(name_starts_with=prefix)), None)) is not None
-    )
+    return session.request(doing, lambda: next(session.blobs(datastore).list(prefix, most=1), None)) is not None
 
 
 def resolve_input(session: Session, one: Mapping[str, str]) -> dict[str, str]:

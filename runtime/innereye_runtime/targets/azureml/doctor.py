@@ -21,7 +21,7 @@ def check_workspace(plan: AzureMLPlan) -> Iterator[tuple[str, CheckResult]]:
     changed there.
     """
     try:
-        session = Session(*plan.workspace.complete())
+        session = Session(*plan.workspace.complete(), signs_in_here=True)
         session.call(
             f"looking for workspace {session.workspace}", lambda client: client.workspaces.get(session.workspace)
         )

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from http import HTTPStatus
 from typing import Protocol
 
+from innereye_runtime.targets.azureml.service_error import ServiceError
 from innereye_runtime.targets.azureml.session import ARTIFACTS, Session
 
 STARTED_AGAIN = b"\n-- the job was started again --\n"
@@ -51,20 +52,16 @@ class LogReader:
             self._seen[name] = seen
 
     def _listed(self) -> list[tuple[str, int]]:
-        container = self._session.container(ARTIFACTS)
         blobs = self._session.request(
-            "looking for the log", lambda: list(container.list_blobs(name_starts_with=self._prefix))
+            "looking for the log", lambda: list(self._session.blobs(ARTIFACTS).list(self._prefix))
         )
         return [(blob.name, blob.size) for blob in blobs if _SHOWN.fullmatch(blob.name.removeprefix(self._prefix))]
 
     def _fetch(self, name: str, start: int) -> bytes:
         """The bytes from `start` on; none where the log is no longer as long as it was when it was listed."""
-        from azure.core.exceptions import HttpResponseError
-
         try:
-            data: bytes = self._session.container(ARTIFACTS).download_blob(name, offset=start).readall()
-        except HttpResponseError as error:
+            return self._session.blobs(ARTIFACTS).read(name, start)
+        except ServiceError as error:
             if error.status_code == HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE:
                 return b""  # another attempt has begun its log anew: the next `read` sees that
             raise
-        return data

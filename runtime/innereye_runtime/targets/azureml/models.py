@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from innereye_runtime.errors import OutputError, PreflightError
 from innereye_runtime.manifest.model import Registration
-from innereye_runtime.sweep.results import read_record
+from innereye_runtime.run.paths import RunPaths
+from innereye_runtime.targets.azureml.blob_prefix import BlobPrefix
 from innereye_runtime.targets.azureml.error_mapping import is_not_found
 from innereye_runtime.targets.azureml.job_file import folder_path
 from innereye_runtime.targets.azureml.log_stream import log_status
 from innereye_runtime.targets.azureml.session import Session, suppress_azure_output
-from innereye_runtime.targets.azureml.transfer import BlobPrefix
-from innereye_runtime.targets.registration import RUN, model_of
+
+if TYPE_CHECKING:
+    from innereye_runtime.targets.registration import ModelVersion
 
 
 def register_run(session: Session, job: str, place: BlobPrefix, folder: Path) -> None:
@@ -23,13 +26,18 @@ def register_run(session: Session, job: str, place: BlobPrefix, folder: Path) ->
     Raises:
         OutputError: it can't be registered; the run itself stays as it is.
     """
-    record = read_record(folder)
+    try:
+        record = json.loads(RunPaths(folder).run_json.read_bytes())
+    except (OSError, ValueError):
+        return
     wanted = record.get("manifest", {}).get("outputs", {}).get("register")
     if not wanted or record.get("smoke"):
         return
+    from innereye_runtime.targets.registration import model_of
+
     model = model_of(folder, Registration(**wanted))
     try:
-        version = _known_version(session, model.name, model.properties[RUN])
+        version = _known_version(session, model)
         if version is None:
             version = _create(session, job, f"{place.path}/{model.checkpoint}", place.datastore, model)
     except PreflightError as error:
@@ -40,8 +48,11 @@ def register_run(session: Session, job: str, place: BlobPrefix, folder: Path) ->
     log_status(f"model {model.name}:{version} is that of {folder.name}")
 
 
-def _known_version(session: Session, name: str, run: str) -> str | None:
+def _known_version(session: Session, model: ModelVersion) -> str | None:
     """The version of the model that is this run's, if there is one."""
+    from innereye_runtime.targets.registration import RUN
+
+    name, run = model.name, model.properties[RUN]
 
     def find(client: Any) -> str | None:
         return next((str(one.version) for one in client.models.list(name) if one.properties.get(RUN) == run), None)

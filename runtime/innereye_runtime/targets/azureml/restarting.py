@@ -11,8 +11,9 @@ from typing import Any
 from innereye_runtime.errors import PreflightError
 from innereye_runtime.run.staged_store import INDEXES, Index
 from innereye_runtime.run.stager import CHECKPOINTS
+from innereye_runtime.targets.azureml.blob_prefix import BlobPrefix
 from innereye_runtime.targets.azureml.session import Session
-from innereye_runtime.targets.azureml.transfer import BlobPrefix, read_indexes
+from innereye_runtime.targets.azureml.transfer import read_indexes
 
 _POLL_SECONDS, _LONGEST_COPY_SECONDS = 0.5, 600.0
 

@@ -14,7 +14,7 @@ from innereye_runtime.manifest.model import Retries
 from innereye_runtime.targets.azureml.error_mapping import is_not_found
 from innereye_runtime.targets.azureml.job_uri import JobUri
 from innereye_runtime.targets.azureml.session import Session, state_of
-from innereye_runtime.targets.azureml.submission import RUN_TAG, SUBMISSION_TAG, Submission, send
+from innereye_runtime.targets.azureml.tags import RUN_TAG, SUBMISSION_TAG
 
 RETRIES_TAG = "innereye-runtime.retries"
 _NUMBER = re.compile(r"-r(\d+)$")
@@ -44,6 +44,8 @@ def resubmit(session: Session, address: JobUri, left: Retries) -> JobUri:
     Raises:
         PreflightError: the service says no, or can't be asked.
     """
+    from innereye_runtime.targets.azureml.submission import Submission, send
+
     job: Any = session.call(f"looking for job {address.job}", lambda client: client.jobs.get(address.job))
     tags = {**(job.tags or {}), RETRIES_TAG: retries_tag(left)}
     job.name = next_name(address.job)

@@ -11,23 +11,15 @@ from typing import Any
 
 from innereye_runtime.errors import ExitCode, OutputError, UsageError
 from innereye_runtime.run.paths import RunPaths
+from innereye_runtime.targets.azureml.blob_prefix import BlobPrefix
 from innereye_runtime.targets.azureml.exit_code import exit_code_of, has_failure
 from innereye_runtime.targets.azureml.history import get_failure_message
 from innereye_runtime.targets.azureml.job_file import OUTPUT
 from innereye_runtime.targets.azureml.job_uri import JobUri
 from innereye_runtime.targets.azureml.log_stream import follow, log_status
-from innereye_runtime.targets.azureml.models import register_run
 from innereye_runtime.targets.azureml.session import TERMINAL_STATES, Session, open_session, state_of
-from innereye_runtime.targets.azureml.submission import RUN_TAG, cancel
-from innereye_runtime.targets.azureml.sweeps import (
-    download_sweep,
-    is_sweep,
-    log_of,
-    summary,
-    sweep_exit_code,
-    trials_of,
-)
-from innereye_runtime.targets.azureml.transfer import BlobPrefix, download_run, fetch_named, is_empty
+from innereye_runtime.targets.azureml.tags import RUN_TAG
+from innereye_runtime.targets.azureml.trials import is_sweep, log_of, summary, trials_of
 from innereye_runtime.targets.azureml.workspace_api import ServiceJob
 from innereye_runtime.targets.base import DownloadResult
 
@@ -118,12 +110,17 @@ def exit_code_in_store(session: Session, address: JobUri, state: str) -> int:
         OutputError: the job is complete, and its run folder is not.
         PreflightError: the service can't be asked.
     """
+    from innereye_runtime.targets.azureml.models import register_run
+    from innereye_runtime.targets.azureml.transfer import fetch_named
+
     job = session.job(address.job)
     with TemporaryDirectory(prefix="innereye-runtime-") as temporary:
         folder = Path(temporary) / job.tags.get(RUN_TAG, address.job)
         if OUTPUT in job.outputs:
             place = _place(session, address.job, OUTPUT, job.outputs[OUTPUT])
             if is_sweep(job):
+                from innereye_runtime.targets.azureml.sweeps import sweep_exit_code
+
                 return sweep_exit_code(session, address, place, folder)
             fetch_named(session, place, [RunPaths(folder).run_json.name, RunPaths(folder).outputs_json.name], folder)
         is_unrecorded = state == "Failed" and not has_failure(folder)
@@ -146,6 +143,8 @@ def stop(session: Session, address: JobUri) -> str:
     Raises:
         PreflightError: there is no such job, or the service can't be asked.
     """
+    from innereye_runtime.targets.azureml.submission import cancel
+
     if state_of(session.job(address.job)) not in TERMINAL_STATES:
         cancel(session, address.job)
     return state_of(session.job(address.job))
@@ -168,6 +167,9 @@ def download(session: Session, address: JobUri, outputs: Path) -> DownloadResult
         PreflightError: there is no such job, or the service can't be asked.
         UsageError: a folder of that name is here, and holds another run.
     """
+    from innereye_runtime.targets.azureml.models import register_run
+    from innereye_runtime.targets.azureml.transfer import download_run, is_empty
+
     job = session.job(address.job)
     state, name = state_of(job), job.tags.get(RUN_TAG, address.job)
     folder = outputs / name
@@ -185,6 +187,8 @@ def download(session: Session, address: JobUri, outputs: Path) -> DownloadResult
             f"{folder} is in the way of the run folder", hint="move it away, or name another folder with --to"
         )
     if is_sweep(job):
+        from innereye_runtime.targets.azureml.sweeps import download_sweep
+
         return download_sweep(session, address, places[OUTPUT], folder)
     if is_empty(session, places[OUTPUT]):
         failure = get_failure_message(session, address.job) if state == "Failed" else ""

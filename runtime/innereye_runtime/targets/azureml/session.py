@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import gc
 import logging
-import os
-import sys
+import threading
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from functools import cache, cached_property
 from importlib.util import find_spec
 from io import StringIO
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from innereye_runtime.errors import PreflightError
-from innereye_runtime.targets.azureml.error_mapping import map_azure_errors, with_retries
+from innereye_runtime.targets.azureml.blobs import BlobReader
+from innereye_runtime.targets.azureml.connections import Connections
+from innereye_runtime.targets.azureml.error_mapping import is_of_sign_in, map_azure_errors, with_retries
 from innereye_runtime.targets.azureml.job_uri import JobUri
+from innereye_runtime.targets.azureml.sign_in import SignIn, make_credential
 from innereye_runtime.targets.azureml.workspace_api import BlobDatastore, ServiceJob, WorkspaceApi
 
 if TYPE_CHECKING:
@@ -34,15 +36,18 @@ STATES = (
 TERMINAL_STATES = ("Completed", "Failed", "Canceled", "NotResponding")
 """The states that a job doesn't leave."""
 ARTIFACTS = "workspaceartifactstore"
-PIECE = 2 << 20
-"""Bytes of a blob that are in memory at a time, for each that is downloaded."""
+TRIES, SDK_TRIES = 8, 6
+"""Of a request; azure-ai-ml tries each of its own by itself too."""
 
 
 class Session:
     """Nothing is asked for before it is needed. A token that has expired is replaced, once for each request."""
 
-    def __init__(self, subscription_id: str, resource_group: str, workspace: str) -> None:
-        """
+    def __init__(
+        self, subscription_id: str, resource_group: str, workspace: str, *, signs_in_here: bool = False
+    ) -> None:
+        """`signs_in_here`: azure-identity stays in this process, which is not one that follows a job.
+
         Raises:
             PreflightError: the Azure packages are not installed.
         """
@@ -51,15 +56,21 @@ class Session:
         self.subscription_id = subscription_id
         self.resource_group = resource_group
         self.workspace = workspace
+        self._signs_in_here = signs_in_here
+        self._connections = Connections()
+        self._login = 0
+        """How often there was another one."""
+        self._lock = threading.Lock()
+        self._readers: dict[str, BlobReader] = {}
         self._containers: dict[str, ContainerClient] = {}
 
     @cached_property
-    def credential(self) -> TokenCredential:
-        return make_credential()
+    def credential(self) -> TokenCredential | SignIn:
+        return make_credential(asks=True) if self._signs_in_here else SignIn()
 
     @cached_property
     def api(self) -> WorkspaceApi:
-        return WorkspaceApi(self.credential, self.subscription_id, self.resource_group, self.workspace)
+        return WorkspaceApi(self._connections, self._token, self.subscription_id, self.resource_group, self.workspace)
 
     @cached_property
     def client(self) -> MLClient:
@@ -83,31 +94,41 @@ class Session:
         Raises:
             PreflightError, UsageError: as `map_azure_errors` has it.
         """
-        return self.request(doing, lambda: action(self.client), hint=hint)
+        return self.request(doing, lambda: action(self.client), hint=hint, tries=SDK_TRIES)
 
-    def request(self, doing: str, action: Callable[[], T], *, hint: str = "") -> T:
+    def request(self, doing: str, action: Callable[[], T], *, hint: str = "", tries: int = TRIES) -> T:
         """What `action` gives, which only reads or may be done more than once.
 
         Raises:
             PreflightError, UsageError: as `map_azure_errors` has it.
         """
-        from azure.core.exceptions import ClientAuthenticationError
 
         def attempt() -> T:
+            login = self._login
             try:
                 return action()
-            except ClientAuthenticationError:
-                self.refresh_credential()
+            except Exception as error:
+                if is_of_sign_in(error):
+                    self.refresh_credential(login)
                 raise
 
         with map_azure_errors(doing, hint=hint):
-            return with_retries(attempt)
+            return with_retries(attempt, tries=tries)
 
-    def refresh_credential(self) -> None:
-        """Forgets the token, and all that was opened with it."""
-        for name in ("client", "api", "credential"):
-            self.__dict__.pop(name, None)
-        self._containers.clear()
+    def refresh_credential(self, login: int | None = None) -> None:
+        """Forgets the tokens, and all that was opened with them; nothing where that was done since `login`."""
+        with self._lock:
+            if login not in (None, self._login):
+                return
+            self._login += 1
+            for name in ("client", "api"):
+                self.__dict__.pop(name, None)
+            if isinstance(self.credential, SignIn):
+                self.credential.forget()
+            else:
+                del self.credential
+            self._containers.clear()
+            self._readers.clear()
 
     def job(self, name: str) -> ServiceJob:
         """The job as it is now.
@@ -126,21 +147,41 @@ class Session:
             job=job,
         )
 
+    def blobs(self, datastore: str) -> BlobReader:
+        """The blobs of a datastore, to be read: opened with its own key if it holds one, else with this user's token.
+
+        Raises:
+            PreflightError: there is no such datastore, or no access to it.
+        """
+        if datastore not in self._readers:
+            store = self._datastore(datastore)
+            self._readers[datastore] = BlobReader(
+                self._connections,
+                f"{store.account_url}/{store.container}",
+                account=store.account,
+                secret=store.secret,
+                token=self._token,
+            )
+        return self._readers[datastore]
+
     def container(self, datastore: str) -> ContainerClient:
-        """The blobs of a datastore: opened with its own key where it holds one, else with this user's token.
+        """The blobs of a datastore, to be written, as `blobs` opens them.
 
         Raises:
             PreflightError: there is no such datastore, or no access to it.
         """
         if datastore not in self._containers:
-            store = self.request(f"opening datastore {datastore}", lambda: self.api.blob_datastore(datastore))
-            if store is None:
-                raise PreflightError(
-                    f"datastore {datastore} is not a blob datastore, which the run folder needs",
-                    hint="name one in compute.azureml.datastore, or leave that out for workspaceblobstore",
-                )
-            self._containers[datastore] = self._open(store)
+            self._containers[datastore] = self._open(self._datastore(datastore))
         return self._containers[datastore]
+
+    def _datastore(self, name: str) -> BlobDatastore:
+        store = self.request(f"opening datastore {name}", lambda: self.api.blob_datastore(name))
+        if store is None:
+            raise PreflightError(
+                f"datastore {name} is not a blob datastore, which the run folder needs",
+                hint="name one in compute.azureml.datastore, or leave that out for workspaceblobstore",
+            )
+        return store
 
     def _open(self, store: BlobDatastore) -> ContainerClient:
         from azure.storage.blob import ContainerClient, ExponentialRetry
@@ -148,11 +189,12 @@ class Session:
         return ContainerClient(
             store.account_url,
             store.container,
-            credential=store.secret or self.credential,
+            credential=store.secret or cast(Any, self.credential),
             retry_policy=ExponentialRetry(initial_backoff=0, increment_base=1, retry_total=2),
-            max_single_get_size=PIECE,
-            max_chunk_get_size=PIECE,
         )
+
+    def _token(self, scope: str) -> str:
+        return self.credential.get_token(scope).token
 
 
 @cache
@@ -170,28 +212,6 @@ def state_of(job: Job | ServiceJob) -> str:
     status: Any = job.status
     word = str(getattr(status, "value", status) or "")
     return next((known for known in STATES if known.lower() == word.lower().replace("_", "")), word)
-
-
-def make_credential() -> TokenCredential:
-    """What signs in: variables of the environment, a managed identity, `az login`; on a terminal, at last a device
-    code.
-    """
-    from azure.identity import ChainedTokenCredential, DefaultAzureCredential, DeviceCodeCredential
-
-    usual = DefaultAzureCredential(
-        exclude_interactive_browser_credential=True,
-        exclude_powershell_credential=True,
-        exclude_shared_token_cache_credential=True,
-        exclude_visual_studio_code_credential=True,
-    )
-    if not (os.isatty(0) and os.isatty(2)):
-        return usual
-    return ChainedTokenCredential(usual, DeviceCodeCredential(prompt_callback=_show_code))
-
-
-def _show_code(address: str, code: str, expires: object) -> None:
-    sys.stderr.write(f"to sign in to Azure, open {address} and enter the code {code}\n")
-    sys.stderr.flush()
 
 
 @contextmanager

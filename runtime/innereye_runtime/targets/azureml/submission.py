@@ -18,7 +18,12 @@ from innereye_runtime.job.launch_context import LaunchContext
 from innereye_runtime.targets.azureml.assets import resolve_data_asset, resolve_input
 from innereye_runtime.targets.azureml.command import LAUNCH
 from innereye_runtime.targets.azureml.environment import build_context, ensure_environment
-from innereye_runtime.targets.azureml.error_mapping import UnreachableError, is_not_found, map_azure_errors
+from innereye_runtime.targets.azureml.error_mapping import (
+    UnreachableError,
+    is_not_found,
+    is_of_sign_in,
+    map_azure_errors,
+)
 from innereye_runtime.targets.azureml.job_file import command_data, final_data, further_inputs
 from innereye_runtime.targets.azureml.job_uri import JobUri
 from innereye_runtime.targets.azureml.plan import AzureMLPlan
@@ -30,14 +35,13 @@ from innereye_runtime.targets.azureml.session import (
     suppress_azure_output,
 )
 from innereye_runtime.targets.azureml.snapshot import Snapshot
+from innereye_runtime.targets.azureml.tags import RUN_TAG, SUBMISSION_TAG
 from innereye_runtime.targets.azureml.workspace_api import ServiceJob
 
 if TYPE_CHECKING:
     from azure.ai.ml import MLClient
     from azure.ai.ml.entities import Job
 
-SUBMISSION_TAG = "innereye-runtime.submission"
-RUN_TAG = "innereye-runtime.run"
 TRIES = 4
 
 
@@ -204,7 +208,7 @@ def _loaded(data: Mapping[str, Any]) -> Job:
 
 def send(session: Session, job: Job, submission: Submission) -> None:
     """Sends the job until the service has it. After a failure that leaves open whether it has, it is asked first."""
-    from azure.core.exceptions import ClientAuthenticationError, ResourceExistsError
+    from azure.core.exceptions import ResourceExistsError
 
     for number in range(1, TRIES + 1):
         try:
@@ -212,7 +216,7 @@ def send(session: Session, job: Job, submission: Submission) -> None:
                 session.client.jobs.create_or_update(job)
             return
         except PreflightError as error:
-            if isinstance(error.__cause__, ClientAuthenticationError) and number == 1:
+            if is_of_sign_in(error.__cause__) and number == 1:
                 session.refresh_credential()  # a token that had expired; what was refused for it was not done
                 continue
             is_taken = isinstance(error.__cause__, ResourceExistsError)

@@ -1,14 +1,9 @@
-"""A sweep job and its trials: how they stand, what they print, and the sweep's folder, made of what they wrote."""
+"""The folder of a sweep job, made of what its trials wrote."""
 
 from __future__ import annotations
 
 import json
-import re
-from collections import Counter
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from innereye_runtime.errors import ExitCode, OutputError
 from innereye_runtime.manifest.loading import load
@@ -21,90 +16,17 @@ from innereye_runtime.sweep.predictions import join_or_fail
 from innereye_runtime.sweep.record import RecordWriter, SweepRecord, TrialRecord
 from innereye_runtime.sweep.results import best_of, primary_value, read_record, verdict_on, write_metrics
 from innereye_runtime.sweep.trials import folds_of, number_of_trials
+from innereye_runtime.targets.azureml.blob_prefix import BlobPrefix
 from innereye_runtime.targets.azureml.exit_code import exit_code_of, has_failure
 from innereye_runtime.targets.azureml.history import get_failure_message
 from innereye_runtime.targets.azureml.job_uri import JobUri
-from innereye_runtime.targets.azureml.logs import LogReader
 from innereye_runtime.targets.azureml.models import register_run
 from innereye_runtime.targets.azureml.session import TERMINAL_STATES, Session, state_of
 from innereye_runtime.targets.azureml.sweep_job import FOLD, TRIALS, decoded, parameters_in, sweep_fields
-from innereye_runtime.targets.azureml.transfer import BlobPrefix, download_run, fetch_named, is_empty
+from innereye_runtime.targets.azureml.transfer import download_run, fetch_named, is_empty
+from innereye_runtime.targets.azureml.trials import AzureTrial, trials_of
 from innereye_runtime.targets.azureml.workspace_api import ServiceJob
 from innereye_runtime.targets.base import DownloadResult
-
-_NUMBER = re.compile(r"_(\d+)$")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AzureTrial:
-    """A trial as the service has it."""
-
-    job: str
-    number: int
-    state: str
-    parameters: Mapping[str, Any]
-    """Of those that the service reports, by their names in Azure."""
-
-    @property
-    def name(self) -> str:
-        return f"{self.number:03}"
-
-
-def is_sweep(job: ServiceJob) -> bool:
-    return job.type == "sweep"
-
-
-def trials_of(session: Session, job: str) -> list[AzureTrial]:
-    """The trials that were started so far, the first one first.
-
-    Raises:
-        PreflightError: the service can't be asked.
-    """
-    found = session.call(f"listing the trials of {job}", lambda client: list(client.jobs.list(parent_job_name=job)))
-    numbered = [(int(match[1]), one) for one in found if (match := _NUMBER.search(str(one.name)))]
-    return [
-        AzureTrial(job=str(one.name), number=number, state=state_of(one), parameters=_told(one.tags or {}))
-        for number, one in sorted(numbered, key=lambda each: each[0])
-    ]
-
-
-def summary(trials: list[AzureTrial]) -> str:
-    """How many trials are in each state."""
-    return ", ".join(f"{count} {state}" for state, count in Counter(trial.state for trial in trials).items())
-
-
-class SweepLog:
-    """What the trials of a sweep print, each piece under the name of its trial. `read` gives what is new."""
-
-    def __init__(self, session: Session, job: str) -> None:
-        self._session = session
-        self._job = job
-        self._readers: dict[str, LogReader] = {}
-        self._ended: set[str] = set()
-        self._last = ""
-
-    def read(self) -> Iterator[bytes]:
-        """The new pieces.
-
-        Raises:
-            PreflightError: a log can't be reached.
-        """
-        for trial in trials_of(self._session, self._job):
-            if trial.job in self._ended:
-                continue
-            reader = self._readers.setdefault(trial.job, LogReader(self._session, trial.job))
-            for piece in reader.read():
-                if trial.job != self._last:
-                    self._last = trial.job
-                    yield f"==> trial {trial.name} ({trial.job}) <==\n".encode()
-                yield piece
-            if trial.state in TERMINAL_STATES:
-                self._ended.add(trial.job)
-
-
-def log_of(session: Session, job: ServiceJob) -> LogReader | SweepLog:
-    """The log of a job of either kind."""
-    return (SweepLog if is_sweep(job) else LogReader)(session, job.name)
 
 
 def download_sweep(session: Session, address: JobUri, place: BlobPrefix, folder: Path) -> DownloadResult:
@@ -236,12 +158,3 @@ def _conclude(session: Session, job: str, state: str, record: SweepRecord) -> No
         record.exit_code = int(ExitCode.USER_CODE)
         record.reason = get_failure_message(session, job) or f"the service says that the sweep is {state}"
     record.state = run_state_of(record.exit_code)
-
-
-def _told(tags: Mapping[str, str]) -> Mapping[str, Any]:
-    """The parameters that the service writes into a tag of a trial."""
-    try:
-        found = json.loads(tags.get("hyperparameters", ""))
-    except ValueError:
-        return {}
-    return found if isinstance(found, dict) else {}

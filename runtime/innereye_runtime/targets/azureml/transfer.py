@@ -6,47 +6,22 @@ import contextlib
 import errno
 import hashlib
 import json
-import re
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from http import HTTPStatus
 from pathlib import Path
-from typing import Any
 
 from innereye_runtime.errors import OutputError, PreflightError, UsageError
 from innereye_runtime.run.output_manifest import remove_links_above, restore_links, verify
 from innereye_runtime.run.paths import RunPaths
 from innereye_runtime.run.staged_store import INDEXES, Index, newest_first, places_of
+from innereye_runtime.targets.azureml.blob_prefix import BlobPrefix
 from innereye_runtime.targets.azureml.error_mapping import is_not_found
 from innereye_runtime.targets.azureml.exclusive_folder import exclusive
 from innereye_runtime.targets.azureml.session import Session
 
 PARALLEL = 8
-_PLACE = re.compile(r"azureml://(?:.*/)?datastores/(?P<datastore>[^/]+)/paths/(?P<path>.+)")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BlobPrefix:
-    """A folder of blobs in a datastore."""
-
-    datastore: str
-    path: str
-
-    @classmethod
-    def parse(cls, uri: str) -> BlobPrefix:
-        """The place that a job's output has.
-
-        Raises:
-            OutputError: it is in no datastore.
-        """
-        match = _PLACE.fullmatch(uri)
-        if match is None:
-            raise OutputError(
-                f"the output {uri} is not in a datastore, and cannot be downloaded",
-                hint="az ml job download --output-name may download it",
-            )
-        return cls(datastore=match["datastore"], path=match["path"].rstrip("/"))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,11 +32,9 @@ class _Blob:
 
 
 def is_empty(session: Session, place: BlobPrefix) -> bool:
-    container = session.container(place.datastore)
     prefix = f"{place.path}/"
     found = session.request(
-        "looking for the run folder",
-        lambda: next(iter(container.list_blob_names(name_starts_with=prefix)), None),
+        "looking for the run folder", lambda: next(session.blobs(place.datastore).list(prefix, most=1), None)
     )
     return found is None
 
@@ -236,16 +209,13 @@ def upload_run(session: Session, folder: Path, place: BlobPrefix) -> None:
 
 
 def _list(session: Session, place: BlobPrefix, folder: Path) -> list[_Blob]:
-    container = session.container(place.datastore)
     prefix = f"{place.path}/"
-    found: Iterable[Any] = session.request(
-        "looking for the run folder", lambda: list(container.list_blobs(name_starts_with=prefix))
-    )
+    found = session.request("looking for the run folder", lambda: list(session.blobs(place.datastore).list(prefix)))
     blobs = []
     for blob in found:
         name = blob.name[len(prefix) :]
         parts = name.split("/")
-        if (blob.metadata or {}).get("hdi_isfolder") or name.endswith("/"):
+        if blob.is_folder or name.endswith("/"):
             continue  # how a mount marks a folder
         if not name or any(part in ("", ".", "..") for part in parts):
             raise OutputError(
@@ -279,7 +249,7 @@ def _fetch(session: Session, datastore: str, blob: _Blob) -> None:
 
     def fetch() -> None:
         with part.open("wb") as file:
-            session.container(datastore).download_blob(blob.name).readinto(file)
+            session.blobs(datastore).fetch(blob.name, file)
 
     try:
         session.request(f"downloading {blob.target.name}", fetch)
@@ -289,8 +259,4 @@ def _fetch(session: Session, datastore: str, blob: _Blob) -> None:
 
 
 def _read(session: Session, datastore: str, name: str) -> bytes:
-    content: bytes = session.request(
-        f"downloading {name.rpartition('/')[2]}",
-        lambda: session.container(datastore).download_blob(name).readall(),
-    )
-    return content
+    return session.request(f"downloading {name.rpartition('/')[2]}", lambda: session.blobs(datastore).read(name))

@@ -1,19 +1,19 @@
 """Reading a workspace over its REST API: jobs, datastores, the workspace itself.
 
-azure-ai-ml can do that too, and takes a second of processor time and 60 MB to import, which who only asks for a job or
-downloads its blobs needn't spend. Whatever changes a workspace goes through azure-ai-ml.
+azure-ai-ml can do that too, and takes a second of processor time and 100 MB to import, which who only asks for a job
+or downloads its blobs needn't spend. Whatever changes a workspace goes through azure-ai-ml.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import json
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
+from urllib.parse import urlencode
 
-if TYPE_CHECKING:
-    from azure.core import PipelineClient
-    from azure.core.credentials import TokenCredential
+from innereye_runtime.targets.azureml.connections import Connections
 
 MANAGEMENT = "https://management.azure.com"
 SCOPE = f"{MANAGEMENT}/.default"
@@ -59,6 +59,7 @@ class ServiceJob:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BlobDatastore:
+    account: str
     account_url: str
     container: str
     secret: str | None
@@ -66,17 +67,19 @@ class BlobDatastore:
 
 
 class WorkspaceApi:
-    """One connection, which is kept. Methods raise what azure-core raises."""
+    """The REST API of one workspace. Methods raise `ServiceError`."""
 
-    def __init__(self, credential: TokenCredential, subscription_id: str, resource_group: str, workspace: str) -> None:
-        from azure.core import PipelineClient
-        from azure.core.pipeline.policies import BearerTokenCredentialPolicy, RetryPolicy
-
-        policies = [
-            RetryPolicy(retry_total=4, retry_backoff_factor=0.5),
-            BearerTokenCredentialPolicy(credential, SCOPE),
-        ]
-        self._client: PipelineClient[Any, Any] = PipelineClient(MANAGEMENT, policies=policies)
+    def __init__(
+        self,
+        connections: Connections,
+        token: Callable[[str], str],
+        subscription_id: str,
+        resource_group: str,
+        workspace: str,
+    ) -> None:
+        """`token`: gives a token of this user for the scope that it gets."""
+        self._connections = connections
+        self._token = token
         self.resource_id = (
             f"/subscriptions/{subscription_id}/resourceGroups/{resource_group}"
             f"/providers/Microsoft.MachineLearningServices/workspaces/{workspace}"
@@ -112,6 +115,7 @@ class WorkspaceApi:
             secret = secrets.get("key") or secrets.get("sasToken")
         protocol, endpoint = properties.get("protocol") or "https", properties.get("endpoint") or "core.windows.net"
         return BlobDatastore(
+            account=properties["accountName"],
             account_url=f"{protocol}://{properties['accountName']}.blob.{endpoint}",
             container=properties["containerName"],
             secret=secret,
@@ -126,14 +130,6 @@ class WorkspaceApi:
         return self._send(verb, url, {"api-version": VERSION, **query})
 
     def _send(self, verb: str, url: str, query: Mapping[str, str]) -> Any:
-        from azure.core import exceptions as azure
-        from azure.core.rest import HttpRequest
-
-        answer = self._client.send_request(HttpRequest(verb, url, params=dict(query) or None))
-        if answer.status_code >= 400:
-            kinds: dict[int, type[azure.HttpResponseError]] = {
-                401: azure.ClientAuthenticationError,
-                404: azure.ResourceNotFoundError,
-            }
-            raise kinds.get(answer.status_code, azure.HttpResponseError)(response=answer)
-        return answer.json()
+        headers = {"Authorization": f"Bearer {self._token(SCOPE)}", "Accept": "application/json"}
+        with self._connections.response(verb, f"{url}?{urlencode(query)}" if query else url, headers) as answer:
+            return json.loads(answer.read())
