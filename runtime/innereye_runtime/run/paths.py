@@ -12,6 +12,7 @@ from pathlib import Path
 from innereye_runtime.errors import PreflightError
 
 LOCK_NAME = ".lock"
+MIRROR_NAME = ".mirror.json"
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +29,11 @@ class RunPaths:
     def lock(self) -> Path:
         """Who is at work in the folder; see `run.folder_lock`. It is not an output."""
         return self.root / LOCK_NAME
+
+    @property
+    def mirror(self) -> Path:
+        """What is known of the remote copy of the run; see `run.mirror_state`. It is not an output."""
+        return self.root / MIRROR_NAME
 
     @property
     def manifest(self) -> Path:

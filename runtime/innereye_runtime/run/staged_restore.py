@@ -11,8 +11,7 @@ from innereye_runtime.data.fingerprint.hashing import file_sha256
 from innereye_runtime.errors import UsageError
 from innereye_runtime.run.output_manifest import NAME as OUTPUTS_JSON
 from innereye_runtime.run.paths import RunPaths
-from innereye_runtime.run.staged_store import Index, OutputStore, StagedFile
-from innereye_runtime.run.temporaries import files_below
+from innereye_runtime.run.staged_store import Index, StagedFile, Store
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,7 +24,7 @@ class Restored:
     """What could not be had, a sentence each."""
 
 
-def restore(root: Path, store: OutputStore) -> Restored:
+def restore(root: Path, store: Store) -> Restored:
     """The local folder has the files of the output when this returns, and nothing else. An output that is empty leaves
     the folder as it is.
 
@@ -62,13 +61,13 @@ def restore(root: Path, store: OutputStore) -> Restored:
     )
 
 
-def _fill(root: Path, store: OutputStore, index: Index) -> list[str]:
+def _fill(root: Path, store: Store, index: Index) -> list[str]:
     """The names of the files that `index` lists and the folder, which has no others, has not."""
     _clear(root)
     return fetch_all(root, store, index.files)
 
 
-def fetch_all(root: Path, store: OutputStore, files: Mapping[str, StagedFile]) -> list[str]:
+def fetch_all(root: Path, store: Store, files: Mapping[str, StagedFile]) -> list[str]:
     """The names of those that could not be fetched."""
     missing = []
     for name, staged in files.items():
@@ -78,17 +77,17 @@ def fetch_all(root: Path, store: OutputStore, files: Mapping[str, StagedFile]) -
     return missing
 
 
-def _adopt(root: Path, store: OutputStore) -> Index:
+def _adopt(root: Path, store: Store) -> Index:
     """The files of an output that was not staged to: a run that another machine began, or uploaded."""
-    names = list(files_below(store.folder)) if store.folder.is_dir() else []
-    names = [name for name in names if name != OUTPUTS_JSON and not any(part[0] == "." for part in name.split("/"))]
+    names = [name for name in store.names() if not any(part[0] == "." for part in name.split("/"))]
+    names = [name for name in names if name != OUTPUTS_JSON]
     if not names:
         return Index()
     _clear(root)
     files = {}
     for name in names:
         (root / name).parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(store.folder / name, root / name)
+        store.copy_out(name, root / name)
         size, digest = file_sha256(root / name)
         files[name] = StagedFile(size=size, sha256=digest)
     return Index(files=files)

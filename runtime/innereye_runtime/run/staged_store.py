@@ -1,5 +1,5 @@
-"""An output that files are copied to whole: a mount of an object store, of which only writing a file and reading one
-are asked.
+"""An output that files are copied to whole: a mount of an object store, or a store that is asked through its own
+library (`innereye_runtime.run.blob_store`). Only writing a file and reading one are needed.
 
 A file that is there already is never written over while it counts: each has two places, its own name and the same
 below `.staging/files/`, which its versions take in turns. What counts is what the newest readable index says, of which
@@ -12,6 +12,7 @@ import hashlib
 import json
 import os
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
@@ -19,6 +20,7 @@ from pathlib import Path, PurePosixPath
 from typing import IO, Any, TypeVar
 
 from innereye_runtime.data.fingerprint.hashing import file_sha256
+from innereye_runtime.run.temporaries import files_below
 
 STAGING = ".staging"
 INDEXES = (f"{STAGING}/index-0.json", f"{STAGING}/index-1.json")
@@ -31,6 +33,14 @@ T = TypeVar("T")
 
 class StoreError(OSError):
     """What was read back from the store is not what was written."""
+
+
+class RefusedByStoreError(StoreError):
+    """The store will give the same answer the next time: it is not tried again."""
+
+
+class TakenOverError(RefusedByStoreError):
+    """Somebody else writes to the same output."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,6 +61,8 @@ class Index:
 
     sequence: int = 0
     files: Mapping[str, StagedFile] = field(default_factory=dict)
+    writer: str = ""
+    """Who wrote it, where several could."""
 
     @property
     def place(self) -> str:
@@ -58,7 +70,8 @@ class Index:
 
     def to_bytes(self) -> bytes:
         """The text of the index, with a digest of its own: one that was cut short is not read."""
-        content = json.dumps({"sequence": self.sequence, "files": {name: asdict(f) for name, f in self.files.items()}})
+        files = {name: asdict(each) for name, each in self.files.items()}
+        content = json.dumps({"sequence": self.sequence, "writer": self.writer, "files": files})
         return json.dumps({"sha256": hashlib.sha256(content.encode()).hexdigest(), "index": content}).encode()
 
     @classmethod
@@ -74,7 +87,7 @@ class Index:
             return None
         if any(PurePosixPath(name).is_absolute() or ".." in PurePosixPath(name).parts for name in files):
             return None
-        return cls(sequence=values["sequence"], files=files)
+        return cls(sequence=values["sequence"], files=files, writer=values.get("writer", ""))
 
 
 def place_of(name: str, slot: int) -> str:
@@ -102,46 +115,54 @@ def newest_first(texts: Iterable[bytes]) -> list[Index]:
     return sorted(found, key=lambda index: index.sequence, reverse=True)
 
 
-class OutputStore:
-    """The folder of an output."""
+class Store(ABC):
+    """What the files of one run are copied to. `str` of it is its place, for a message."""
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-
-    def of_node(self, node: int) -> OutputStore:
-        """Where a node other than the first has what only its own ranks write."""
-        return OutputStore(self.folder / STAGING / f"node-{node}")
-
+    @abstractmethod
     def write(self, name: str, source: Path, advanced: Callable[[int], None]) -> tuple[int, str]:
-        """Size and sha256 of what is now at `name`: the content of `source` as it was met, read back and compared.
-        `advanced` gets the number of bytes of each piece.
+        """Size and sha256 of what is now at `name`: the content of `source` as it was met, verified. `advanced` gets
+        the number of bytes of each piece.
 
         Raises:
             OSError: it can't be written, or is not there as it was written.
         """
-        digest = hashlib.sha256()
-        with source.open("rb") as file, self._created(name).open("wb") as target:
-            left = os.fstat(file.fileno()).st_size  # what is appended meanwhile is for the next copy
-            while left and (piece := file.read(min(left, _BUFFER))):
-                target.write(piece)
-                digest.update(piece)
-                left -= len(piece)
-                advanced(len(piece))
-            size = target.tell()
-            _flush(target)
-        self._verify(name, size, digest.hexdigest())
-        return size, digest.hexdigest()
 
+    @abstractmethod
     def write_bytes(self, name: str, content: bytes) -> None:
         """Writes `content` to `name`, and makes sure that it is there.
 
         Raises:
             OSError: it can't be written, or is not there as it was written.
         """
-        with self._created(name).open("wb") as target:
-            target.write(content)
-            _flush(target)
-        self._verify(name, len(content), hashlib.sha256(content).hexdigest())
+
+    @abstractmethod
+    def read_bytes(self, name: str) -> bytes:
+        """The content of a small file.
+
+        Raises:
+            FileNotFoundError: there is none of that name.
+            OSError: it can't be read.
+        """
+
+    @abstractmethod
+    def names(self) -> list[str]:
+        """Of all that is there.
+
+        Raises:
+            OSError: it can't be listed.
+        """
+
+    @abstractmethod
+    def copy_out(self, name: str, target: Path) -> None:
+        """Copies a file to `target`, in a folder that is there.
+
+        Raises:
+            OSError: it can't be read or written.
+        """
+
+    @abstractmethod
+    def remove_second_places(self, names: Iterable[str]) -> None:
+        """Removes what lies below `.staging/files/` and counts no more, from a store that deletes files."""
 
     def write_index(self, index: Index) -> None:
         """Lets what `index` lists count from now on.
@@ -160,19 +181,61 @@ class OutputStore:
         texts = []
         for name in INDEXES:
             with suppress(FileNotFoundError):
-                texts.append(_retried(lambda name=name: (self.folder / name).read_bytes()))  # type: ignore[misc]
+                texts.append(_retried(lambda name=name: self.read_bytes(name)))  # type: ignore[misc]
         return newest_first(texts)
 
     def fetch(self, name: str, staged: StagedFile, target: Path) -> bool:
         """Whether `target` now has the file as it was staged."""
         target.parent.mkdir(parents=True, exist_ok=True)
         with suppress(OSError):
-            _retried(lambda: _copy(self.folder / staged.place(name), target))
+            _retried(lambda: self.copy_out(staged.place(name), target))
             return file_sha256(target) == (staged.size, staged.sha256)
         return False
 
+
+class OutputStore(Store):
+    """The folder of an output."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def __str__(self) -> str:
+        return str(self.folder)
+
+    def of_node(self, node: int) -> OutputStore:
+        """Where a node other than the first has what only its own ranks write."""
+        return OutputStore(self.folder / STAGING / f"node-{node}")
+
+    def write(self, name: str, source: Path, advanced: Callable[[int], None]) -> tuple[int, str]:
+        digest = hashlib.sha256()
+        with source.open("rb") as file, self._created(name).open("wb") as target:
+            left = os.fstat(file.fileno()).st_size  # what is appended meanwhile is for the next copy
+            while left and (piece := file.read(min(left, _BUFFER))):
+                target.write(piece)
+                digest.update(piece)
+                left -= len(piece)
+                advanced(len(piece))
+            size = target.tell()
+            _flush(target)
+        self._verify(name, size, digest.hexdigest())
+        return size, digest.hexdigest()
+
+    def write_bytes(self, name: str, content: bytes) -> None:
+        with self._created(name).open("wb") as target:
+            target.write(content)
+            _flush(target)
+        self._verify(name, len(content), hashlib.sha256(content).hexdigest())
+
+    def read_bytes(self, name: str) -> bytes:
+        return (self.folder / name).read_bytes()
+
+    def names(self) -> list[str]:
+        return list(files_below(self.folder)) if self.folder.is_dir() else []
+
+    def copy_out(self, name: str, target: Path) -> None:
+        _copy(self.folder / name, target)
+
     def remove_second_places(self, names: Iterable[str]) -> None:
-        """Removes what lies below `.staging/files/` and counts no more, from a store that deletes files."""
         for name in names:
             with suppress(OSError):
                 (self.folder / place_of(name, 1)).unlink()
@@ -195,7 +258,7 @@ def _retried(action: Callable[[], T]) -> T:
     for pause in _PAUSES:
         try:
             return action()
-        except FileNotFoundError:
+        except (FileNotFoundError, RefusedByStoreError):
             raise
         except OSError:
             time.sleep(pause)

@@ -15,7 +15,7 @@ from innereye_runtime.data.fingerprint.hashing import file_sha256
 from innereye_runtime.errors import OutputError
 from innereye_runtime.run.output_manifest import NAME as OUTPUTS_JSON
 from innereye_runtime.run.paths import RunPaths
-from innereye_runtime.run.staged_store import Index, OutputStore, StagedFile, place_of
+from innereye_runtime.run.staged_store import Index, RefusedByStoreError, StagedFile, Store, place_of
 from innereye_runtime.run.stager_meter import Meter
 from innereye_runtime.run.temporaries import files_below, is_temporary
 
@@ -42,17 +42,20 @@ class Stager:
     def __init__(
         self,
         root: Path,
-        store: OutputStore,
+        store: Store,
         *,
+        writer: str = "",
         shown: Path | None = None,
         report: Callable[[str], None] = lambda text: None,
         on_look: Callable[[], None] = lambda: None,
     ) -> None:
-        """`shown`: a folder that smaller files are also copied to, where the studio finds them. `report` gets what is
-        said of copies that take long. `on_look` is called twice a second while the other thread runs.
+        """`writer` stands in each index. `shown`: a folder that smaller files are also copied to, where the studio
+        finds them. `report` gets what is said of copies that take long. `on_look` is called twice a second while the
+        other thread runs.
         """
         self._root = root
         self._store = store
+        self._writer = writer
         self._shown = shown
         self._report = report
         self._on_look = on_look
@@ -105,10 +108,16 @@ class Stager:
         """
         try:
             self._commit(self._index.files)
-            if (self._store.folder / OUTPUTS_JSON).exists():  # of an earlier attempt
+            if self._has_outputs_json():  # of an earlier attempt
                 _retried(lambda: self._store.write_bytes(OUTPUTS_JSON, b""))
         except OSError as error:
             raise _unwritable(self._store, error) from error
+
+    def _has_outputs_json(self) -> bool:
+        try:
+            return bool(_retried(lambda: self._store.read_bytes(OUTPUTS_JSON)))
+        except FileNotFoundError:
+            return False
 
     def start(self) -> None:
         """From now on, what changes goes to the output every few seconds, checkpoints aside."""
@@ -119,10 +128,18 @@ class Stager:
         reported, and training continues: the files are copied with the next checkpoint.
         """
         try:
-            with self._lock:
-                self._copy(self._changed(checkpoints=True), Meter(self._report))
+            self.copy(Meter(self._report))
         except OSError as error:
             self._report(f"warning: the newest files, and a checkpoint among them, are not in the output yet: {error}")
+
+    def copy(self, meter: Meter, *, checkpoints: bool = True) -> None:
+        """Copies what has changed, all of it or without checkpoints and what takes long, and lets it count at once.
+
+        Raises:
+            OSError: the output can't be written; nothing of it counts.
+        """
+        with self._lock:
+            self._copy(self._changed(checkpoints=checkpoints), meter)
 
     def finish(self) -> None:
         """Copies everything to the output under its own name, outputs.json last.
@@ -220,7 +237,7 @@ class Stager:
             self._meter = None
 
     def _commit(self, files: Mapping[str, StagedFile]) -> None:
-        index = Index(sequence=self._index.sequence + 1, files=files)
+        index = Index(sequence=self._index.sequence + 1, files=files, writer=self._writer)
         _retried(lambda: self._store.write_index(index))
         self._index = index
 
@@ -251,7 +268,7 @@ def _retried(action: Callable[[], T]) -> T:
     for number in range(1, _TRIES):
         try:
             return action()
-        except FileNotFoundError:
+        except (FileNotFoundError, RefusedByStoreError):
             raise
         except OSError:
             time.sleep(_PAUSE_SECONDS * 2 ** (number - 1))
@@ -275,8 +292,8 @@ def _is_same(path: Path, staged: StagedFile) -> bool:
         return False
 
 
-def _unwritable(store: OutputStore, error: OSError) -> OutputError:
+def _unwritable(store: Store, error: OSError) -> OutputError:
     return OutputError(
-        f"the output {store.folder} can't be written: {error}",
+        f"the output {store} can't be written: {error}",
         hint="what is there is whole: resume the run when the store can be written again",
     )

@@ -7,20 +7,22 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from innereye_runtime.run.paths import LOCK_NAME, RunPaths
+from innereye_runtime.run.paths import LOCK_NAME, MIRROR_NAME, RunPaths
 
 _NAMES = re.compile(
-    r"\.(?:run\.json|metrics\.csv|metrics\.json|report\.html)\.\d+\.tmp"
+    r"\.(?:run\.json|metrics\.csv|metrics\.json|report\.html|\.mirror\.json)\.\d+\.tmp"
     r"|\.run\.json\.room|\.outputs\.json\.\d+"
     r"|(?:.+/)?\.[^/]+\.ckpt\.tmp"  # also those of the user's own ModelCheckpoint
     r"|figures/\.[^/]+\.tmp|pretrained_models/\.[^/]+\.part"
 )
 
+_KEPT = (LOCK_NAME, MIRROR_NAME)
+
 
 def is_temporary(name: str) -> bool:
     """Whether the file of this name, below the run folder and with `/` between its parts, is no output: one that the
-    runtime writes and renames when it is whole, or its lock."""
-    return name == LOCK_NAME or _NAMES.fullmatch(name) is not None
+    runtime writes and renames when it is whole, or its lock, or what is known of its remote copy."""
+    return name in _KEPT or _NAMES.fullmatch(name) is not None
 
 
 def files_below(root: Path) -> Iterator[str]:
@@ -47,5 +49,5 @@ def remove_temporaries(paths: RunPaths) -> None:
         OSError: the folder can't be read or written.
     """
     for name in list(files_below(paths.root)):
-        if name != LOCK_NAME and is_temporary(name):
+        if name not in _KEPT and is_temporary(name):
             (paths.root / name).unlink(missing_ok=True)

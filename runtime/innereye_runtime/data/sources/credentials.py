@@ -36,6 +36,20 @@ class Access:
             return "an account key"
         return "a SAS token" if self.sas else "the default credential of azure-identity"
 
+    def for_sdk(self) -> Any:
+        """The credential as Azure's own SDK takes it.
+
+        Raises:
+            PreflightError: azure-identity is needed and isn't installed, or there is no sign-in.
+        """
+        if self.key:
+            return self.key
+        if self.sas:
+            from azure.core.credentials import AzureSasCredential
+
+            return AzureSasCredential(self.sas.lstrip("?"))
+        return _signed_in(self.account)
+
     def provider(self) -> Callable[[], Any]:
         """A credential provider for `obstore`.
 
@@ -79,7 +93,8 @@ def _settings(connection_string: str) -> dict[str, str]:
     return {name.strip().lower(): value.strip() for name, _, value in pairs if value}
 
 
-def _identity(account: str) -> Callable[[], Any]:
+def _signed_in(account: str) -> Any:
+    """The default credential of azure-identity, which has a token by now."""
     try:
         from azure.identity import DefaultAzureCredential
     except ImportError:
@@ -104,6 +119,12 @@ def _identity(account: str) -> Callable[[], Any]:
         ) from error
     finally:
         log.setLevel(level)
+    return credential
+
+
+def _identity(account: str) -> Callable[[], Any]:
+    credential = _signed_in(account)
+    from azure.core.exceptions import ClientAuthenticationError
 
     def token() -> dict[str, Any]:
         try:

@@ -1,0 +1,184 @@
+"""A run's copy in a real blob store: what is written is verified, and one process at a time writes."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.data.conftest import azurite, container
+from tests.data.store import Azurite, Container
+
+from innereye_runtime.data.sources.blobs import BlobUrl
+from innereye_runtime.errors import OutputError, PreflightError, UsageError
+from innereye_runtime.run import blob_store, stager, writer_lease
+from innereye_runtime.run.blob_store import BlobStore
+from innereye_runtime.run.staged_restore import restore
+from innereye_runtime.run.staged_store import RefusedByStoreError, StagedFile, StoreError, TakenOverError
+from innereye_runtime.run.stager import Stager
+from innereye_runtime.run.writer_lease import WriterLease
+
+__all__ = ["azurite", "container"]
+
+ME, OTHER = "11111111-1111-1111-1111-111111111111", "22222222-2222-2222-2222-222222222222"
+
+
+@pytest.fixture(autouse=True)
+def _no_pauses(needs: Callable[..., None], monkeypatch: pytest.MonkeyPatch) -> None:
+    needs("azure")
+    monkeypatch.setattr(stager, "_PAUSE_SECONDS", 0.0)
+
+
+@pytest.fixture
+def url(container: Container) -> BlobUrl:
+    return BlobUrl.parse(container.url("runs/2026_Tiny"))
+
+
+@pytest.fixture
+def on_request() -> Iterator[list[Callable[[Any], None]]]:
+    """Functions that get each request of the SDK before it is sent."""
+    from azure.core.pipeline.transport import RequestsTransport
+
+    called: list[Callable[[Any], None]] = []
+    send = RequestsTransport.send
+
+    def sending(self: Any, request: Any, **options: Any) -> Any:
+        for each in called:
+            each(request)
+        return send(self, request, **options)
+
+    RequestsTransport.send = sending  # type: ignore[method-assign]
+    yield called
+    RequestsTransport.send = send  # type: ignore[method-assign]
+
+
+def no_bytes(count: int) -> None:
+    """Of no interest."""
+
+
+def test_files_of_one_block_and_of_several_are_what_was_written(
+    url: BlobUrl, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(blob_store, "_BLOCK", 1 << 16)
+    store, counts = BlobStore(url, writer=ME), list[int]()
+    files = {"a.txt": b"a", "empty": b"", "checkpoints/last.ckpt": bytes(range(256)) * 2000, "a space ä+%.txt": b"b"}
+    for name, content in files.items():
+        (tmp_path / "source").write_bytes(content)
+        size, digest = store.write(name, tmp_path / "source", counts.append)
+        assert store.fetch(name, StagedFile(size=size, sha256=digest), tmp_path / "fetched")
+        assert (tmp_path / "fetched").read_bytes() == content == store.read_bytes(name)
+        store.write(name, tmp_path / "source", counts.append)  # over what it wrote itself
+    assert sum(counts) == 2 * sum(map(len, files.values()))
+    assert sorted(BlobStore(url).names()) == sorted(files)
+    with pytest.raises(FileNotFoundError):
+        store.read_bytes("none")
+    assert not store.fetch("none", StagedFile(size=0, sha256=""), tmp_path / "fetched")
+
+
+def test_bytes_that_were_changed_on_the_way_are_refused(
+    url: BlobUrl, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, on_request: list[Callable[[Any], None]]
+) -> None:
+    def damage(request: Any) -> None:
+        if request.method == "PUT" and isinstance(request.data, bytes) and b"layers" in request.data:
+            request.data = request.data.replace(b"layers", b"layerz")
+
+    monkeypatch.setattr(blob_store, "_BLOCK", 1 << 16)
+    on_request.append(damage)
+    store = BlobStore(url, writer=ME)
+    for content in (b"layers", bytes(100_000) + b"layers" + bytes(100_000)):
+        (tmp_path / "source").write_bytes(content)
+        with pytest.raises(StoreError, match="400 Md5Mismatch"):
+            store.write("last.ckpt", tmp_path / "source", no_bytes)
+        assert store.names() == []
+
+
+def test_of_two_writers_one_is_told_and_nothing_that_counts_is_replaced(url: BlobUrl, tmp_path: Path) -> None:
+    def stager_of(name: str, writer: str) -> Stager:
+        root = tmp_path / name
+        (root / "checkpoints").mkdir(parents=True, exist_ok=True)
+        (root / "run.json").write_text(name)
+        (root / "checkpoints" / "last.ckpt").write_text(name)
+        found = Stager(root, BlobStore(url, writer=writer), writer=writer)
+        found.attach({})
+        return found
+
+    first = stager_of("first", ME)
+    first.open()
+    first.save()
+    second = stager_of("second", OTHER)
+    second.open()
+    second.save()
+    (tmp_path / "first" / "checkpoints" / "last.ckpt").write_text("of the first, later")
+    with pytest.raises(OutputError, match="another process writes to"):
+        first.finish()
+    restored = tmp_path / "restored"
+    assert restore(restored, BlobStore(url)).notes == ()
+    assert (restored / "checkpoints" / "last.ckpt").read_text() == "second"
+    (index, _) = BlobStore(url).indexes()
+    assert index.writer == OTHER
+    second.finish()
+
+
+def test_an_answer_that_was_lost_is_not_another_writer(url: BlobUrl) -> None:
+    store = BlobStore(url, writer=ME)
+    store.write_bytes("run.json", b"1")
+    BlobStore(url, writer=ME).write_bytes("run.json", b"2")  # what this one wrote, and did not hear of
+    with pytest.raises(StoreError, match=r"the answer to a write of run.json was lost") as lost:
+        store.write_bytes("run.json", b"3")
+    assert not isinstance(lost.value, RefusedByStoreError)
+    store.write_bytes("run.json", b"3")
+    BlobStore(url, writer=OTHER).write_bytes("run.json", b"4")
+    with pytest.raises(TakenOverError, match=r"run.json is not what this one left"):
+        store.write_bytes("run.json", b"5")
+
+
+def test_what_a_store_refuses_is_said_without_its_signature(
+    azurite: Azurite, url: BlobUrl, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    sas = azurite.sas("rl")
+    access = f"BlobEndpoint={azurite.endpoint};SharedAccessSignature={sas}"
+    monkeypatch.setenv("AZURE_STORAGE_CONNECTION_STRING", access)
+    store = BlobStore(url, writer=ME)
+    store.check()
+    with pytest.raises(RefusedByStoreError) as refused:
+        store.write_bytes("run.json", b"1")
+    assert str(refused.value) == "run.json: 403 AuthorizationPermissionMismatch"
+    with pytest.raises(OutputError, match="can't be written: 403"):
+        WriterLease(store, ME, report=str).acquire()
+    with pytest.raises(PreflightError, match=r"the output azure://tests/missing/runs can't be used: .*404 Container"):
+        BlobStore(BlobUrl.parse("azure://tests/missing/runs")).check()
+    signature = sas.rpartition("sig=")[2]
+    assert signature not in caplog.text
+
+    monkeypatch.setenv("AZURE_STORAGE_CONNECTION_STRING", access.replace(str(azurite.port), "1"))
+    with pytest.raises(PreflightError) as unreachable:
+        BlobStore(url).check()
+    assert "can't be used" in str(unreachable.value)
+    assert signature not in str(unreachable.value) + caplog.text
+
+
+def test_a_lease_is_its_folders_and_ends_by_itself(url: BlobUrl, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(writer_lease, "SECONDS", 15)  # the shortest that a store knows
+    said: list[str] = []
+    for _ in range(2):  # the next process of the same folder has it at once
+        killed = WriterLease(BlobStore(url, writer=ME), ME, report=said.append)
+        killed.acquire()
+        killed._ended.set()  # it is not renewed any more, nor released
+    assert said == []
+    began = time.monotonic()
+    other = WriterLease(BlobStore(url, writer=OTHER), OTHER, report=said.append)
+    monkeypatch.setattr(writer_lease, "SECONDS", -4)  # its patience, of one second
+    with pytest.raises(UsageError, match="another process writes to azure://tests/"):
+        other.acquire()
+    monkeypatch.setattr(writer_lease, "SECONDS", 15)
+    said.clear()
+    other.acquire()
+    assert 5 < time.monotonic() - began < 40
+    assert said == [f"another process writes to {url}, or was killed less than 15 s ago: waiting"]
+    other.release()
+    WriterLease(BlobStore(url), ME, report=said.append).acquire()
+    assert len(said) == 1
