@@ -106,6 +106,11 @@ def run(request: EntrypointArgs) -> int:
             "the manifest asks for several runs", hint="start it with innereye-run, which runs each of them"
         )
     if request.target is None:
+        if job.manifest.outputs.remote:
+            raise UsageError(
+                f"this process does not copy run folders to {job.manifest.outputs.remote}",
+                hint="start the run with innereye-run, which does, or add --set outputs.folder=outputs",
+            )
         _show(job.warnings)
     if request.run_folder is not None:
         paths = RunPaths(cwd / request.run_folder)

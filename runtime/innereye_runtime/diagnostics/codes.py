@@ -62,6 +62,7 @@ TITLES: Mapping[str, str] = {
     "E509": "A Python that images do not have",
     "E222": "A tier of machines beside a cluster",
     "E223": "A client id of another identity",
+    "E224": "A remote folder for many runs",
     "W001": "Text that YAML 1.1 reads as a date",
     "W002": "Text that YAML 1.1 reads as a boolean",
     "W003": "A variable in a path, which is not replaced",

@@ -87,7 +87,7 @@ class Job:
         """Where a new run folder is made: `output_to` of the command line, else outputs.folder of the manifest, else
         `output_to` of the manifest's arguments or of the class.
         """
-        return self.output_to or self.manifest.outputs.folder or self.cwd / "outputs"
+        return self.output_to or self.manifest.outputs.local or self.cwd / "outputs"
 
     @property
     def output_to(self) -> Path | None:
@@ -95,7 +95,7 @@ class Job:
         given = self.arguments.get("output_to")
         if given is None or not given.value or given.value is UNKNOWN:
             return None
-        if given.origin != "command line" and self.manifest.outputs.folder is not None:
+        if given.origin != "command line" and self.manifest.outputs.local is not None:
             return None
         path = self.manifest.path if given.origin == "manifest" else None
         return (path.parent if path else self.cwd) / expanded(Path(given.value))

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from innereye_runtime.manifest.dataset_ids import canonical, is_remote
 from innereye_runtime.manifest.model import (
     AzureMLSettings,
     ClassArgs,
@@ -43,7 +44,7 @@ def build(value: Mapping[str, Any], *, path: Path | None, folder: Path) -> Manif
         compute=_compute(value.get("compute", {})),
         **_several_runs(value),
         outputs=Outputs(
-            folder=absolute(outputs["folder"], folder) if "folder" in outputs else None,
+            folder=_outputs_folder(outputs.get("folder"), folder),
             expect=tuple(outputs.get("expect", ())),
             register=Registration(**_written(outputs["register"])) if "register" in outputs else None,
         ),
@@ -96,6 +97,12 @@ def expanded(path: Path) -> Path:
 def _written(value: Mapping[str, Any]) -> dict[str, Any]:
     """Without the keys that have an empty text: an editor's completion writes those."""
     return {name: item for name, item in value.items() if item != ""}
+
+
+def _outputs_folder(text: str | None, folder: Path) -> Path | str | None:
+    if text is None:
+        return None
+    return canonical(text).rstrip("/") if is_remote(text) else absolute(text, folder)
 
 
 def _dataset(value: Mapping[str, Any], folder: Path) -> Dataset:

@@ -36,6 +36,11 @@ def canonical(id: str) -> str:
     return f"{asset['name']}:{asset['version']}" if asset["version"] else asset["name"]
 
 
+def is_remote(text: str) -> bool:
+    """Whether `text` names a folder of blobs, in one of the forms that `canonical` knows."""
+    return canonical(text).startswith("azure://")
+
+
 def problem_of(id: str) -> tuple[str, str] | None:
     """What is wrong with an id, and the remedy; None where it can be understood."""
     id = canonical(id)

@@ -182,11 +182,25 @@ class Registration:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outputs:
-    folder: Path | None = None
-    """Absolute; None: `outputs` in the working directory of the command."""
+    folder: Path | str | None = None
+    """An absolute path, or azure://ACCOUNT/CONTAINER/PATH; None: `outputs` in the working directory of the command."""
     expect: tuple[str, ...] = ()
     """Globs, relative to the run folder; each must match a file that is not empty."""
     register: Registration | None = None
+
+    @property
+    def local(self) -> Path | None:
+        """The folder of this machine that `folder` names."""
+        return self.folder if isinstance(self.folder, Path) else None
+
+    @property
+    def remote(self) -> str:
+        """The folder of blobs that run folders are copied to; '': none."""
+        return self.folder if isinstance(self.folder, str) else ""
+
+    def described(self, run: str) -> dict[str, str]:
+        """What a plan says of the copy of the run folder `run`: nothing where there is none."""
+        return {"copied_to": f"{self.remote}/{run.rpartition('/')[2]}"} if self.remote else {}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

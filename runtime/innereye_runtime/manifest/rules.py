@@ -18,6 +18,7 @@ from innereye_runtime.diagnostics.text import quote
 from innereye_runtime.manifest.class_rules import check_classes, check_loggers
 from innereye_runtime.manifest.dataset_ids import canonical, problem_of
 from innereye_runtime.manifest.lookups import schema_at
+from innereye_runtime.manifest.output_rules import check_outputs_folder
 from innereye_runtime.manifest.secret_rules import check_literal_secrets, check_secrets
 from innereye_runtime.manifest.sweep_rules import check_sweep
 from innereye_runtime.manifest.units import Duration, Memory
@@ -55,7 +56,7 @@ def check(document: Document, value: Mapping[str, Any]) -> list[Diagnostic]:
         _epochs(document, value),
         _trainer_arguments(document, value),
         check_sweep(document, value, target),
-        _outputs(document, value),
+        _outputs(document, value, target),
         check_secrets(document, value),
         check_literal_secrets(document, value, list(_each_dataset(value))),
         _variables(document, value),
@@ -226,7 +227,7 @@ def _trainer_arguments(document: Document, value: Mapping[str, Any]) -> Iterator
                 yield document.diagnostic("E101", document.span(at), message, hint=hint)
 
 
-def _outputs(document: Document, value: Mapping[str, Any]) -> Iterator[Diagnostic]:
+def _outputs(document: Document, value: Mapping[str, Any], target: Any) -> Iterator[Diagnostic]:
     outputs = _mapping(value, "outputs")
     patterns = outputs.get("expect")
     for index, pattern in enumerate(patterns if isinstance(patterns, list) else ()):
@@ -239,13 +240,8 @@ def _outputs(document: Document, value: Mapping[str, Any]) -> Iterator[Diagnosti
         elif ".." in PurePosixPath(pattern.replace("\\", "/")).parts:
             message = f"'{quote(pattern)}' leads out of the run folder"
             yield document.diagnostic("E211", span, message, hint="write a glob without '..'")
+    yield from check_outputs_folder(document, value, target)
     folder = outputs.get("folder")
-    if isinstance(folder, str) and _URL.match(folder):
-        message = f"'{quote(folder)}' is a URL, and 'folder' is a folder of this machine"
-        hint = (
-            "write the path of a folder; target azureml has run folders in the datastore that 'compute.azureml' names"
-        )
-        yield document.diagnostic("E213", document.span(("outputs", "folder")), message, hint=hint)
     for _, dataset in _each_dataset(value):
         local = dataset.get("local")
         if isinstance(folder, str) and isinstance(local, str) and folder and local:

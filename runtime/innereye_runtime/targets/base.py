@@ -131,6 +131,15 @@ class SweepingTarget(Protocol):
     has_sweeps: bool
 
 
+@runtime_checkable
+class CopyingTarget(Protocol):
+    """A target whose jobs copy their run folder to a remote `outputs.folder` themselves. For others, whoever waits for
+    a job does it.
+    """
+
+    copies_outputs: bool
+
+
 class TrialJob(Protocol):
     """A trial of a sweep that is queued or running."""
 

@@ -72,11 +72,13 @@ class ProcessPlan:
     """What the manifest's `packages` ask for, which has to be installed already."""
 
     def describe(self) -> dict[str, Any]:
+        folder = str(self.request.run_folder or f"{self.outputs_folder}/<UTC start>_{self.model_name}")
         return {
             "target": "process",
             "command": [self.executable, *_ENTRYPOINT, *self.request.argv()],
             "modules": [str(folder) for folder in self.modules],
-            "run_folder": str(self.request.run_folder or f"{self.outputs_folder}/<UTC start>_{self.model_name}"),
+            "run_folder": folder,
+            **self.manifest.outputs.described(folder),
             "environment": dict(self.environment),
             "secrets": list(self.manifest.secrets),
             "datasets": [str(dataset.local or dataset.id) for dataset in self.datasets],

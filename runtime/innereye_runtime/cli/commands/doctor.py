@@ -49,7 +49,7 @@ def run(argv: Sequence[str]) -> int:
     manifest = _manifest(arguments)
     target = get_target(arguments.target or (manifest.compute.target if manifest else "docker"))
     job = _job(arguments, manifest)
-    named = manifest.outputs.folder if manifest else None
+    named = manifest.outputs.local if manifest else None
     outputs = job.outputs_folder if job else named or Path.cwd() / "outputs"
     found = list(target.preflight(manifest, outputs, job))
     if arguments.json:

@@ -27,15 +27,20 @@ def parser() -> Parser:
     parser = Parser(
         "download",
         usage="JOB|--all [--to FOLDER] [--json]",
-        about="Downloads the run folder of a job in Azure Machine Learning, and verifies every file against its\n"
-        "outputs.json. Files that are complete are not downloaded again. Exit code 6: something is missing or damaged.",
+        about="Downloads the run folder of a job in Azure Machine Learning, or the copy of a run in a remote\n"
+        "outputs.folder, and verifies every file against its outputs.json. Files that are complete are not downloaded\n"
+        "again. Exit code 6: something is missing or damaged.",
         examples=[
             "innereye-run download azureml://subscriptions/S/resourcegroups/G/workspaces/W/jobs/JOB",
+            "innereye-run download azure://account/container/runs/2026-11-24T101530Z_HelloContainer",
             "innereye-run download --all",
         ],
     )
     parser.add_argument(
-        "job", nargs="?", metavar="JOB", help="the address of a job, as innereye-run prints it: azureml://..."
+        "job",
+        nargs="?",
+        metavar="JOB",
+        help="the address of a job, as innereye-run prints it: azureml://...; or of a run's copy: azure://...",
     )
     parser.add_argument(
         "--all", action="store_true", help="every run that was detached with this outputs folder and is not here yet"
@@ -66,13 +71,23 @@ def run(argv: Sequence[str]) -> int:
 
 def _download(job: str, outputs: Path) -> DownloadResult:
     """The run folder; a run that is over, and here, is not one of those that are still to come."""
+    from innereye_runtime.manifest.dataset_ids import is_remote
     from innereye_runtime.targets.detached import forget_detached
     from innereye_runtime.targets.registry import attach
 
-    home = attach(job).download(outputs)
+    home = _download_copy(job, outputs) if is_remote(job) else attach(job).download(outputs)
     if home.exit_code is not None:
         forget_detached(outputs, home.folder.name)
     return home
+
+
+def _download_copy(url: str, outputs: Path) -> DownloadResult:
+    from innereye_runtime.launch.mirroring import download_run
+    from innereye_runtime.targets.base import DownloadResult
+
+    found = download_run(url, outputs, report=eprint)
+    exit_code = found.exit_code if found.is_over else None
+    return DownloadResult(folder=found.paths.root, files=found.files, exit_code=exit_code)
 
 
 def _download_all(outputs: Path, *, as_json: bool) -> int:

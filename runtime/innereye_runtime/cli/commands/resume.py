@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from innereye_runtime.cli.commands.run import COLD_HELP, JSON_HELP, start
-from innereye_runtime.cli.commands.verify import add_run, run_folder_argument
+from innereye_runtime.cli.commands.verify import run_folder_argument
 from innereye_runtime.cli.ui.parser import Parser, add_target
 from innereye_runtime.cli.ui.registration import register_model
 from innereye_runtime.cli.ui.terminal import eprint
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 class Arguments(argparse.Namespace):
-    folder: Path
+    run: str
     target: TargetName | None
     json: bool
     restart: bool
@@ -33,10 +33,16 @@ def parser() -> Parser:
         "resume",
         usage="RUN [--target process|docker|slurm|azureml] [--restart] [--cold] [--json]",
         about="Resumes a run that was stopped, killed or failed: in the same folder, from its newest readable\n"
-        "checkpoint, as the next attempt. A run that is complete is left as it is.",
-        examples=["innereye-run resume outputs/2026-11-24T101530Z_HelloContainer"],
+        "checkpoint, as the next attempt. A run that is complete is left as it is. Of a run with a remote\n"
+        "outputs.folder, the URL of its copy: the run is restored into outputs/ first.",
+        examples=[
+            "innereye-run resume outputs/2026-11-24T101530Z_HelloContainer",
+            "innereye-run resume azure://account/container/runs/2026-11-24T101530Z_HelloContainer",
+        ],
     )
-    add_run(parser)
+    parser.add_argument(
+        "run", metavar="RUN", help="a run folder, as the last line of a run names it, or the URL of its copy"
+    )
     add_target(parser, default="where the run was")
     parser.add_argument(
         "--restart", action="store_true", help="set the checkpoints aside and train from the start, in the same folder"
@@ -48,21 +54,24 @@ def parser() -> Parser:
 
 def run(argv: Sequence[str]) -> int:
     arguments, _ = parser().read(argv, Arguments())
+    from innereye_runtime.introspection.code_root import code_root
     from innereye_runtime.job.resolve import resolve_job
+    from innereye_runtime.manifest.dataset_ids import is_remote
     from innereye_runtime.run.folder_lock import ensure_free
     from innereye_runtime.run.paths import RunPaths
     from innereye_runtime.run.record import RunRecord, is_complete
 
-    if (arguments.folder / "sweep.json").is_file():
+    url = arguments.run if is_remote(arguments.run) else ""
+    named = _restored(url) if url else Path(arguments.run)
+    if (named / "sweep.json").is_file():
         from innereye_runtime.cli.ui.study import resume_many
 
         if arguments.restart:
             raise UsageError(
                 "a sweep is not restarted as a whole", hint="start a new one, or restart one of its trials"
             )
-        folder = arguments.folder.absolute()
-        return resume_many(folder, target=arguments.target, as_json=arguments.json, cold=arguments.cold)
-    paths = RunPaths(run_folder_argument(arguments.folder))
+        return resume_many(named.absolute(), target=arguments.target, as_json=arguments.json, cold=arguments.cold)
+    paths = RunPaths(run_folder_argument(named))
     record = RunRecord.read(paths)
     if is_complete(paths, record) and not arguments.restart:
         import json
@@ -70,13 +79,15 @@ def run(argv: Sequence[str]) -> int:
         from innereye_runtime.cli.commands.run import outcome
 
         eprint(f"{paths.root.name} is complete; there is nothing to resume")
-        register_model(paths.root)  # it may not have come to that
-        done = outcome(str(paths.root), ExitCode.DONE)
+        exit_code = _finish_copy(paths)
+        if not exit_code:
+            register_model(paths.root)  # it may not have come to that
+        done = outcome(str(paths.root), exit_code)
         print(json.dumps(done) if arguments.json else paths.root)
-        return ExitCode.DONE
+        return exit_code
     if not paths.manifest.is_file():
         raise UsageError(f"{paths.root} has no manifest.yaml: it was stopped before it began", hint="start a new run")
-    root = record.code.get("root")
+    root = code_root(None, Path.cwd()) if url else record.code.get("root")
     job = resolve_job(
         paths.manifest,
         cwd=Path.cwd(),
@@ -90,6 +101,22 @@ def run(argv: Sequence[str]) -> int:
         _set_aside(paths)
         job = replace(job, restart=True)
     return start(job, as_json=arguments.json, hands_over=True)
+
+
+def _restored(url: str) -> Path:
+    """The folder below outputs/ with the run whose copy is at `url`."""
+    from innereye_runtime.launch.mirroring import restore_run
+
+    return restore_run(url, Path.cwd() / "outputs", report=eprint).root
+
+
+def _finish_copy(paths: RunPaths) -> int:
+    """0 when a complete run has a complete copy, or none that it should have."""
+    from innereye_runtime.launch.mirroring import finish_copy
+    from innereye_runtime.manifest.loading import load
+
+    manifest = load(paths.manifest).manifest if paths.manifest.is_file() else None
+    return finish_copy(manifest, paths, report=eprint) if manifest is not None else ExitCode.DONE
 
 
 def _set_aside(paths: RunPaths) -> None:

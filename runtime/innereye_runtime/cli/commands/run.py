@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -32,7 +33,6 @@ from innereye_runtime.errors import ExitCode, InnerEyeError, ManifestError, Usag
 
 if TYPE_CHECKING:
     from innereye_runtime.job.resolve import Job
-    from innereye_runtime.targets.base import Handle
 
 
 JSON_HELP = "print one JSON object: run, state, exit_code, metrics, weights_sha256; all else goes to standard error"
@@ -236,9 +236,10 @@ def start(
         InnerEyeError: it could not be started.
         UsageError: it was to be detached, and jobs of its target end with the command.
     """
+    from innereye_runtime.cli.ui.remote_copy import wait_with_copy
     from innereye_runtime.cli.ui.study import start_many
     from innereye_runtime.sweep.trials import is_many
-    from innereye_runtime.targets.base import DetachingTarget, FollowableHandle, SweepingTarget
+    from innereye_runtime.targets.base import CopyingTarget, DetachingTarget, FollowableHandle, SweepingTarget
     from innereye_runtime.targets.registry import get_target
 
     show_diagnostics(job.warnings)
@@ -260,26 +261,33 @@ def start(
         reference = target.detach(target.plan(job))
         print_result(json.dumps({**NO_RUN, "run": reference, "state": "queued"}) if as_json else reference)
         return 0
+    if job.manifest.outputs.remote:
+        from innereye_runtime.launch.mirroring import check_copy
+
+        check_copy(job.manifest, job.run_folder)
     with log_to_stderr():  # a dataset may have to be fetched first
         handle = target.submit(target.plan(job), stdout=2 if as_json else 1)
     if hands_over and isinstance(handle, FollowableHandle):
         raise HandoverError(job.manifest.compute.target, handle, as_json=as_json)
-    return conclude(handle, as_json=as_json, ended=ended)
+    wait = handle.wait
+    if not isinstance(target, CopyingTarget):
+        wait = partial(wait_with_copy, job.manifest, handle.run, handle.wait)
+    return conclude(handle.run, wait, as_json=as_json, ended=ended)
 
 
-def conclude(handle: Handle, *, as_json: bool, ended: list[dict[str, Any]] | None = None) -> int:
-    """The exit code of a job that was submitted, when it has ended and its run folder was named on standard output."""
+def conclude(run: str, wait: Callable[[], int], *, as_json: bool, ended: list[dict[str, Any]] | None = None) -> int:
+    """The exit code that `wait` returns for a job that was submitted, when its run folder was named on standard output."""
     from innereye_runtime.run.paths import RunPaths, resume_command
 
-    exit_code = handle.wait()
+    exit_code = wait()
     if exit_code == 0:
-        register_model(Path(handle.run))
+        register_model(Path(run))
     if ended is not None:
-        ended.append(outcome(handle.run, exit_code))
-    paths = RunPaths(Path(handle.run))
+        ended.append(outcome(run, exit_code))
+    paths = RunPaths(Path(run))
     if exit_code in (ExitCode.INTERRUPTED, ExitCode.STOPPED) and paths.run_json.is_file():
         eprint(f"{paint('hint:', CYAN, sys.stderr)} {resume_command(paths, Path.cwd())}")
-    print_result(json.dumps(outcome(handle.run, exit_code)) if as_json else handle.run)
+    print_result(json.dumps(outcome(run, exit_code)) if as_json else run)
     return exit_code
 
 

@@ -115,6 +115,7 @@ class DockerPlan:
             "command": ["innereye-runtime", *self.handover.argv()],
             "modules": [str(folder) for folder in self.modules],
             "run_folder": str(folder),
+            **self.manifest.outputs.described(str(folder)),
             "user": request.user,
             "mounts": [_told(bind) for bind in request.binds],
             "datasets": [str(dataset.local or dataset.id) for dataset in self.datasets],

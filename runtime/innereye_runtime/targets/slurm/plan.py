@@ -26,6 +26,11 @@ _WARNING_SECONDS = 60
 _DIGITS = 3
 """Of a trial's name, at least."""
 RUN_PLACEHOLDER = "<UTC start>_{model}"
+_FINISH_COPY = (
+    "echo $code >&9; exec 9>&-",
+    "wait $copy; code=$?",
+    "while kill -0 $copy 2>/dev/null; do wait $copy; code=$?; done",
+)
 TRIAL = "<trial>"
 """In the place of a trial's number, which its task of the array puts in."""
 BAYESIAN_TRIALS = 4
@@ -56,6 +61,7 @@ class SlurmPlan:
             "options": [*self.options, *([f"--array={self.tasks}"] if self.tasks else [])],
             "modules": list(self.modules),
             "run_folder": str(self._folder),
+            **self.manifest.outputs.described(str(self._folder)),
             "environment": dict(self.environment),
             "secrets": list(self.manifest.secrets),
             "datasets": [str(dataset.local or dataset.id) for dataset in self.datasets],
@@ -81,6 +87,21 @@ class SlurmPlan:
         request = replace(self.request, run_folder=folder, manifest=folder / "manifest.yaml", overrides=())
         return replace(self, request=request, tasks="")
 
+    @property
+    def _is_copied(self) -> bool:
+        return bool(self.manifest.outputs.remote)
+
+    def _copying(self, folder: Path) -> list[str]:
+        """Starts the copying of the run folder on this node, which reads from descriptor 9 how the step has ended. It
+        outlives the signals of the job, as the last checkpoint is written after them."""
+        if not self._is_copied:
+            return []
+        words = [self.executable, "-P", "-m", "innereye_runtime.cli.mirror", self.manifest.outputs.remote, str(folder)]
+        return [
+            "# Beside it, the copy of the run folder.",
+            f"exec 9> >(trap '' TERM INT; exec {shlex.join(words)}); copy=$!",
+        ]
+
     def script(self, folder: Path, *, log: Path | None = None) -> str:
         """What sbatch is given for one attempt in the run folder `folder`, or for the array of a sweep's trials in it.
         `log`: what the run prints, where that is not `log_of` its folder.
@@ -101,6 +122,7 @@ class SlurmPlan:
         command = " ".join(map(_quoted, ["exec", self.executable, *_words(self._request(folder))]))
         if self.tasks:
             command = f'trial=$(printf %0{_DIGITS}d "$SLURM_ARRAY_TASK_ID"); {command}'
+        not_told = "9>&- " if self._is_copied else ""
         lines = [
             "#!/bin/bash",
             *(f"#SBATCH {shlex.quote(option)}" for option in options),
@@ -111,9 +133,11 @@ class SlurmPlan:
             f"task={shlex.quote(f'export NODE_RANK=$SLURM_NODEID; unset {of_slurm}; {command}')}",
             "# One task on each node, which starts the ranks there. Slurm signals the tasks and this script.",
             "trap : TERM INT",
-            'srun --kill-on-bad-exit=1 --ntasks-per-node=1 bash -c "$task" & step=$!',
+            *self._copying(folder),
+            f'srun --kill-on-bad-exit=1 --ntasks-per-node=1 bash -c "$task" {not_told}& step=$!',
             "wait $step; code=$?",
             "while kill -0 $step 2>/dev/null; do wait $step; code=$?; done",
+            *(_FINISH_COPY if self._is_copied else ()),
             "exit $code",
         ]
         return "\n".join(lines) + "\n"

@@ -8,7 +8,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from innereye_runtime.errors import PreflightError
+from innereye_runtime.errors import ExitCode, PreflightError
 from innereye_runtime.run.paths import RunPaths
 from innereye_runtime.run.record import RunRecord, record_exit, recorded_exit_code
 from innereye_runtime.sweep.ensemble import NAME as ENSEMBLE
@@ -66,6 +66,8 @@ def finish(paths: RunPaths, job: SlurmJob | None, *, earlier: int) -> int:
     told = recorded_exit_code(paths, earlier=earlier)
     if told is not None and (told or job is None or job.exit_code == 0):
         return told
+    if told == 0 and job is not None and job.exit_code == ExitCode.OUTPUTS and paths.outputs_json.is_file():
+        return job.exit_code  # the run is complete, its remote copy is not
     state = job.state if job else "gone"
     exit_code = (job.exit_code if job else 0) or 1
     reason = f"Slurm ended the job: {state}" + (f" ({job.reason})" if job and job.reason not in ("None", "") else "")

@@ -41,6 +41,7 @@ _ASK_SECONDS = (1.0, 10.0)
 
 class SlurmTarget:
     is_local = False
+    copies_outputs = True
 
     def preflight(self, manifest: Manifest | None, outputs: Path, job: Job | None) -> Iterable[tuple[str, CheckResult]]:
         from innereye_runtime.targets.preflight import checks_of
