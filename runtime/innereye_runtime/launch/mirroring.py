@@ -173,14 +173,7 @@ def download_run(text: str, outputs: Path, *, report: Report) -> Downloaded:
     if not _is_here(paths):
         if paths.root.exists() and not MirrorState.is_download(paths, str(url)):
             raise UsageError(f"{paths.root} is already here, and not a download", hint="name another --to FOLDER")
-        beside = RunPaths(paths.root.with_name(f".{paths.root.name}.download"))
-        shutil.rmtree(beside.root, ignore_errors=True)
-        files = _fetch(store, state, beside, report=report)
-        if problems := verify(beside.root) if beside.outputs_json.exists() else ():
-            shutil.rmtree(beside.root, ignore_errors=True)
-            raise OutputError(f"{url} arrived damaged: {'; '.join(problems[:5])}", hint="download it again")
-        shutil.rmtree(paths.root, ignore_errors=True)
-        beside.root.rename(paths.root)
+        files = _fetch(store, state, paths, report=report)
     record = RunRecord.read(paths)
     is_over = record.state not in ("starting", "running")
     return Downloaded(paths=paths, files=files, is_over=is_over, exit_code=record.exit_code)
@@ -192,18 +185,27 @@ def _is_here(paths: RunPaths) -> bool:
 
 
 def _fetch(store: BlobStore, state: MirrorState, paths: RunPaths, *, report: Report) -> int:
-    """The number of files that were fetched from the newest index of the store."""
+    """The number of files that were fetched from the newest index of the store. The run folder is in its place when it
+    is whole, and verified where the run is complete.
+    """
+    beside = RunPaths(paths.root.with_name(f".{paths.root.name}.download"))
+    shutil.rmtree(beside.root, ignore_errors=True)
     try:
-        found = restore(paths.root, store)
-        state.restored_from(_newest(store) if found.notes else found.index).write(paths)
-        for note in found.notes:
-            report(f"warning: {note}")
+        found = restore(beside.root, store)
+        state.restored_from(_newest(store) if found.notes else found.index).write(beside)
         with suppress(FileNotFoundError):
-            if content := store.read_bytes(paths.outputs_json.name):
-                paths.outputs_json.write_bytes(content)
-                restore_links(paths.root)
+            if content := store.read_bytes(beside.outputs_json.name):
+                beside.outputs_json.write_bytes(content)
+                restore_links(beside.root)
     except OSError as error:
         raise _unreadable(str(store), error) from error
+    if beside.outputs_json.exists() and (problems := verify(beside.root)):
+        shutil.rmtree(beside.root, ignore_errors=True)
+        raise OutputError(f"{store} arrived damaged: {'; '.join(problems[:5])}", hint="download it again")
+    for note in found.notes:
+        report(f"warning: {note}")
+    shutil.rmtree(paths.root, ignore_errors=True)
+    beside.root.rename(paths.root)
     return len(found.index.files)
 
 

@@ -24,9 +24,10 @@ if TYPE_CHECKING:
     from azure.core.exceptions import HttpResponseError
     from azure.storage.blob import BlobClient, ContainerClient
 
-_BLOCK = 8 << 20
-_SECONDS = 60.0
-"""How long a request waits for a byte."""
+_BLOCK = 4 << 20
+_SECONDS = 30.0
+"""In which a connection is made or a block is sent, and how long an answer may take. Several are sent at a time: a slow
+line needs small ones."""
 _TAKEN = (409, 412)
 
 
@@ -177,8 +178,8 @@ class BlobStore(Store):
                 credential=reached.for_sdk(),
                 max_single_put_size=_BLOCK,
                 max_block_size=_BLOCK,
-                retry_policy=LinearRetry(backoff=1, retry_total=1, random_jitter_range=0),  # `Stager` tries again
-                connection_timeout=10,
+                retry_policy=LinearRetry(backoff=1, retry_total=1, random_jitter_range=0),  # `Mirror` tries again
+                connection_timeout=_SECONDS,  # also that of sending, for which there is no other
                 read_timeout=_SECONDS,
             )
         return self._made

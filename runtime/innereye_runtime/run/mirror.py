@@ -37,7 +37,7 @@ class Mirror:
         self._state = state
         self._report = report
         self._view = LinkedView(paths.root, paths.root.parent / ".mirror" / paths.root.name)
-        self._stager = Stager(self._view.folder, store, writer=state.writer, report=report)
+        self._stager = Stager(self._view.folder, store, writer=state.writer, tries=1, report=report)
         self._copied: Mapping[str, Stamp] | None = None
         """The checkpoints that the newest index lists."""
         self._seen: dict[str, Stamp] = {}
@@ -87,16 +87,20 @@ class Mirror:
         deadline = time.monotonic() + PATIENCE_SECONDS
         while True:
             try:
-                self._view.refresh(ended=True)
-                self._stager.finish()
+                self._finish()
                 break
-            except OutputError as error:
-                cause = error.__cause__
+            except (OutputError, OSError) as error:
+                cause = error.__cause__ or error
                 if isinstance(cause, RefusedByStoreError) or time.monotonic() > deadline:
-                    raise self._unfinished(cause or error) from error
-                self._fail(cause or error)
+                    raise self._unfinished(cause) from error
+                self._fail(cause)
                 time.sleep(_PAUSE_SECONDS)
         self._view.remove()
+
+    def _finish(self) -> None:
+        if not self._view.refresh(ended=True):
+            raise OSError(f"something still writes to {self._paths.root}, or it is gone")
+        self._stager.finish()
 
     def _repeat(self) -> None:
         while not self._ended.wait(LOOK_SECONDS):

@@ -45,17 +45,17 @@ class Stager:
         store: Store,
         *,
         writer: str = "",
+        tries: int = _TRIES,
         shown: Path | None = None,
         report: Callable[[str], None] = lambda text: None,
         on_look: Callable[[], None] = lambda: None,
     ) -> None:
-        """`writer` stands in each index. `shown`: a folder that smaller files are also copied to, where the studio
-        finds them. `report` gets what is said of copies that take long. `on_look` is called twice a second while the
-        other thread runs.
+        """`writer` stands in each index. A write is tried `tries` times. `shown`: a folder that smaller files are also
+        copied to, where the studio finds them. `on_look` is called twice a second while the other thread runs.
         """
         self._root = root
         self._store = store
-        self._writer = writer
+        self._writer, self._tries = writer, tries
         self._shown = shown
         self._report = report
         self._on_look = on_look
@@ -109,15 +109,14 @@ class Stager:
         try:
             self._commit(self._index.files)
             if self._has_outputs_json():  # of an earlier attempt
-                _retried(lambda: self._store.write_bytes(OUTPUTS_JSON, b""))
+                _retried(lambda: self._store.write_bytes(OUTPUTS_JSON, b""), self._tries)
         except OSError as error:
             raise _unwritable(self._store, error) from error
 
     def _has_outputs_json(self) -> bool:
-        try:
-            return bool(_retried(lambda: self._store.read_bytes(OUTPUTS_JSON)))
-        except FileNotFoundError:
-            return False
+        with suppress(FileNotFoundError):
+            return bool(_retried(lambda: self._store.read_bytes(OUTPUTS_JSON), self._tries))
+        return False
 
     def start(self) -> None:
         """From now on, what changes goes to the output every few seconds, checkpoints aside."""
@@ -238,11 +237,12 @@ class Stager:
 
     def _commit(self, files: Mapping[str, StagedFile]) -> None:
         index = Index(sequence=self._index.sequence + 1, files=files, writer=self._writer)
-        _retried(lambda: self._store.write_index(index))
+        _retried(lambda: self._store.write_index(index), self._tries)
         self._index = index
 
     def _write(self, name: str, slot: int, meter: Meter) -> StagedFile:
-        size, digest = _retried(lambda: self._store.write(place_of(name, slot), self._root / name, meter.advance))
+        place, advanced = place_of(name, slot), meter.advance
+        size, digest = _retried(lambda: self._store.write(place, self._root / name, advanced), self._tries)
         meter.files += 1
         return StagedFile(size=size, sha256=digest, slot=slot)
 
@@ -264,8 +264,8 @@ def _names(root: Path) -> list[str]:
     return sorted(files_below(root))
 
 
-def _retried(action: Callable[[], T]) -> T:
-    for number in range(1, _TRIES):
+def _retried(action: Callable[[], T], tries: int) -> T:
+    for number in range(1, tries):
         try:
             return action()
         except (FileNotFoundError, RefusedByStoreError):

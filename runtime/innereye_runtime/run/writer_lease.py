@@ -13,7 +13,7 @@ from innereye_runtime.run.blob_store import BlobStore
 from innereye_runtime.run.staged_store import STAGING
 
 if TYPE_CHECKING:
-    from azure.storage.blob import BlobLeaseClient
+    from azure.storage.blob import BlobClient, BlobLeaseClient
 
 NAME = f"{STAGING}/writer"
 SECONDS = 30
@@ -41,18 +41,19 @@ class WriterLease:
             OutputError: the store can't be written.
             UsageError: somebody else does, and renews a lease.
         """
-        from azure.core.exceptions import AzureError, HttpResponseError, ResourceExistsError
+        from azure.core.exceptions import AzureError, HttpResponseError, ResourceNotFoundError
         from azure.storage.blob import BlobLeaseClient
 
         blob = self._store.blob(NAME)
         deadline, waits = time.monotonic() + SECONDS + 5, False
         while True:
             try:
-                with suppress(ResourceExistsError):
-                    blob.upload_blob(b"", overwrite=False)
                 lease = BlobLeaseClient(blob, lease_id=self._writer)
                 lease.acquire(lease_duration=SECONDS)
                 break
+            except ResourceNotFoundError:
+                self._create(blob)
+                continue
             except HttpResponseError as error:
                 if error.status_code not in (409, 412):
                     raise self._unwritable(error) from None
@@ -89,6 +90,15 @@ class WriterLease:
         while not self._ended.wait(_RENEW_SECONDS):
             with suppress(AzureError):
                 lease.renew()
+
+    def _create(self, blob: BlobClient) -> None:
+        from azure.core.exceptions import AzureError, ResourceExistsError
+
+        try:
+            with suppress(ResourceExistsError):  # another process made it meanwhile
+                blob.upload_blob(b"", overwrite=False)
+        except AzureError as error:
+            raise self._unwritable(error) from None
 
     def _unwritable(self, error: Exception) -> OutputError:
         code = getattr(error, "status_code", None) or type(error).__name__

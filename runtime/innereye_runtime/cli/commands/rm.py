@@ -40,6 +40,7 @@ def run(argv: Sequence[str]) -> int:
         if not arguments.dry_run:
             try:
                 shutil.rmtree(root)
+                shutil.rmtree(root.parent / ".mirror" / root.name, ignore_errors=True)  # of a launcher that was killed
             except OSError as error:
                 raise PreflightError(
                     f"{root} can't be removed: {error.filename}: {error.strerror}", hint="check who owns the files"

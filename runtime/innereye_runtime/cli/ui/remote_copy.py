@@ -37,7 +37,11 @@ def wait_with_copy(manifest: Manifest, run: str, wait: Callable[[], int]) -> int
         record_early_exit(paths, error.exit_code)
         withdraw(paths)
         raise
-    exit_code = wait()
+    try:
+        exit_code = wait()
+    except InnerEyeError as error:  # the engine is gone, or the like: what the run has written is kept
+        mirroring.finish(error.exit_code)
+        raise
     with _answers_signals(paths, lambda: mirroring.progress):
         return mirroring.finish(exit_code)
 
