@@ -247,7 +247,7 @@ def test_a_store_that_fails_for_a_while_is_reported_once_and_gets_everything(tmp
     with pytest.raises(OutputError) as failed:
         mirror.finish()
     assert str(failed.value) == f"the copy in {URL} is not complete: 500 InternalError"
-    assert failed.value.hint == f"the run folder is; innereye-run resume {run.paths.root} finishes the copy"
+    assert failed.value.hint == f"the run folder is kept; innereye-run resume {run.paths.root} finishes the copy"
     assert check(store, tmp_path) == 3
     assert verify(run.paths.root) == ()
     store.before = lambda name: None
@@ -336,3 +336,14 @@ def test_a_view_is_of_one_moment_also_without_links(tmp_path: Path, monkeypatch:
     shown = {path.relative_to(view.folder): path.read_bytes() for path in view.folder.rglob("*") if path.is_file()}
     there = {path.relative_to(run.paths.root) for path in run.paths.root.rglob("*") if path.is_file()}
     assert shown == {path: (run.paths.root / path).read_bytes() for path in there}
+
+
+def test_a_folder_that_is_gone_at_the_end_is_an_error(tmp_path: Path) -> None:
+    run, store = Run(tmp_path / "run"), Memory()
+    mirror = mirror_of(run, store)
+    run.epoch(1)
+    mirror._look()
+    run.paths.root.rename(tmp_path / "moved")
+    with pytest.raises(OutputError, match=r"something still writes to .*run, or it is gone"):
+        mirror.finish()
+    assert check(store, tmp_path) == 1

@@ -63,11 +63,12 @@ class Mirroring:
             PreflightError: it can't be used at all.
             UsageError: another process writes to the copy, or the run was continued elsewhere.
         """
-        self._lease.acquire()
         try:
+            self._lease.acquire()
             self._mirror.begin()
         except BaseException:
             self._lease.release()
+            self._mirror.close()
             raise
         self._mirror.start()
 

@@ -79,11 +79,21 @@ class Mirror:
         Raises:
             OutputError: the store can't be written.
         """
-        self._ended.set()
-        if self._thread.is_alive():
-            self._thread.join()
-        if self._taken_over is not None:
-            raise self._unfinished(self._taken_over)
+        try:
+            self._ended.set()
+            if self._thread.is_alive():
+                self._thread.join()
+            if self._taken_over is not None:
+                raise self._unfinished(self._taken_over)
+            self._finish_patiently()
+        finally:
+            self.close()
+
+    def close(self) -> None:
+        """Removes what was kept beside the run folder."""
+        self._view.remove()
+
+    def _finish_patiently(self) -> None:
         deadline = time.monotonic() + PATIENCE_SECONDS
         while True:
             try:
@@ -95,7 +105,6 @@ class Mirror:
                     raise self._unfinished(cause) from error
                 self._fail(cause)
                 time.sleep(_PAUSE_SECONDS)
-        self._view.remove()
 
     def _finish(self) -> None:
         if not self._view.refresh(ended=True):
@@ -145,10 +154,10 @@ class Mirror:
             self._report(f"warning: the newest files are not in {self._store} yet, trying again: {error}")
 
     def _unfinished(self, error: BaseException) -> OutputError:
-        return OutputError(
-            f"the copy in {self._store} is not complete: {error}",
-            hint=f"the run folder is; innereye-run resume {self._paths.root} finishes the copy",
-        )
+        hint = f"the run folder is kept; innereye-run resume {self._paths.root} finishes the copy"
+        if isinstance(error, TakenOverError):
+            hint = f"the run was resumed from there; what {self._paths.root} has beyond that is kept"
+        return OutputError(f"the copy in {self._store} is not complete: {error}", hint=hint)
 
 
 def ensure_not_further(store: Store, state: MirrorState) -> None:

@@ -20,6 +20,8 @@ SECONDS = 30
 """How long a lease lasts that is not renewed."""
 _RENEW_SECONDS = 10.0
 _POLL_SECONDS = 1.0
+_PROMPT = 5.0
+"""How long a release waits for an answer."""
 
 
 class WriterLease:
@@ -80,7 +82,7 @@ class WriterLease:
         self._ended.set()
         if self._lease is not None:
             with suppress(AzureError):
-                self._lease.release()
+                self._lease.release(connection_timeout=_PROMPT, read_timeout=_PROMPT, retry_total=0)
             self._lease = None
 
     def _renew(self, lease: Any) -> None:

@@ -16,6 +16,7 @@ from innereye_runtime.manifest.model import Manifest
 from innereye_runtime.run.folder_lock import withdraw
 from innereye_runtime.run.paths import RunPaths, resume_command
 from innereye_runtime.run.record import record_early_exit
+from innereye_runtime.targets.supervision import report
 
 
 def wait_with_copy(manifest: Manifest, run: str, wait: Callable[[], int]) -> int:
@@ -30,7 +31,7 @@ def wait_with_copy(manifest: Manifest, run: str, wait: Callable[[], int]) -> int
     from innereye_runtime.launch.mirroring import Mirroring
 
     paths = RunPaths(Path(run))
-    mirroring = Mirroring(paths, manifest.outputs.remote, report=eprint)
+    mirroring = Mirroring(paths, manifest.outputs.remote, report=report)
     try:
         mirroring.begin()
     except InnerEyeError as error:
