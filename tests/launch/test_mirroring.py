@@ -9,6 +9,7 @@ import pytest
 from tests.data.conftest import azurite, container
 from tests.data.store import Container
 
+from innereye_runtime.cli.ui.remote_copy import wait_with_copy
 from innereye_runtime.errors import OutputError, PreflightError, UsageError
 from innereye_runtime.launch import mirroring
 from innereye_runtime.launch.mirroring import Mirroring, check_copy, download_run, finish_copy, restore_run
@@ -109,6 +110,38 @@ def test_a_run_goes_from_folder_to_folder_and_the_one_that_was_left_is_refused(
     assert verify(again.paths.root) == ()
     assert (again.paths.root / "latest.txt").is_symlink()
     assert download_run(f"{url}/", tmp_path / "look", report=said.append).files == 0
+
+
+def test_a_copy_that_cant_be_finished_is_the_end_of_a_run_that_is_done(
+    folder: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    paths = run_in(tmp_path / "outputs")
+    store = BlobStore(mirroring.BlobUrl.parse(folder))
+    container = store._container()
+
+    def train() -> int:
+        complete(paths)
+        container.delete_container()
+        return 0
+
+    assert wait_with_copy(manifest_of(folder), str(paths.root), train) == 6
+    said = capfd.readouterr().err
+    assert f"error: the copy in {folder}/2026_M is not complete: " in said
+    assert said.endswith(
+        f": 404 ContainerNotFound\nhint: the run folder is kept; innereye-run resume {paths.root} finishes the copy\n"
+    )
+    assert verify(paths.root) == ()
+    assert {path.name for path in paths.root.parent.iterdir()} == {"2026_M"}
+    container.create_container()
+    assert finish_copy(manifest_of(folder), paths, report=print) == 0
+    assert capfd.readouterr().out == f"the copy in {folder}/2026_M is complete\n"
+
+    def fail() -> int:
+        raise PreflightError("the engine is gone")
+
+    with pytest.raises(PreflightError, match="the engine is gone"):
+        wait_with_copy(manifest_of(folder), str(paths.root), fail)
+    assert wait_with_copy(manifest_of(""), str(paths.root), lambda: 3) == 3
 
 
 def test_a_new_run_of_a_name_that_is_taken_is_refused(folder: str, tmp_path: Path) -> None:

@@ -138,6 +138,12 @@ def test_an_output_that_cant_be_used_ends_before_anything_is_trained(
     missing = project.run("tiny.yaml", "--set", "outputs.folder=azure://tests/missing/runs")
     assert (missing.exit_code, "404 ContainerNotFound" in missing.stderr) == (3, True), missing.stderr
     assert runs_below(project) == [run]
+    (checked,) = (
+        each
+        for each in json.loads(project.run("doctor", "tiny.yaml", "--json").stdout)
+        if each["check"] == "remote output"
+    )
+    assert (checked["status"], checked["message"]) == ("ok", f"run folders are copied to {remote}")
     nothing = project.run("resume", f"{remote}/none")
     assert (nothing.exit_code, f"{remote}/none is not the copy of a run" in nothing.stderr) == (2, True), nothing.stderr
     plan = json.loads(project.run("plan", "tiny.yaml", "--json").stdout)

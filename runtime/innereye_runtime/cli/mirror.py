@@ -22,19 +22,24 @@ def run(folder: str, run_folder: Path) -> int:
     from innereye_runtime.launch.mirroring import Mirroring
     from innereye_runtime.run.paths import RunPaths
 
-    failure: InnerEyeError | None = None
-    try:
+    def begun() -> Mirroring:
         mirroring = Mirroring(RunPaths(run_folder), folder, report=eprint)
         mirroring.begin()
-    except InnerEyeError as error:  # the job trains all the same: its folder is kept, and can be copied later
+        return mirroring
+
+    mirroring: Mirroring | None = None
+    try:
+        mirroring = begun()
+    except InnerEyeError as error:  # the job trains all the same: its folder is kept, and copied at the end or later
         eprint(f"warning: the run folder is not copied: {error}")
-        failure = error
     told = sys.stdin.readline().strip()  # empty where the script was killed
     exit_code = int(told) if told.isdecimal() else int(ExitCode.STOPPED)
-    if failure is not None:
+    try:
+        mirroring = mirroring or begun()
+    except InnerEyeError:
         if exit_code:
             return exit_code
-        raise failure
+        raise
     return mirroring.finish(exit_code)
 
 

@@ -8,7 +8,17 @@ from types import ModuleType
 
 from innereye_runtime.job.resolve import Job
 from innereye_runtime.manifest.model import Dataset, Manifest
-from innereye_runtime.targets.preflight import credentials, dataset, disk, engine, gpu, image, packages, shared_memory
+from innereye_runtime.targets.preflight import (
+    credentials,
+    dataset,
+    disk,
+    engine,
+    gpu,
+    image,
+    packages,
+    remote_output,
+    shared_memory,
+)
 from innereye_runtime.targets.preflight.context import CheckContext
 from innereye_runtime.targets.preflight.result import CheckResult
 
@@ -20,7 +30,9 @@ def run_checks(subject: CheckContext) -> Iterator[tuple[str, CheckResult]]:
     """Every check that means something for the subject's target, by its name, in the order of a job's needs."""
     engine_checks = OF_DOCKER if subject.target == "docker" else ()
     machine_checks = OF_THIS_MACHINE if subject.target != "azureml" else ()
-    for check in (*engine_checks, packages, *machine_checks, credentials):
+    is_copied = subject.manifest is not None and subject.manifest.outputs.remote
+    remote_checks = (remote_output,) if is_copied else ()
+    for check in (*engine_checks, packages, *machine_checks, *remote_checks, credentials):
         yield check.NAME, check.check(subject)
 
 
