@@ -313,7 +313,7 @@ def test_a_folder_that_does_not_have_all_of_the_copy_is_refused(tmp_path: Path) 
 def test_a_view_is_of_one_moment_also_without_links(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     run = Run(tmp_path / "run")
     run.epoch(1)
-    view = LinkedView(run.paths.root, tmp_path / "view")
+    view = LinkedView(run.paths.root)
     assert view.refresh()
     run.epoch(2)
     assert RunPaths(view.folder).last_checkpoint.read_text() == "1"

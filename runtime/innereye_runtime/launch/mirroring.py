@@ -14,6 +14,7 @@ from innereye_runtime.errors import ExitCode, InnerEyeError, OutputError, UsageE
 from innereye_runtime.manifest.dataset_ids import canonical, is_remote
 from innereye_runtime.manifest.model import Manifest
 from innereye_runtime.run.blob_store import BlobStore
+from innereye_runtime.run.linked_view import folder_beside, remove_folder_beside
 from innereye_runtime.run.mirror import Mirror, ensure_not_further
 from innereye_runtime.run.mirror_state import MirrorState
 from innereye_runtime.run.output_manifest import restore_links, verify
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from innereye_runtime.run.staged_store import Index
 
 Report = Callable[[str], None]
+_DOWNLOAD = ".download"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -189,8 +191,8 @@ def _fetch(store: BlobStore, state: MirrorState, paths: RunPaths, *, report: Rep
     """The number of files that were fetched from the newest index of the store. The run folder is in its place when it
     is whole, and verified where the run is complete.
     """
-    beside = RunPaths(paths.root.with_name(f".{paths.root.name}.download"))
-    shutil.rmtree(beside.root, ignore_errors=True)
+    beside = RunPaths(folder_beside(paths.root, _DOWNLOAD))
+    remove_folder_beside(paths.root, _DOWNLOAD)
     try:
         found = restore(beside.root, store)
         state.restored_from(_newest(store) if found.notes else found.index).write(beside)
@@ -201,12 +203,13 @@ def _fetch(store: BlobStore, state: MirrorState, paths: RunPaths, *, report: Rep
     except OSError as error:
         raise _unreadable(str(store), error) from error
     if beside.outputs_json.exists() and (problems := verify(beside.root)):
-        shutil.rmtree(beside.root, ignore_errors=True)
+        remove_folder_beside(paths.root, _DOWNLOAD)
         raise OutputError(f"{store} arrived damaged: {'; '.join(problems[:5])}", hint="download it again")
     for note in found.notes:
         report(f"warning: {note}")
     shutil.rmtree(paths.root, ignore_errors=True)
     beside.root.rename(paths.root)
+    remove_folder_beside(paths.root, _DOWNLOAD)
     return len(found.index.files)
 
 

@@ -23,10 +23,23 @@ _UNSETTLED = f"{CHECKPOINTS}.best.ckpt.pending"
 """While it is there, a checkpoint is being saved, and last.ckpt may name a best one that is not in place yet."""
 
 
+def folder_beside(root: Path, suffix: str = "") -> Path:
+    """A folder on the file system of the run folder `root`, in which nobody looks for a run."""
+    return root.parent / ".mirror" / f"{root.name}{suffix}"
+
+
+def remove_folder_beside(root: Path, suffix: str = "") -> None:
+    """Removes what `folder_beside` names, where it is there, and no trace of it is left."""
+    folder = folder_beside(root, suffix)
+    shutil.rmtree(folder, ignore_errors=True)
+    with suppress(OSError):
+        folder.parent.rmdir()  # unless another run has one
+
+
 class LinkedView:
-    def __init__(self, root: Path, folder: Path) -> None:
-        """`folder` is made, on the file system of the run folder `root`; what an earlier process left there goes."""
-        self.folder = folder
+    def __init__(self, root: Path) -> None:
+        """What an earlier process of the run folder `root` left is removed."""
+        self.folder = folder = folder_beside(root)
         self._root = root
         self._shown: dict[str, Stamp] = {}
         shutil.rmtree(folder, ignore_errors=True)
@@ -55,9 +68,7 @@ class LinkedView:
         return False
 
     def remove(self) -> None:
-        shutil.rmtree(self.folder, ignore_errors=True)
-        with suppress(OSError):
-            self.folder.parent.rmdir()  # unless another run has one
+        remove_folder_beside(self._root)
 
     def _files(self, *, ended: bool) -> dict[str, Stamp]:
         found: dict[str, Stamp] = {}

@@ -24,6 +24,8 @@ EVERY_SECONDS = 5.0
 PATIENCE_SECONDS = 120.0
 """How long the end of a run waits for a store that fails."""
 _PAUSE_SECONDS = 5.0
+_SHARE = 20
+"""A folder of so many files that a look at them takes a second is looked at every 20 seconds, checkpoints aside."""
 
 Report = Callable[[str], None]
 
@@ -36,7 +38,7 @@ class Mirror:
         self._store = store
         self._state = state
         self._report = report
-        self._view = LinkedView(paths.root, paths.root.parent / ".mirror" / paths.root.name)
+        self._view = LinkedView(paths.root)
         self._stager = Stager(self._view.folder, store, writer=state.writer, tries=1, report=report)
         self._copied: Mapping[str, Stamp] | None = None
         """The checkpoints that the newest index lists."""
@@ -127,12 +129,14 @@ class Mirror:
         state = self._state_files()
         if state == self._seen and time.monotonic() < self._due:
             return
+        began = time.monotonic()
         if not self._view.refresh():
             return  # a checkpoint is being saved; it is copied when it is in place
+        looked = time.monotonic() - began
         checkpoints = self._view.checkpoints
         self._stager.copy(Meter(), checkpoints=checkpoints != self._copied)
         self._copied, self._seen = checkpoints, state
-        self._due = time.monotonic() + EVERY_SECONDS
+        self._due = time.monotonic() + max(EVERY_SECONDS, _SHARE * looked)
         if self._failing:
             self._failing = False
             self._report(f"the newest files are in {self._store} again")

@@ -34,13 +34,15 @@ def parser() -> Parser:
 
 
 def run(argv: Sequence[str]) -> int:
+    from innereye_runtime.run.linked_view import remove_folder_beside
+
     arguments, _ = parser().read(argv, Arguments())
     roots = [_removable(folder, force=arguments.force) for folder in arguments.folders]
     for root in dict.fromkeys(roots):
         if not arguments.dry_run:
             try:
                 shutil.rmtree(root)
-                shutil.rmtree(root.parent / ".mirror" / root.name, ignore_errors=True)  # of a launcher that was killed
+                remove_folder_beside(root)  # of a launcher that was killed
             except OSError as error:
                 raise PreflightError(
                     f"{root} can't be removed: {error.filename}: {error.strerror}", hint="check who owns the files"
