@@ -13,8 +13,8 @@ import pytest
 from jsonschema import Draft202012Validator
 from tests.projects import Project, tiny_project
 
-from innereye_runtime.cli.commands.run import NO_RUN, outcome
 from innereye_runtime.cli.main import main
+from innereye_runtime.cli.ui.outcome import NO_RUN, outcome
 from innereye_runtime.manifest.schema import schema_text
 from innereye_runtime.run.output_manifest import write_outputs
 from innereye_runtime.run.paths import RunPaths

@@ -16,7 +16,8 @@ def main(argv: Sequence[str]) -> int:
 
 
 def follow(*, target: str, job: str, as_json: bool, report: dict[str, Any] | None) -> int:
-    from innereye_runtime.cli.commands.run import CIReport, conclude, reported
+    from innereye_runtime.cli.commands.run import conclude
+    from innereye_runtime.cli.ui.ci_report import CIReport, reported
     from innereye_runtime.targets.base import ReattachingTarget
     from innereye_runtime.targets.registry import get_target
 

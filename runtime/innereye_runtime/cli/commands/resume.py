@@ -76,7 +76,7 @@ def run(argv: Sequence[str]) -> int:
     if is_complete(paths, record) and not arguments.restart:
         import json
 
-        from innereye_runtime.cli.commands.run import outcome
+        from innereye_runtime.cli.ui.outcome import outcome
 
         eprint(f"{paths.root.name} is complete; there is nothing to resume")
         exit_code = _finish_copy(paths)
