@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import signal
+import subprocess
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -246,3 +248,27 @@ def test_the_ensemble_of_a_sweep_is_a_job_that_is_found_and_stopped_with_it(
     assert found is not None and (found.identity, found.is_adopted) == ("12", True)
     assert trials.stop() and cancelled == [("12", "PENDING"), ("12", "TERM")]
     assert not trials.is_active() and SlurmTrials(folder).adopt("ensemble", None) is None
+
+
+@pytest.mark.parametrize(
+    ("job", "copy", "exit_code"),
+    [(0, "read code; exit $code", 0), (42, "read code; exit $code", 42), (0, "read code; exit 6", 6), (7, "exit 1", 7)],
+)
+def test_the_script_of_a_copied_run_ends_with_the_jobs_exit_code_else_the_copys(
+    tmp_path: Path, job: int, copy: str, exit_code: int
+) -> None:
+    plan = plan_of(tmp_path, f"{MANIFEST}outputs: {{folder: 'azure://account/runs/here'}}\n")
+    program = tmp_path / "python"
+    program.write_text(f'#!/bin/bash\n[ "$3" = innereye_runtime.cli.mirror ] || exit {job}\necho "$@"\n{copy}\n')
+    srun = tmp_path / "srun"
+    srun.write_text(f"#!/bin/bash\ncat /proc/self/fdinfo/9 2>/dev/null && exit 99\nsleep 0.2\nexit {job}\n")
+    for each in (program, srun):
+        each.chmod(0o755)
+    script = replace(plan, executable=str(program), modules=()).script(tmp_path / "outputs" / "a run")
+    environment = {"PATH": f"{tmp_path}:{os.environ['PATH']}", "SLURM_JOB_ID": "7", "SLURM_JOB_NODELIST": "n1"}
+    (tmp_path / "scontrol").write_text("#!/bin/bash\necho n1\n")
+    (tmp_path / "scontrol").chmod(0o755)
+    done = subprocess.run(["bash", "-c", script], env=environment, capture_output=True, text=True, timeout=30)
+    assert (done.returncode, done.stderr) == (exit_code, "")
+    assert done.stdout == f"-P -m innereye_runtime.cli.mirror azure://account/runs/here {tmp_path}/outputs/a run\n"
+    assert "mirror" not in plan_of(tmp_path).script(tmp_path / "run")

@@ -27,9 +27,10 @@ _DIGITS = 3
 """Of a trial's name, at least."""
 RUN_PLACEHOLDER = "<UTC start>_{model}"
 _FINISH_COPY = (
-    "echo $code >&9; exec 9>&-",
-    "wait $copy; code=$?",
-    "while kill -0 $copy 2>/dev/null; do wait $copy; code=$?; done",
+    "trap '' PIPE; echo $code 2>/dev/null >&9",
+    "wait $copy; copied=$?",
+    "while kill -0 $copy 2>/dev/null; do wait $copy; copied=$?; done",
+    "[ $code -ne 0 ] || code=$copied",
 )
 TRIAL = "<trial>"
 """In the place of a trial's number, which its task of the array puts in."""
@@ -99,7 +100,8 @@ class SlurmPlan:
         words = [self.executable, "-P", "-m", "innereye_runtime.cli.mirror", self.manifest.outputs.remote, str(folder)]
         return [
             "# Beside it, the copy of the run folder.",
-            f"exec 9> >(trap '' TERM INT; exec {shlex.join(words)}); copy=$!",
+            f"exec 8>&1; coproc COPY {{ trap '' TERM INT; exec {shlex.join(words)} >&8; }}",
+            'eval "exec 9>&${COPY[1]} ${COPY[1]}>&-"; copy=$COPY_PID',
         ]
 
     def script(self, folder: Path, *, log: Path | None = None) -> str:
@@ -122,7 +124,7 @@ class SlurmPlan:
         command = " ".join(map(_quoted, ["exec", self.executable, *_words(self._request(folder))]))
         if self.tasks:
             command = f'trial=$(printf %0{_DIGITS}d "$SLURM_ARRAY_TASK_ID"); {command}'
-        not_told = "9>&- " if self._is_copied else ""
+        not_told = "8>&- 9>&- " if self._is_copied else ""
         lines = [
             "#!/bin/bash",
             *(f"#SBATCH {shlex.quote(option)}" for option in options),
