@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -67,6 +68,10 @@ def test_a_run_goes_from_folder_to_folder_and_the_one_that_was_left_is_refused(
         restore_run(url, tmp_path / "second", report=said.append)
     monkeypatch.setattr(writer_lease, "SECONDS", 15)
     assert not (tmp_path / "second").exists()
+    monkeypatch.setattr(writer_lease, "SECONDS", -4)
+    with pytest.raises(UsageError, match=f"another process writes to {url}"):
+        Mirroring(first, folder, report=said.append).begin()  # also not a second one of the same folder
+    monkeypatch.setattr(writer_lease, "SECONDS", 15)
     looked_at = download_run(url, tmp_path / "look", report=said.append)
     assert (looked_at.is_over, looked_at.paths.last_checkpoint.read_text()) == (False, "1")
     assert copying.finish(143) == 143
@@ -110,6 +115,20 @@ def test_a_run_goes_from_folder_to_folder_and_the_one_that_was_left_is_refused(
     assert verify(again.paths.root) == ()
     assert (again.paths.root / "latest.txt").is_symlink()
     assert download_run(f"{url}/", tmp_path / "look", report=said.append).files == 0
+
+
+def test_the_folder_of_a_launcher_that_was_killed_is_copied_on_at_once(folder: str, tmp_path: Path) -> None:
+    paths, said = run_in(tmp_path / "outputs"), list[str]()
+    killed = Mirroring(paths, folder, report=said.append)
+    killed.begin()
+    killed._mirror._ended.set()
+    killed._lease._ended.set()
+    gone = {**json.loads(paths.mirror.read_text()), "process": "4194305-1-another boot"}
+    paths.mirror.write_text(json.dumps(gone))
+    again = Mirroring(paths, folder, report=said.append)
+    again.begin()
+    complete(paths)
+    assert (again.finish(0), said) == (0, [])
 
 
 def test_a_copy_that_cant_be_finished_is_the_end_of_a_run_that_is_done(

@@ -148,7 +148,7 @@ def test_what_a_store_refuses_is_said_without_its_signature(
         store.write_bytes("run.json", b"1")
     assert str(refused.value) == "run.json: 403 AuthorizationPermissionMismatch"
     with pytest.raises(OutputError, match="can't be written: 403"):
-        WriterLease(store, ME, report=str).acquire()
+        WriterLease(store, report=str).acquire()
     with pytest.raises(PreflightError, match=r"the output azure://tests/missing/runs can't be used: .*404 Container"):
         BlobStore(BlobUrl.parse("azure://tests/missing/runs")).check()
     signature = sas.rpartition("sig=")[2]
@@ -161,16 +161,22 @@ def test_what_a_store_refuses_is_said_without_its_signature(
     assert signature not in str(unreachable.value) + caplog.text
 
 
-def test_a_lease_is_its_folders_and_ends_by_itself(url: BlobUrl, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_lease_is_of_one_process_and_ends_by_itself(url: BlobUrl, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(writer_lease, "SECONDS", 15)  # the shortest that a store knows
     said: list[str] = []
-    for _ in range(2):  # the next process of the same folder has it at once
-        killed = WriterLease(BlobStore(url, writer=ME), ME, report=said.append)
-        killed.acquire()
-        killed._ended.set()  # it is not renewed any more, nor released
+
+    def lease_of(previous: str = "") -> WriterLease:
+        return WriterLease(BlobStore(url), previous=previous, report=said.append)
+
+    first = lease_of()
+    first.acquire()
+    first._ended.set()  # as where its process is killed: it is not renewed any more, nor released
+    killed = lease_of(first.id)
+    killed.acquire()  # who knows that the first is gone has it at once
+    killed._ended.set()
     assert said == []
     began = time.monotonic()
-    other = WriterLease(BlobStore(url, writer=OTHER), OTHER, report=said.append)
+    other = lease_of(first.id)  # which is over, as somebody took its place
     monkeypatch.setattr(writer_lease, "SECONDS", -4)  # its patience, of one second
     with pytest.raises(UsageError, match="another process writes to azure://tests/"):
         other.acquire()
@@ -180,5 +186,5 @@ def test_a_lease_is_its_folders_and_ends_by_itself(url: BlobUrl, monkeypatch: py
     assert 5 < time.monotonic() - began < 40
     assert said == [f"another process writes to {url}, or was killed less than 15 s ago: waiting"]
     other.release()
-    WriterLease(BlobStore(url), ME, report=said.append).acquire()
+    lease_of(killed.id).acquire()
     assert len(said) == 1

@@ -314,6 +314,7 @@ def test_a_view_is_of_one_moment_also_without_links(tmp_path: Path, monkeypatch:
     run = Run(tmp_path / "run")
     run.epoch(1)
     view = LinkedView(run.paths.root)
+    view.begin()
     assert view.refresh()
     run.epoch(2)
     assert RunPaths(view.folder).last_checkpoint.read_text() == "1"

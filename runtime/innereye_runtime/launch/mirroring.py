@@ -49,7 +49,8 @@ class Mirroring:
         self._paths = paths
         self._store = store
         self._report = report
-        self._lease = WriterLease(store, state.writer, report=report)
+        self._state = state
+        self._lease = WriterLease(store, previous=state.lease_of_the_gone, report=report)
         self._mirror = Mirror(paths, store, state, report=report)
 
     @property
@@ -65,12 +66,13 @@ class Mirroring:
             PreflightError: it can't be used at all.
             UsageError: another process writes to the copy, or the run was continued elsewhere.
         """
+        self._lease.acquire()
         try:
-            self._lease.acquire()
+            self._state.held_by_this_process(self._lease.id).write(self._paths)
             self._mirror.begin()
         except BaseException:
-            self._lease.release()
             self._mirror.close()
+            self._lease.release()
             raise
         self._mirror.start()
 
@@ -153,7 +155,7 @@ def restore_run(text: str, outputs: Path, *, report: Report) -> RunPaths:
     state = MirrorState.new(str(url))
     store = BlobStore(url, writer=state.writer)
     _newest(store)
-    lease = WriterLease(store, state.writer, report=report)
+    lease = WriterLease(store, report=report)
     lease.acquire()
     try:
         _fetch(store, state, paths, report=report)

@@ -38,12 +38,14 @@ def remove_folder_beside(root: Path, suffix: str = "") -> None:
 
 class LinkedView:
     def __init__(self, root: Path) -> None:
-        """What an earlier process of the run folder `root` left is removed."""
-        self.folder = folder = folder_beside(root)
+        self.folder = folder_beside(root)
         self._root = root
         self._shown: dict[str, Stamp] = {}
-        shutil.rmtree(folder, ignore_errors=True)
-        folder.mkdir(parents=True)
+
+    def begin(self) -> None:
+        """Makes the folder; what an earlier process left there is removed. For one process at a time."""
+        shutil.rmtree(self.folder, ignore_errors=True)
+        self.folder.mkdir(parents=True)
 
     @property
     def checkpoints(self) -> Mapping[str, Stamp]:

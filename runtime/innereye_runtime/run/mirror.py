@@ -64,6 +64,7 @@ class Mirror:
         """
         try:
             ensure_not_further(self._store, self._state)
+            self._view.begin()
             self._view.refresh()
             self._stager.attach({})
         except OSError as error:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import socket
 import uuid
 from dataclasses import asdict, dataclass, replace
 
 from innereye_runtime.run.paths import RunPaths
+from innereye_runtime.run.process_id import current_process, is_alive
 from innereye_runtime.run.record import write_json
 from innereye_runtime.run.staged_store import Index
 
@@ -21,6 +23,11 @@ class MirrorState:
     """Of the index that the folder was restored from; 0: it was not."""
     author: str = ""
     """The writer of that index."""
+    lease: str = ""
+    """The id of the lease of the newest process that copies this folder."""
+    process: str = ""
+    """That process, as `process_id` names it, on `host`."""
+    host: str = ""
 
     @classmethod
     def read(cls, paths: RunPaths, url: str) -> MirrorState:
@@ -53,6 +60,15 @@ class MirrorState:
     @classmethod
     def new(cls, url: str) -> MirrorState:
         return cls(url=url, writer=str(uuid.uuid4()))
+
+    def held_by_this_process(self, lease: str) -> MirrorState:
+        return replace(self, lease=lease, process=current_process(), host=socket.gethostname())
+
+    @property
+    def lease_of_the_gone(self) -> str:
+        """The id of the lease of a process that is known to be gone; '': there is none."""
+        is_known = self.host == socket.gethostname()
+        return self.lease if is_known and not is_alive(self.process) else ""
 
     def restored_from(self, index: Index) -> MirrorState:
         return replace(self, sequence=index.sequence, author=index.writer)

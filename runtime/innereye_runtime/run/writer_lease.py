@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+import uuid
 from collections.abc import Callable
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
@@ -25,13 +26,13 @@ _PROMPT = 5.0
 
 
 class WriterLease:
-    """Held from `acquire` to `release`, and renewed by a thread between the two. Its id is the writer's: the next
-    process of the same run folder has it at once.
-    """
+    """Held from `acquire` to `release`, and renewed by a thread between the two."""
 
-    def __init__(self, store: BlobStore, writer: str, *, report: Callable[[str], None]) -> None:
+    def __init__(self, store: BlobStore, *, previous: str = "", report: Callable[[str], None]) -> None:
+        """`previous`: the id of the lease of a process that is known to be gone. It need not be waited for."""
+        self.id = str(uuid.uuid4())
         self._store = store
-        self._writer = writer
+        self._previous = previous
         self._report = report
         self._ended = threading.Event()
         self._lease: BlobLeaseClient | None = None
@@ -50,7 +51,7 @@ class WriterLease:
         deadline, waits = time.monotonic() + SECONDS + 5, False
         while True:
             try:
-                lease = BlobLeaseClient(blob, lease_id=self._writer)
+                lease = self._taken_over(blob) or BlobLeaseClient(blob, lease_id=self.id)
                 lease.acquire(lease_duration=SECONDS)
                 break
             except ResourceNotFoundError:
@@ -84,6 +85,19 @@ class WriterLease:
             with suppress(AzureError):
                 self._lease.release(connection_timeout=_PROMPT, read_timeout=_PROMPT, retry_total=0)
             self._lease = None
+
+    def _taken_over(self, blob: BlobClient) -> BlobLeaseClient | None:
+        """The lease of the process before, under the id of this one, where that has not ended yet."""
+        from azure.core.exceptions import AzureError
+        from azure.storage.blob import BlobLeaseClient
+
+        if not self._previous:
+            return None
+        lease, self._previous = BlobLeaseClient(blob, lease_id=self._previous), ""
+        with suppress(AzureError):
+            lease.change(self.id)
+            return lease
+        return None
 
     def _renew(self, lease: Any) -> None:
         """A lease that is lost is not reported: the first write after another process's finds out."""
