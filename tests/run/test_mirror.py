@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import threading
 import time
 from collections.abc import Callable, Iterable
@@ -324,6 +325,21 @@ def test_a_view_is_of_one_moment_also_without_links(tmp_path: Path, monkeypatch:
     assert view.refresh()
     assert RunPaths(view.folder).last_checkpoint.read_text() == "2"
     assert not RunPaths(view.folder).partial_checkpoint.exists()
+
+    link, replaced = os.link, list[str]()
+
+    def replace_first(source: Path, target: Path) -> None:
+        if source.name == "last.ckpt" and not replaced:
+            replaced.append("once")
+            run.replace(source, "2")  # after it was listed
+        link(source, target)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "link", replace_first)
+        run.epoch(2)
+        assert view.refresh()
+    assert replaced
+    assert sorted(path.name for path in view.folder.rglob("*ckpt*")) == ["best.ckpt", "last.ckpt"]
 
     def no_links(*arguments: object) -> None:
         raise OSError(1, "Operation not permitted")

@@ -178,7 +178,7 @@ class BlobStore(Store):
                 credential=reached.for_sdk(),
                 max_single_put_size=_BLOCK,
                 max_block_size=_BLOCK,
-                retry_policy=LinearRetry(backoff=1, retry_total=1, random_jitter_range=0),  # `Mirror` tries again
+                retry_policy=LinearRetry(backoff=1, retry_total=2, random_jitter_range=0),  # `Mirror` tries again
                 connection_timeout=_SECONDS,  # also that of sending, for which there is no other
                 read_timeout=_SECONDS,
             )

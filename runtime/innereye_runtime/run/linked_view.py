@@ -92,10 +92,10 @@ class LinkedView:
             del self._shown[name]
 
     def _link(self, name: str, stamp: Stamp) -> None:
-        shown = self._shown.get(name)
         target = self.folder / name
-        if shown is not None and shown[0] == stamp[0] and target.stat().st_ino == stamp[0]:
-            return  # it was written to, and the link shows that
+        with suppress(FileNotFoundError):
+            if target.stat().st_ino == stamp[0]:
+                return  # it was written to, and the link shows that; or it replaced another one since it was listed
         target.parent.mkdir(parents=True, exist_ok=True)
         beside = target.with_name(f".{target.name}.link")
         beside.unlink(missing_ok=True)

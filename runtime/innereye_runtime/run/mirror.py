@@ -39,7 +39,7 @@ class Mirror:
         self._state = state
         self._report = report
         self._view = LinkedView(paths.root)
-        self._stager = Stager(self._view.folder, store, writer=state.writer, tries=1, report=report)
+        self._stager = Stager(self._view.folder, store, writer=state.writer, tries=2, report=report)
         self._copied: Mapping[str, Stamp] | None = None
         """The checkpoints that the newest index lists."""
         self._seen: dict[str, Stamp] = {}
