@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import os
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.projects import MANIFEST, tiny_project
+from tests.faults.reruns import problem_of
 
 from innereye_runtime.cli.commands.rerun import _outputs_of, run
 from innereye_runtime.errors import UsageError
@@ -88,26 +88,12 @@ def test_other_packages_are_named() -> None:
     )
 
 
-def test_a_run_is_equal_to_itself_from_another_state_of_the_code(tmp_path: Path) -> None:
-    project = tiny_project(tmp_path, MANIFEST)
-    project.write(".gitignore", "out*/\n__pycache__/\n")
-    git(tmp_path, "init", "-q")
-    git(tmp_path, "add", "--all")
-    git(tmp_path, "commit", "-qm", "first")
-    first = project.run("tiny.yaml", "--num_epochs=1")
-    assert first.exit_code == 0, first.stderr
-    project.write("tiny.py", "raise ValueError('this is not the code of the run')\n")
-    again = project.run("rerun", str(first.run))
-    assert again.exit_code == 0, again.stderr
-    assert again.run != first.run and again.run.parent == first.run.parent
-    assert "bit by bit" in again.stderr
-    assert again.record["code"]["commit"] == first.record["code"]["commit"]
-    record = json.loads((first.run / "run.json").read_text())
-    record["checkpoints"]["last"]["weights_sha256"] = "0" * 64
-    (first.run / "run.json").write_text(json.dumps(record))
-    other = project.run("rerun", str(first.run))
-    assert other.exit_code == 6
-    assert "not equal: weights or metrics" in other.stderr
+@pytest.mark.parametrize("kind", ["dirty", "untracked", "data_changed"])
+def test_a_run_is_run_again_from_another_checkout(tmp_path: Path, needs: Callable[..., None], kind: str) -> None:
+    """Three of the ten kinds of `python -m tests.faults.reruns`."""
+    needs("torch")
+    problem, _ = problem_of(kind, tmp_path)
+    assert not problem
 
 
 def test_the_new_run_of_a_trial_lies_beside_its_sweep_and_a_whole_sweep_is_refused(tmp_path: Path) -> None:

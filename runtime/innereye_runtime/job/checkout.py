@@ -25,16 +25,21 @@ class Checkout:
 
 
 @contextmanager
-def checked_out(code: Mapping[str, Any]) -> Iterator[Checkout]:
+def checked_out(code: Mapping[str, Any], *, here: Path | None = None) -> Iterator[Checkout]:
     """The code that run.json describes under `code`, for as long as the block lasts. Code that is in no repository is
-    used as it is now.
+    used as it is now. `here`: the same project in another checkout, for a commit that is not where it was.
 
     Raises:
         UsageError: the commit can't be had, or the changes can't be applied to it.
     """
-    root, commit = Path(str(code.get("root"))), code.get("commit")
+    recorded, commit = Path(str(code.get("root"))), code.get("commit")
+    places = [place for place in (recorded, here) if place is not None and place.is_dir()]
+    root = next((place for place in places if commit and Repository(place).has(str(commit))), recorded)
     if not root.is_dir():
-        raise UsageError(f"the code of the run is not there any more: {root}", hint="put it back at that place")
+        raise UsageError(
+            f"the code of the run is not there any more: {root}",
+            hint=f"put it back, or call this in a checkout that has commit {commit}" if commit else "put it back",
+        )
     if not commit:
         yield Checkout(root=root, notes=(f"the code was in no repository: {root} is used as it is now",))
         return
@@ -52,7 +57,8 @@ def checked_out(code: Mapping[str, Any]) -> Iterator[Checkout]:
         try:
             _apply(worktree, str(code.get("diff") or ""))
             inside = worktree / (prefix.text or "").strip()
-            yield Checkout(root=inside, notes=tuple(_notes(code)))
+            elsewhere = () if root == recorded else (f"the commit is that of {root}: {recorded} does not have it",)
+            yield Checkout(root=inside, notes=(*elsewhere, *_notes(code)))
         finally:
             repository.remove_worktree(worktree)
 

@@ -93,6 +93,9 @@ class Repository:
         """The changes since the commit, but for the files `without`, whose names are relative to the folder."""
         return self._diff("--", ".", *(f":(exclude,literal){name}" for name in without))
 
+    def has(self, commit: str) -> bool:
+        return self._ask("cat-file", "-e", f"{commit}^{{commit}}").output is not None
+
     def files(self, *options: str) -> Answer:
         """What `git ls-files` lists, with NUL after each name."""
         return self._ask("ls-files", "-z", *options)

@@ -130,6 +130,8 @@ def resolve_job(
         places = tuple(dict.fromkeys((*import_folders(root), *places)))
     absolute = None if path is None else cwd / path
     if (started_in := recorded_folder(absolute, root or code_root(path, cwd))) is not None:
+        if root is not None and not (absolute or cwd).is_relative_to(root):
+            places = import_folders(root)  # it is run again from code of then: that around the run folder is another
         places = tuple(dict.fromkeys((*places, *folders_down_to(root or code_root(path, cwd), started_in))))
     diagnostics = list(loaded.diagnostics)
     requirements, problems = (None, []) if running else requirements_of(loaded)

@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from innereye_runtime.cli.commands.run import JSON_HELP, start
 from innereye_runtime.cli.commands.verify import run_folder_argument
 from innereye_runtime.cli.ui.parser import Parser, add_target
 from innereye_runtime.cli.ui.terminal import eprint
 from innereye_runtime.errors import ExitCode, UsageError
+
+if TYPE_CHECKING:
+    from innereye_runtime.job.resolve import Job
+    from innereye_runtime.run.record import RunRecord
 
 
 class Arguments(argparse.Namespace):
@@ -40,7 +45,8 @@ def parser() -> Parser:
 
 def run(argv: Sequence[str]) -> int:
     arguments, _ = parser().read(argv, Arguments())
-    from innereye_runtime.job.checkout import checked_out, packages_that_differ
+    from innereye_runtime.introspection.code_root import code_root
+    from innereye_runtime.job.checkout import checked_out
     from innereye_runtime.job.resolve import resolve_job
     from innereye_runtime.run.paths import RunPaths, create_run_folder
     from innereye_runtime.run.record import RunRecord, is_complete
@@ -58,14 +64,53 @@ def run(argv: Sequence[str]) -> int:
             hint=f"innereye-run resume {arguments.folder} completes it",
         )
     with ExitStack() as stack:
-        code = stack.enter_context(checked_out(record.code))
+        code = stack.enter_context(checked_out(record.code, here=code_root(None, Path.cwd())))
         target = arguments.target or record.target
-        for note in (*code.notes, *(packages_that_differ(record.packages) if target == "process" else ())):
-            eprint(f"note: {note}")
-        job = resolve_job(paths.manifest, cwd=Path.cwd(), target=target, smoke=record.smoke, root=code.root)
+        settings, missing = _image(record, target)
+        _note(*code.notes, *missing)
+        job = resolve_job(
+            paths.manifest, cwd=Path.cwd(), overrides=settings, target=target, smoke=record.smoke, root=code.root
+        )
+        _note(*_differing(job, record))
         again = create_run_folder(_outputs_of(paths.root), job.model_name, datetime.now(UTC))
         exit_code = start(replace(job, run_folder=again.root), as_json=arguments.json)
     return exit_code or _compared(paths.root, again.root)
+
+
+def _note(*notes: str) -> None:
+    for note in notes:
+        eprint(f"note: {note}")
+
+
+def _image(record: RunRecord, target: str) -> tuple[list[str], list[str]]:
+    """What puts the image of the run in the place of the one that has its name now, and what to note of it."""
+    image = record.image or {}
+    if target != "docker" or not image.get("digest") or record.manifest.get("packages"):
+        return [], []
+    from innereye_runtime.targets.docker.recorded_image import recorded_image
+
+    name = recorded_image(image)
+    if name is None:
+        return [], [
+            f"the engine does not have the image of the run any more: {image['reference']} was {image['digest']}"
+        ]
+    return ([] if name == image["reference"] else [f"--set=compute.docker.image={name}"]), []
+
+
+def _differing(job: Job, record: RunRecord) -> Iterator[str]:
+    """What is not as it was, of what is outside of the code.
+
+    Raises:
+        DataError: a dataset is not there any more.
+    """
+    from innereye_runtime.job.checkout import packages_that_differ
+    from innereye_runtime.job.datasets import datasets_of
+    from innereye_runtime.job.recorded_data import datasets_that_differ
+
+    if job.manifest.compute.target == "process":
+        yield from packages_that_differ(record.packages)
+    if job.manifest.compute.target != "azureml":
+        yield from datasets_that_differ(datasets_of(job), record.datasets)
 
 
 def _outputs_of(run: Path) -> Path:
