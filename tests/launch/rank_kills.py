@@ -67,13 +67,13 @@ def outcome(
     launcher = project.start("several.yaml", f"--way={asked}", f"--busy={busy and way != 'outside'}")
     run = run_of(project, launcher)
     if way == "outside":
-        wait_until(lambda: any(ranks_of(run, rank)), 60)
+        wait_until(lambda: any(ranks_of(run, rank)), 300)
         time.sleep(delay)  # it may be importing, meeting the others, training
         died = time.time()
         for pid in ranks_of(run, rank):
             os.kill(pid, signal.SIGKILL)
     else:
-        wait_until(lambda: (run / "dying").exists() or launcher.poll() is not None, 120)
+        wait_until(lambda: (run / "dying").exists() or launcher.poll() is not None, 300)
         died = (run / "dying").stat().st_mtime
     output = "".join(launcher.communicate(timeout=90))
     took = time.time() - died

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import os
+import shutil
 import signal
 import threading
 import time
@@ -17,12 +18,13 @@ from tests.projects import Project, tiny_project
 from tests.sweep import studies
 from tests.sweep.studies import job_of, starts, use_trial_process
 
+from innereye_runtime.cli.ui.study import resume_many
 from innereye_runtime.errors import OutputError, UsageError
 from innereye_runtime.job.resolve import Job, resolve_job
 from innereye_runtime.manifest.loading import load
 from innereye_runtime.report.sweep_page import sweep_page
 from innereye_runtime.sweep.predictions import join_predictions
-from innereye_runtime.sweep.record import SweepRecord, TrialRecord
+from innereye_runtime.sweep.record import RecordWriter, SweepRecord, TrialRecord
 from innereye_runtime.sweep.results import write_metrics
 
 FOLDS = "cross_validation: {splits: 2, ensemble: outputs}"
@@ -158,21 +160,42 @@ def test_a_sweep_without_a_best_trial_has_no_ensemble_and_fails(
     assert (record.exit_code, record.reason) == (6, "there is no ensemble: no trial has a value of f")
 
 
-def test_an_ensemble_needs_a_best_trial_and_a_target_that_runs_it(tmp_path: Path) -> None:
+def test_an_ensemble_needs_a_best_trial(tmp_path: Path) -> None:
     job_of(tmp_path, "{search_space: {x: {values: [1]}}}")
     with (tmp_path / "m.yaml").open("a") as manifest:
         manifest.write(FOLDS)
-    found = load(tmp_path / "m.yaml", target="azureml").diagnostics
-    told = {one.code: one.message for one in found}
-    assert told["E218"] == "target azureml runs the folds and no ensemble of them"
+    told = {one.code: one.message for one in load(tmp_path / "m.yaml").diagnostics}
     assert "needs an objective" not in told["E216"] and "folds of the best trial" in told["E216"]
     asked = ["--number_of_cross_validation_splits=3", "--ensemble_inference_on_test_set=True"]
     text = "schema: 1\ncontainer: {class: 'c:C'}\n"
     job: Job = resolve_job(text, cwd=tmp_path, overrides=asked)
     assert job.manifest.cross_validation is not None
     assert (job.manifest.cross_validation.splits, job.manifest.cross_validation.ensemble) == (3, "outputs")
-    with pytest.raises(UsageError, match="target azureml runs the folds and no ensemble"):
-        resolve_job(f"{text}compute: {{azureml: {{cluster: c}}}}\n", cwd=tmp_path, overrides=asked, target="azureml")
+
+
+@pytest.mark.parametrize(
+    ("state", "target", "message", "remedy"),
+    [
+        ("completed", None, "runs the folds alone", "resume {folder} --target process"),
+        ("completed", "azureml", "runs the folds alone", "resume {folder} --target process"),
+        ("failed", "process", "is not resumed", "download of its job"),
+    ],
+)
+def test_folds_of_azure_get_their_ensemble_here_when_all_are_here(
+    tmp_path: Path, state: Any, target: Any, message: str, remedy: str
+) -> None:
+    job, folder = job_of(tmp_path, "", FOLDS, "compute: {azureml: {cluster: c}}"), tmp_path / "s"
+    folder.mkdir()
+    shutil.copy(tmp_path / "m.yaml", folder / "manifest.yaml")
+    record = studies.record_of(job, folder)
+    record.target, record.state, record.exit_code = "azureml", "completed", 0
+    folds = [TrialRecord(name=f"00{n}", group=0, parameters={}, fold=n, state="completed") for n in (0, 1)]
+    folds[1].state = state
+    record.trials = folds
+    RecordWriter(folder, record).write(now=True)
+    with pytest.raises(UsageError, match=message) as refused:
+        resume_many(folder, target=target, as_json=False)
+    assert remedy.format(folder=folder) in refused.value.hint
 
 
 MODEL = '''\

@@ -6,10 +6,8 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Final
 
-from innereye_runtime.errors import UsageError
 from innereye_runtime.introspection.arguments.checker import Argument
 from innereye_runtime.manifest.model import Manifest
-from innereye_runtime.manifest.sweep_rules import WITHOUT_ENSEMBLE
 
 _COUNT: Final = "number_of_cross_validation_splits"
 _INDEX: Final = "cross_validation_split_index"
@@ -18,11 +16,7 @@ _NAMES: Final = (_COUNT, _INDEX, "crossval_count", "crossval_index")
 
 
 def with_all_folds(manifest: Manifest, arguments: Mapping[str, Argument]) -> Manifest:
-    """`manifest`, with `cross_validation` where the container's parameters ask for several splits and name none.
-
-    Raises:
-        UsageError: they ask for an ensemble too, and the target runs none.
-    """
+    """`manifest`, with `cross_validation` where the container's parameters ask for several splits and name none."""
     count, index = (arguments[name].value if name in arguments else None for name in (_COUNT, _INDEX))
     if manifest.cross_validation is not None or type(count) is not int or count < 2 or index != -1:
         return manifest
@@ -30,11 +24,6 @@ def with_all_folds(manifest: Manifest, arguments: Mapping[str, Argument]) -> Man
 
     args = {name: value for name, value in manifest.container.args.items() if name not in _NAMES}
     ensemble = _wants_ensemble(arguments)
-    if ensemble and manifest.compute.target in WITHOUT_ENSEMBLE:
-        raise UsageError(
-            f"target {manifest.compute.target} runs the folds and no ensemble of them",
-            hint="leave ensemble_inference_on_test_set out; local_weights_path of a run takes their checkpoints",
-        )
     return replace(
         manifest,
         container=replace(manifest.container, args=args),

@@ -25,8 +25,6 @@ NEEDED: Mapping[str, tuple[str, ...]] = {
     "randint": ("upper",),
 }
 """The keys that each type of distribution has beside its type."""
-WITHOUT_ENSEMBLE = ("azureml",)
-"""Targets that run the folds alone."""
 _MANIFEST_KEYS = ("trainer.num_epochs", "dataset.id", "dataset.local", "dataset.sha256")
 _FREE_KEYS = "trainer.arguments."
 
@@ -43,7 +41,7 @@ def check_sweep(document: Document, value: Mapping[str, Any], target: Any) -> It
         yield from _choice(document, sweep)
         yield from _early_termination(document, sweep)
     yield from _folds(document, value)
-    yield from _ensemble(document, value, target)
+    yield from _ensemble(document, value)
 
 
 def _native(document: Document, value: Mapping[str, Any]) -> Iterator[Diagnostic]:
@@ -184,14 +182,10 @@ def _folds(document: Document, value: Mapping[str, Any]) -> Iterator[Diagnostic]
         yield document.diagnostic("E217", document.span(("cross_validation",), key=True), message, hint=hint)
 
 
-def _ensemble(document: Document, value: Mapping[str, Any], target: Any) -> Iterator[Diagnostic]:
+def _ensemble(document: Document, value: Mapping[str, Any]) -> Iterator[Diagnostic]:
     if _part(value, "cross_validation").get("ensemble", "none") in (None, "none"):
         return
     span = document.span(("cross_validation", "ensemble"), key=True)
-    if target in WITHOUT_ENSEMBLE:
-        message = f"target {target} runs the folds and no ensemble of them"
-        hint = "delete it; local_weights_path of a run takes the checkpoints of the folds when they are there"
-        yield document.diagnostic("E218", span, message, hint=hint)
     if "sweep" in value and not _part(_part(value, "sweep"), "objective").get("primary_metric"):
         message = "an ensemble is of the folds of the best trial, and the sweep has no objective"
         hint = "add objective: {goal: minimize, primary_metric: val/loss}"

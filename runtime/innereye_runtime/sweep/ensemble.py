@@ -26,6 +26,11 @@ def is_due(manifest: Manifest, record: SweepRecord) -> bool:
     return all(trial.state in FINAL for trial in record.trials) and bool(_members(record))
 
 
+def to_be_run_here(folder: Path) -> str:
+    """What to say of folds whose target ran them without their ensemble."""
+    return f"the ensemble of the folds has not run: innereye-run resume {folder} --target process runs it here"
+
+
 def new_run(record: SweepRecord) -> TrialRecord:
     """The run of the ensemble, planned: that of the best trial, or of the only one."""
     first = _members(record)[0]

@@ -287,10 +287,19 @@ def test_a_trial_that_is_worse_is_stopped_early_and_a_sweep_is_stopped_by_its_ad
 
 
 @pytest.mark.usefixtures("image")
-def test_each_fold_is_equal_to_that_of_this_machine(project: Project, cloud: Any, tmp_path: Path) -> None:
-    project.write("tiny.yaml", f"{MANIFEST}{FOLDS}")
+def test_each_fold_is_equal_to_that_of_this_machine_and_so_is_their_ensemble(project: Project, cloud: Any) -> None:
+    project.write("tiny.yaml", f"{MANIFEST}{FOLDS.replace('2}', '2, ensemble: weights}')}")
     there = azure(project, cloud)
     assert there.exit_code == 0, there.stderr
+    (remedy,) = re.findall(
+        "the ensemble of the folds has not run: innereye-run (resume .* --target process)", there.stderr
+    )
+    assert sweep_in(there.run)["ensemble"] is None
+    assert "has not run" in project.run("status", str(there.run)).stdout
+    refused = project.run("resume", str(there.run))
+    assert (refused.exit_code, remedy in refused.stderr) == (2, True)
+    resumed = project.run(*remedy.split())
+    assert resumed.exit_code == 0, resumed.stderr
     here = project.run("--target", "process", "tiny.yaml")
     assert here.exit_code == 0, here.stderr
     folds = [sweep_in(folder)["trials"] for folder in (there.run, here.run)]
@@ -305,3 +314,6 @@ def test_each_fold_is_equal_to_that_of_this_machine(project: Project, cloud: Any
     assert weights[0][0]["weights_sha256"] != weights[0][1]["weights_sha256"]
     means = [json.loads((run / "metrics.json").read_text())["mean"] for run in (there.run, here.run)]
     assert means[0] == means[1]
+    ensembles = [json.loads((run / "metrics.json").read_text())["ensemble"] for run in (there.run, here.run)]
+    assert ensembles[0] == ensembles[1]
+    assert (ensembles[0]["state"], sweep_in(there.run)["state"]) == ("completed", "completed")

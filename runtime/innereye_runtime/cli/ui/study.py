@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +16,8 @@ from innereye_runtime.errors import ExitCode, UsageError
 
 if TYPE_CHECKING:
     from innereye_runtime.job.resolve import Job
+    from innereye_runtime.manifest.model import TargetName
+    from innereye_runtime.sweep.record import SweepRecord
     from innereye_runtime.sweep.study import StudyResult
     from innereye_runtime.sweep.trials import Trial
     from innereye_runtime.targets.base import Plan
@@ -33,7 +36,7 @@ def start_many(job: Job, *, as_json: bool, ended: list[dict[str, Any]] | None = 
         return _finish(result, as_json=as_json)
 
 
-def resume_many(folder: Path, *, target: str | None, as_json: bool, cold: bool = False) -> int:
+def resume_many(folder: Path, *, target: TargetName | None, as_json: bool, cold: bool = False) -> int:
     """As `start_many`, of a sweep that was stopped or killed.
 
     Raises:
@@ -46,17 +49,15 @@ def resume_many(folder: Path, *, target: str | None, as_json: bool, cold: bool =
     from innereye_runtime.targets.registry import get_target
 
     record = SweepRecord.read(folder)
+    if isinstance(get_target(record.target), SweepingTarget):
+        with log_to_stderr():
+            return _finish(_ensemble_of(folder, record, target, cold=cold), as_json=as_json)
     if record.state == "completed" and not as_json:
         eprint(f"{folder.name} is complete; there is nothing to resume")
         print_result(str(folder))
         return 0
     if target not in (None, record.target):
         raise UsageError(f"the sweep is on target {record.target}", hint="delete --target, or start a new sweep")
-    if isinstance(get_target(record.target), SweepingTarget):
-        raise UsageError(
-            f"a sweep on target {record.target} is not resumed: its trials are the service's",
-            hint="start the manifest again; innereye-run download of its job completes this folder",
-        )
     if record.import_root:
         sys.path.append(record.import_root)  # modules that lay beside the manifest
     job = resolve_job(
@@ -68,6 +69,34 @@ def resume_many(folder: Path, *, target: str | None, as_json: bool, cold: bool =
     )
     with log_to_stderr():
         return _finish(resume_study(folder, job, cold=cold), as_json=as_json)
+
+
+def _ensemble_of(folder: Path, record: SweepRecord, target: TargetName | None, *, cold: bool) -> StudyResult:
+    """The result of folds that a service ran and that are all here, when their ensemble has run on this machine.
+
+    Raises:
+        UsageError: there is nothing to run here, or nothing says where.
+    """
+    from innereye_runtime.job.resolve import resolve_job
+    from innereye_runtime.manifest.loading import load
+    from innereye_runtime.sweep import ensemble
+    from innereye_runtime.sweep.study import resume_study
+
+    again = replace(record, ensemble=None) if record.ensemble and record.ensemble.state == "failed" else record
+    manifest = load(folder / "manifest.yaml", target=record.target).manifest
+    if manifest is None or not ensemble.is_due(manifest, again):
+        raise UsageError(
+            f"a sweep on target {record.target} is not resumed: its trials are the service's",
+            hint="start the manifest again; innereye-run download of its job completes this folder",
+        )
+    if target in (None, record.target):
+        raise UsageError(
+            f"target {record.target} runs the folds alone, without their ensemble",
+            hint=f"innereye-run resume {folder} --target process runs it on this machine",
+        )
+    root = Path(record.code_root) if record.code_root else None
+    job = resolve_job(folder / "manifest.yaml", cwd=Path.cwd(), target=target, smoke=record.smoke, root=root)
+    return resume_study(folder, job, cold=cold)
 
 
 def _finish(result: StudyResult, *, as_json: bool) -> int:

@@ -11,6 +11,7 @@ from innereye_runtime.manifest.model import Manifest
 from innereye_runtime.report.sweep_page import write_sweep_report
 from innereye_runtime.run.paths import RunPaths
 from innereye_runtime.run.record import state_of as run_state_of
+from innereye_runtime.sweep import ensemble
 from innereye_runtime.sweep.importance import importance_of
 from innereye_runtime.sweep.predictions import join_or_fail
 from innereye_runtime.sweep.record import RecordWriter, SweepRecord, TrialRecord
@@ -49,6 +50,9 @@ def download_sweep(session: Session, address: JobUri, place: BlobPrefix, folder:
         record.trials.append(_trial(session, trial, home, manifest, is_cancelled=state == "Canceled"))
     _number_groups(record)
     _conclude(session, address.job, state, record)
+    if record.exit_code == ExitCode.DONE and ensemble.is_due(manifest, record):
+        record.reason = ensemble.to_be_run_here(folder)
+        log_status(record.reason)
     RecordWriter(folder, record).write(now=True)
     predictions, importance = join_or_fail(folder, record, manifest), importance_of(manifest.sweep, record)
     metrics = write_metrics(folder, record, predictions=predictions, importance=importance)
