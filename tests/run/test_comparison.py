@@ -25,6 +25,20 @@ CAUSES: dict[str, tuple[dict[str, Any], tuple[str, str]]] = {
     ),
     "a file": ({"code": {**CODE, "diff": CODE["diff"] + FILE.format("my/net.py", "new")}}, ("code", "my/net.py")),
     "commit": ({"code": {**CODE, "commit": "0000"}}, ("code", "commit")),
+    "argument of a model": (
+        {
+            "arguments": {**RECORD["arguments"], "model.lr": {"value": 1, "origin": "manifest"}},
+            "manifest": {**RECORD["manifest"], "model": {"args": {"lr": 1}}},
+        },
+        ("parameters", "model.lr"),
+    ),
+    "part of an argument": (
+        {
+            "arguments": {**RECORD["arguments"], "data.parts": {"value": [{"a": 1}], "origin": "manifest"}},
+            "manifest": {**RECORD["manifest"], "data": {"args": {"parts": [{"a": 1}]}}},
+        },
+        ("parameters", "data.parts"),
+    ),
     "package": ({"packages": {**RECORD["packages"], "numpy": "2.4.7"}}, ("packages", "numpy")),
     "package gone": ({"packages": {"torch": "2.13.0+cpu"}}, ("packages", "numpy")),
     "image": ({"image": {"reference": "innereye-runtime:cpu", "digest": "sha256:0000"}}, ("packages", "image")),

@@ -15,6 +15,8 @@ Record = Mapping[str, Any]
 _NOT_COMPARED = ("output_to", "local_dataset", "extra_local_dataset_paths")
 """Parameters that are folders of one machine; data is compared by its fingerprint."""
 _DIFF_OF_FILE = re.compile(r"^diff --git (?:a/(.*) b/\1|\"a/(.*)\" \"b/\2\")$", re.M)
+_ARGUMENT = re.compile(r"(model|data)\.args\.([^.\[]+)")
+"""The key of an argument of `model` or `data`, or of a part of one: the parameter has its name without `args`."""
 _LARGEST_DIFF = 1 << 20
 """Of a diff, so much is kept in run.json."""
 
@@ -144,6 +146,8 @@ def _without_echoes(differences: Sequence[Difference]) -> Iterator[Difference]:
         echo = one.key == "seed" and bool(seeds & there)
         if one.section == "data" and not one.key.endswith(" sha256"):
             echo = (one.section, f"{one.key.rpartition(' ')[0]} sha256") in there
+        if one.section == "manifest" and (argument := _ARGUMENT.match(one.key)) is not None:
+            echo = ("parameters", f"{argument[1]}.{argument[2]}") in there
         if not echo:
             yield one
 
