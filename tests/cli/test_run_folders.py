@@ -36,6 +36,18 @@ def test_ls_shows_the_chosen_metrics_in_the_chosen_order(outputs: Path, capsys: 
     assert [(run["name"], run["folder"]) for run in listed] == [("two", str(outputs / "two"))]
 
 
+def test_ls_of_a_sweep_shows_what_its_trials_differ_in(outputs: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    sweep = outputs / "sweep"
+    trials = [{"name": f"00{n}", "parameters": {"trainer.num_epochs": n, "l_rate": n / 10}} for n in (1, 2)]
+    for trial in trials:
+        run_folder(sweep / "trials", str(trial["name"]), metrics={"val": {"val/loss": 0.5}})
+    (sweep / "sweep.json").write_text(json.dumps({"trials": trials}))
+    assert main(["ls", str(sweep), "--metrics", "val/loss"]) == 0
+    header, *rows = capsys.readouterr().out.splitlines()
+    assert header.split()[-3:] == ["trainer.num_epochs", "l_rate", "val/loss"]
+    assert [row.split()[-3:] for row in rows] == [["1", "0.1", "0.5"], ["2", "0.2", "0.5"]]
+
+
 def test_compare_names_the_difference_and_the_metrics(outputs: Path, capsys: pytest.CaptureFixture[str]) -> None:
     runs = [str(outputs / "one"), str(outputs / "two")]
     assert main(["compare", *runs]) == 0

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from innereye_runtime.cli.ui.parser import Parser, columns
 from innereye_runtime.cli.ui.terminal import eprint
@@ -30,8 +30,8 @@ def parser() -> Parser:
     parser = Parser(
         "ls",
         usage="[FOLDER] [--where CONDITION] [--sort KEY] [--reverse] [--metrics NAMES] [--limit N] [--json]",
-        about="Lists the runs in a folder, the newest first, or the trials of a sweep. A KEY is name, state, started,\n"
-        "duration, target, model, exit_code, or the name of a metric, a parameter or a tag.",
+        about="Lists the runs in a folder, the newest first, or the trials of a sweep with their parameters. A KEY is\n"
+        "name, state, started, duration, target, model, exit_code, or the name of a metric, a parameter or a tag.",
         examples=[
             "innereye-run ls",
             "innereye-run ls outputs --where 'val/loss<0.3' --where state=completed",
@@ -46,7 +46,7 @@ def parser() -> Parser:
     )
     parser.add_argument("--sort", metavar="KEY", help="in the order of a key, the smallest first")
     parser.add_argument("--reverse", action="store_true", help="the other way round")
-    parser.add_argument("--metrics", metavar="NAMES", help="columns for these, with commas between them")
+    parser.add_argument("--metrics", metavar="NAMES", help="columns for these keys, with commas between them")
     parser.add_argument("--limit", metavar="N", type=int, help="the first N runs only")
     parser.add_argument("--json", action="store_true", help="print one JSON list")
     return parser
@@ -72,7 +72,7 @@ def run(argv: Sequence[str]) -> int:
     if arguments.json:
         print(json.dumps([{**run.to_data(), "folder": str(_folder(arguments.folder, run))} for run in runs], indent=2))
     elif runs:
-        print(columns(_rows(runs, names)))
+        print(columns(_rows(runs, names, _parameters_of_trials(arguments.folder))))
     else:
         eprint(f"no runs in {arguments.folder}" + (" that meet the conditions" if found else ""))
     return ExitCode.DONE
@@ -83,13 +83,27 @@ def _folder(folder: Path, run: RunSummary) -> Path:
     return direct if direct.is_dir() else folder.absolute() / "trials" / run.name
 
 
-def _rows(runs: Sequence[RunSummary], names: Sequence[str]) -> list[tuple[str, ...]]:
+def _parameters_of_trials(folder: Path) -> Mapping[str, Mapping[str, Any]]:
+    """What the trials of a sweep differ in, by their names; nothing where the folder is not that of a sweep."""
+    try:
+        trials = json.loads((folder / "sweep.json").read_bytes())["trials"]
+        return {trial["name"]: trial["parameters"] for trial in trials}
+    except (OSError, ValueError, TypeError, KeyError):
+        return {}
+
+
+def _rows(
+    runs: Sequence[RunSummary], names: Sequence[str], trials: Mapping[str, Mapping[str, Any]]
+) -> list[tuple[str, ...]]:
     with_tags = any(run.tags for run in runs)
-    header = ("RUN", "STATE", "STARTED", "DURATION", "TARGET", *(names or ["BEST"]), *(["TAGS"] if with_tags else []))
-    return [header, *(_row(run, names, with_tags=with_tags) for run in runs)]
+    varied = [name for name in dict.fromkeys(name for trial in trials.values() for name in trial) if name not in names]
+    tags = ["TAGS"] if with_tags else []
+    header = ("RUN", "STATE", "STARTED", "DURATION", "TARGET", *varied, *(names or ["BEST"]), *tags)
+    own = {run.name: [number(trials.get(run.name, {}).get(name)) for name in varied] for run in runs}
+    return [header, *(_row(run, names, own[run.name], with_tags=with_tags) for run in runs)]
 
 
-def _row(run: RunSummary, names: Sequence[str], *, with_tags: bool) -> tuple[str, ...]:
+def _row(run: RunSummary, names: Sequence[str], parameters: Sequence[str], *, with_tags: bool) -> tuple[str, ...]:
     state = run.state
     if run.trials is not None:
         state += f" ({run.trials.get('completed', 0)}/{sum(run.trials.values())} trials)"
@@ -97,7 +111,7 @@ def _row(run: RunSummary, names: Sequence[str], *, with_tags: bool) -> tuple[str
     values = [number(run.value(name)) for name in names] if names else [best]
     tags = [", ".join(f"{name}={value}" for name, value in run.tags.items())] if with_tags else []
     started = run.started.replace("T", " ").removesuffix("Z")
-    return (run.name, state, started, duration(run.seconds), run.target, *values, *tags)
+    return (run.name, state, started, duration(run.seconds), run.target, *parameters, *values, *tags)
 
 
 def number(value: object) -> str:
