@@ -19,6 +19,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from tests.faults import reruns
+
 PROJECT = Path(__file__).with_name("project")
 _PROGRAM = (sys.executable, "-P", "-c", "import sys; from innereye_runtime.cli.main import main; sys.exit(main())")
 
@@ -36,6 +38,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--kill-points", type=int, default=1000, help=points)
     ranks = "ranks to kill, in as many jobs on each target that is there; default: 40; 0: none"
     parser.add_argument("--rank-kills", type=int, default=40, help=ranks)
+    parser.add_argument("--no-reruns", action="store_true", help="do not run runs of ten kinds again")
     options = parser.parse_args(argv)
     signal.signal(signal.SIGINT, signal.default_int_handler)  # in the background of a shell it is ignored
     options.results.parent.mkdir(parents=True, exist_ok=True)
@@ -60,6 +63,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         ("tests/slurm/test_slurm.py", "INNEREYE_RANK_KILLS"): options.rank_kills,
     }
     held = [hold(test, variable, count) for (test, variable), count in more.items() if count > 0]
+    held += [] if options.no_reruns else [reruns.main() == 0]
     return int(bool(wrong) or not all(held))
 
 

@@ -30,6 +30,7 @@ def test_a_bench_drills_what_has_no_result_yet_and_fails_on_a_difference(
         "--stops=0",
         "--kill-points=0",
         "--rank-kills=0",
+        "--no-reruns",
         f"--results={results}",
     ]
     assert main([*words, "--variants", "plain", "workers"]) == 0, capsys.readouterr().out
