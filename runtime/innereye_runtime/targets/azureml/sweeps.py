@@ -21,6 +21,7 @@ from innereye_runtime.targets.azureml.blob_prefix import BlobPrefix
 from innereye_runtime.targets.azureml.exit_code import exit_code_of, has_failure
 from innereye_runtime.targets.azureml.history import get_failure_message
 from innereye_runtime.targets.azureml.job_uri import JobUri
+from innereye_runtime.targets.azureml.log_stream import log_status
 from innereye_runtime.targets.azureml.models import register_run
 from innereye_runtime.targets.azureml.session import TERMINAL_STATES, Session, state_of
 from innereye_runtime.targets.azureml.sweep_job import FOLD, TRIALS, decoded, parameters_in, sweep_fields
