@@ -115,3 +115,22 @@ def test_an_unencrypted_url_needs_permission_and_a_digest_is_checked(tmp_path: P
         starting_weights(container(weights_url=[f"{url}/a%20b.ckpt#sha256=1"]), tmp_path / "run", tmp_path)
     (path,) = starting_weights(container(weights_url=[f"{url}/a%20b.ckpt#sha256={digest}"]), tmp_path / "run", tmp_path)
     assert path.read_bytes() == b"weights"
+
+
+def test_weights_that_the_launching_side_provides_are_those_that_a_parameter_names(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "INPUT_given_model_id" / "model"
+    folder.mkdir(parents=True)
+    (folder / "best.ckpt").touch()
+    monkeypatch.setenv("INNEREYE_RUNTIME_MODEL_ID", str(folder.parent))
+    monkeypatch.setenv("INNEREYE_RUNTIME_SRC_CHECKPOINT", str(folder / "best.ckpt"))
+    for named in ({"model_id": "lungs:3"}, {"src_checkpoint": "azureml://jobs/job-1"}):
+        assert starting_weights(container(**named), tmp_path / "run", tmp_path) == [folder / "best.ckpt"]
+    assert starting_weights(container(), tmp_path / "run", tmp_path) == []
+    (folder / "other.ckpt").touch()
+    asked = container(model_id="lungs:3")
+    assert starting_weights(asked, tmp_path / "run", tmp_path) == [folder / "best.ckpt"]
+    (folder / "best.ckpt").rename(folder / "first.ckpt")
+    with pytest.raises(DataError, match=r"^model_id: what it names has 2 checkpoints: model/first\.ckpt, model/other"):
+        starting_weights(asked, tmp_path / "run", tmp_path)

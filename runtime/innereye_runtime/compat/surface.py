@@ -49,7 +49,7 @@ _RULED: Final = {
     "ensemble_inference_on_test_set": "unset: yes, where `cross_validation.ensemble` asks for one; true asks for it",
     "crossval_count": "as `number_of_cross_validation_splits`",
     "different_seeds": "above 1, exit code 2: start a run for each `random_seed`",
-    "model_id": "refused at the start of training: download the model, and name it as `local_weights_path`",
+    "model_id": "an input of the job on `azureml`; elsewhere refused: download it, and name `local_weights_path`",
     "pretraining_run_recovery_id": "refused at the start of training: `src_checkpoint=RUN:best.ckpt` takes a run's",
     "dataset_mountpoint": "a bind in Docker, a link elsewhere; where neither can be, the job is refused",
     "extra_dataset_mountpoints": "as `dataset_mountpoint`",

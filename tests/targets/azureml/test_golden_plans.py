@@ -69,6 +69,8 @@ KEYS = {
     "any-other-field": f"compute: {{azureml: {{{BASE}, job: {{description: first, "
     "resources: {docker_args: --ipc=host}, properties: {ward: '3'}}}}",
     "environment-variables": f"environment: {{OMP_NUM_THREADS: '2'}}\ncompute: {{azureml: {{{BASE}}}}}",
+    "weights-of-a-job": f"compute: {{azureml: {{{BASE}}}}}",
+    "weights-of-a-model": f"compute: {{azureml: {{{BASE}}}}}",
     "sweep-grid": "sweep: {search_space: {width: {values: [4, 8]}}, objective: {primary_metric: val/loss}}\n"
     f"compute: {{max_duration: 1h, azureml: {{{BASE}}}}}",
     "sweep-random": "sweep: {search_space: {width: {type: quniform, min_value: 4, max_value: 9, q: 2}, "
@@ -81,6 +83,11 @@ KEYS = {
     "folds": f"dataset: {{id: hello}}\ncross_validation: {{splits: 5}}\ncompute: {{azureml: {{{BASE}}}}}",
 }
 """A manifest for each key of target azureml, without its container."""
+ARGUMENTS = {
+    "weights-of-a-job": "src_checkpoint: 'azureml://jobs/earlier:last.ckpt'",
+    "weights-of-a-model": "model_id: 'lungs:1'",
+}
+"""Of the container."""
 
 
 def text_of(name: str) -> str:
@@ -88,7 +95,8 @@ def text_of(name: str) -> str:
     text = KEYS[name]
     line = text.splitlines()[-1]
     closed = text + "}" * (line.count("{") - line.count("}"))
-    return f"schema: 1\ncontainer: {{class: Tiny, namespaces: [tiny]}}\n{closed}\n"
+    arguments = f", args: {{{ARGUMENTS[name]}}}" if name in ARGUMENTS else ""
+    return f"schema: 1\ncontainer: {{class: Tiny, namespaces: [tiny]{arguments}}}\n{closed}\n"
 
 
 @pytest.mark.parametrize("name", KEYS)
@@ -115,7 +123,8 @@ def control_plane(needs: Callable[..., None]) -> Iterator[Any]:
     with open_emulator(ROOT) as emulator:
         emulator.runner.start = lambda job: job.set_status("Queued")  # type: ignore[method-assign]
         workspace = emulator.workspace
-        workspace.blobs.get_container_client(workspace.store).upload_blob("hello/a", b"a")
+        for blob in ("hello/a", "innereye-runtime/Tiny/earlier/checkpoints/last.ckpt"):
+            workspace.blobs.get_container_client(workspace.store).upload_blob(blob, b"a")
         for kind, name in (("data", "hello"), ("data", "labels"), ("data", "table"), ("models", "lungs")):
             place = "dataUri" if kind == "data" else "modelUri"
             what = "dataType" if kind == "data" else "modelType"
@@ -152,6 +161,10 @@ def test_the_sdk_and_the_published_description_take_each(
     sent = {name: job.properties for name, job in workspace.jobs.items()}
     assert sent["identity-by-client-id"]["identity"]["clientId"].endswith("-000000000001")
     assert sent["input-model"]["inputs"]["weights"]["uri"].endswith("/models/lungs/versions/1")
+    assert sent["weights-of-a-model"]["inputs"]["given_model_id"]["uri"].endswith("/models/lungs/versions/1")
+    checkpoint = sent["weights-of-a-job"]["inputs"]["given_src_checkpoint"]
+    assert (checkpoint["jobInputType"], checkpoint["mode"]) == ("uri_file", "Download")
+    assert checkpoint["uri"].endswith("/paths/innereye-runtime/Tiny/earlier/checkpoints/last.ckpt")
     assert sent["input-table"]["inputs"]["table"]["jobInputType"] == "mltable"
     assert sent["output-as-data-asset"]["outputs"]["masks"]["assetName"] == "lung-masks"
     assert {one["jobServiceType"] for one in sent["services-of-editors"]["services"].values()} == {

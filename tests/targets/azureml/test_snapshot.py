@@ -212,8 +212,6 @@ def test_a_file_that_an_argument_names_is_part_of_the_code_or_refused(tmp_path: 
     assert missing("--regression_test_folder=outputs/run") == "regression_test_folder: ROOT/outputs/run"
     assert missing("--local_weights_path=/in/the/image.ckpt") == ""
     assert missing("--src_checkpoint=https://example.org/a.ckpt") == ""
-    best = "src_checkpoint: ROOT/outputs/run/checkpoints/best.ckpt"
-    assert missing("--src_checkpoint=outputs/run:best.ckpt") == best
-    assert missing(f"--src_checkpoint={project.root / 'outputs/run/checkpoints/best.ckpt'}") == best
+    assert missing("--src_checkpoint=outputs/run:best.ckpt") == "", "it is an input of the job"
     assert missing("--local_weights_path=ignored/b.ckpt") == "local_weights_path: ROOT/ignored/b.ckpt"
     assert missing(f"--local_weights_path={project.root / 'weights/a.ckpt'}").startswith("local_weights_path")

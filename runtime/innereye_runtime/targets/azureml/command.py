@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import re
 import shlex
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from innereye_runtime.job.entrypoint_args import EntrypointArgs
+from innereye_runtime.job.given_weights import VARIABLES
 from innereye_runtime.job.launch_context import VARIABLE
 from innereye_runtime.job.resolve import Job
 from innereye_runtime.targets.azureml.job_file import OUTPUT
@@ -30,8 +31,12 @@ def manifest_place(job: Job) -> str:
     return path.relative_to(job.code_root).as_posix()
 
 
-def command_of(job: Job, place: str, inputs: Iterable[str], sweep: SweepFields | None) -> str:
-    """What bash runs in the working directory, which is a copy of the code. `inputs`: the names of the datasets."""
+def command_of(
+    job: Job, place: str, inputs: Iterable[str], weights: Mapping[str, str], sweep: SweepFields | None
+) -> str:
+    """What bash runs in the working directory, which is a copy of the code. `inputs`: the names of the datasets;
+    `weights`: the inputs that are the weights which parameters name, by the parameter.
+    """
     request = EntrypointArgs(
         manifest=Path(place),
         overrides=job.overrides if sweep is None else trial_overrides(job, sweep),
@@ -42,7 +47,8 @@ def command_of(job: Job, place: str, inputs: Iterable[str], sweep: SweepFields |
         code_root=Path("$PWD"),
         datasets=tuple(Path(f"${{{{inputs.{name}}}}}") for name in inputs),
     )
-    command = " ".join([f'{VARIABLE}="$PWD/{LAUNCH}"', "innereye-runtime", *map(_word, request.argv())])
+    given = (f'{VARIABLES[parameter]}="${{{{inputs.{name}}}}}"' for parameter, name in weights.items())
+    command = " ".join([f'{VARIABLE}="$PWD/{LAUNCH}"', *given, "innereye-runtime", *map(_word, request.argv())])
     return command if sweep is None else trial_command(command, sweep, OUTPUT, LOCAL_FOLDER)
 
 

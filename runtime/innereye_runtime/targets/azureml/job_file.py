@@ -48,6 +48,7 @@ def command_data(plan: AzureMLPlan, *, run: str | None = None) -> dict[str, Any]
         "identity": _identity(plan.settings),
         "inputs": {
             **{one.name: {"type": "uri_folder", "path": one.path, "mode": one.mode} for one in plan.inputs},
+            **{one.input: one.as_planned() for one in plan.weights},
             **further_inputs(plan),
         },
         "outputs": {

@@ -63,14 +63,12 @@ def _paths(job: Job) -> Iterator[tuple[Argument, Path]]:
         if argument.origin not in ("manifest", "command line") or name in _ELSEWHERE:
             continue
         value = argument.value
-        if name == "src_checkpoint" and isinstance(value, str) and value:
-            yield argument, _checkpoint(job.cwd, value)
         for each in value if isinstance(value, list | tuple) else [value]:
             if isinstance(each, Path):
                 yield argument, each
 
 
-def _checkpoint(cwd: Path, source: str) -> Path:
+def local_checkpoint(cwd: Path, source: str) -> Path:
     """The file of `src_checkpoint`, which may be RUN:FILE."""
     run, separator, name = source.partition(":")
     if separator and not (cwd / source).is_file() and (cwd / run).is_dir():

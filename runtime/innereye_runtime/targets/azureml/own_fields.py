@@ -30,7 +30,7 @@ ELSEWHERE: Mapping[str, str] = {
     "limits.timeout": "write 'max_duration' in 'compute'",
 }
 """Fields that have a key of their own in a manifest, or that the runtime sets: what to do instead."""
-_DATASET, _TAG = "inputs.dataset_", "tags.innereye-runtime."
+_INPUTS, _TAG = ("inputs.dataset_", "inputs.given_"), "tags.innereye-runtime."
 
 
 def merge(data: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:
@@ -51,11 +51,11 @@ def refuse_managed_fields(own: Mapping[str, Any]) -> None:
     for name in _names(own):
         if name in ELSEWHERE:
             raise UsageError(f"compute.azureml.job: '{name}' can't be set there", hint=ELSEWHERE[name])
-        if name.startswith((_DATASET, _TAG)):
+        if name.startswith((*_INPUTS, _TAG)):
             raise UsageError(
                 f"compute.azureml.job: '{name}' is a name that the runtime uses itself", hint="choose another name"
             )
-    for section in {name.partition(".")[0] for name in (*ELSEWHERE, _DATASET, _TAG) if "." in name} & own.keys():
+    for section in {name.partition(".")[0] for name in (*ELSEWHERE, *_INPUTS, _TAG) if "." in name} & own.keys():
         if not isinstance(own[section], Mapping):
             raise UsageError(
                 f"compute.azureml.job: '{section}' has to be a mapping", hint="its fields are merged into the runtime's"
@@ -68,7 +68,7 @@ def refuse_reserved_names(settings: AzureMLSettings) -> None:
     Raises:
         UsageError: one has.
     """
-    taken = [f"inputs.{name}" for name in settings.inputs if f"inputs.{name}".startswith(_DATASET)]
+    taken = [f"inputs.{name}" for name in settings.inputs if f"inputs.{name}".startswith(_INPUTS)]
     taken += [f"outputs.{name}" for name in settings.outputs if name in ("run", "default")]
     if taken:
         raise UsageError(

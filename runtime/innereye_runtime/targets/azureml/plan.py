@@ -23,6 +23,7 @@ from innereye_runtime.targets.azureml.command import command_of, manifest_place
 from innereye_runtime.targets.azureml.environment import PackagesEnvironment, plan_environment
 from innereye_runtime.targets.azureml.job_file import folder_path, job_data, job_text
 from innereye_runtime.targets.azureml.local_files import NamedFile, named_files
+from innereye_runtime.targets.azureml.node_paths import with_own_paths
 from innereye_runtime.targets.azureml.own_fields import refuse_managed_fields, refuse_reserved_names
 from innereye_runtime.targets.azureml.settings import WorkspaceSettings, find_workspace
 from innereye_runtime.targets.azureml.sweep_job import (
@@ -30,6 +31,7 @@ from innereye_runtime.targets.azureml.sweep_job import (
     sweep_fields,
     trial_manifest,
 )
+from innereye_runtime.targets.azureml.weights import GivenWeights, weights_of
 
 DATASTORE = "workspaceblobstore"
 """The datastore where the manifest names none: each workspace has it."""
@@ -78,6 +80,8 @@ class AzureMLPlan:
     """The datasets."""
     named_files: tuple[NamedFile, ...]
     """Files of this machine that arguments name, which have to be part of the code; none for a run that is resumed."""
+    weights: tuple[GivenWeights, ...]
+    """What `src_checkpoint` and `model_id` name."""
     settings: AzureMLSettings
     """As the manifest has them: what goes into the job file as it is."""
     datastore: str
@@ -129,6 +133,8 @@ def plan_for(job: Job, environment: Mapping[str, str] | None = None) -> AzureMLP
         DataError: a dataset's id is meant as the URL of a folder of blobs, and is none.
         UsageError: what the manifest asks for can't be had in AzureML.
     """
+    place = manifest_place(job)
+    job = with_own_paths(job, place)
     manifest = job.manifest
     compute, settings = manifest.compute, manifest.compute.azureml
     if not (settings.cluster or settings.instance_type):
@@ -142,7 +148,7 @@ def plan_for(job: Job, environment: Mapping[str, str] | None = None) -> AzureMLP
     environment = os.environ if environment is None else environment
     datastore = settings.datastore or _text(job, "datastore") or DATASTORE
     inputs = tuple(_input(index, dataset, datastore) for index, dataset in enumerate(_datasets(job)))
-    place = manifest_place(job)
+    weights = weights_of(job)
     sweep = sweep_fields(manifest)
     if sweep is not None and settings.services:
         raise UsageError(
@@ -166,12 +172,15 @@ def plan_for(job: Job, environment: Mapping[str, str] | None = None) -> AzureMLP
         image=image,
         environment_name=settings.environment,
         packages=packages,
-        command=command_of(job, place, [one.name for one in inputs], sweep),
+        command=command_of(
+            job, place, [one.name for one in inputs], {one.parameter: one.input for one in weights}, sweep
+        ),
         code=job.code_root,
         manifest_place=place,
         manifest_text=manifest_text,
         inputs=inputs,
         named_files=named_files(job, manifest_text) if job.run_folder is None or job.restart else (),
+        weights=weights,
         settings=settings,
         datastore=datastore,
         location=f"innereye-runtime/{_safe(experiment)}",

@@ -36,6 +36,7 @@ from innereye_runtime.targets.azureml.session import (
 )
 from innereye_runtime.targets.azureml.snapshot import Snapshot
 from innereye_runtime.targets.azureml.tags import RUN_TAG, SUBMISSION_TAG
+from innereye_runtime.targets.azureml.weights import resolve_weights
 from innereye_runtime.targets.azureml.workspace_api import ServiceJob
 
 if TYPE_CHECKING:
@@ -128,6 +129,8 @@ def submit(
     data = command_data(plan, run=submission.run)
     for one in plan.inputs:
         data["inputs"][one.name]["path"] = resolve_data_asset(session, one, plan.datastore)
+    for given in plan.weights:
+        data["inputs"][given.input] |= resolve_weights(session, given)
     for name, further in further_inputs(plan).items():
         data["inputs"][name] |= resolve_input(session, further)
     if isinstance(data["environment"], str):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import os
 import re
 import shutil
 from collections.abc import Iterator, Sequence
@@ -14,6 +15,7 @@ from urllib.parse import unquote, urlsplit
 from urllib.request import urlopen
 
 from innereye_runtime.errors import DataError, UsageError
+from innereye_runtime.job.given_weights import given_weights
 
 if TYPE_CHECKING:
     from innereye_runtime.api.container import LightningContainer
@@ -22,6 +24,8 @@ log = logging.getLogger("innereye_runtime")
 
 FOLDER = "pretrained_models"
 _TIMEOUT_SECONDS = 60
+BEST = "best.ckpt"
+_SUFFIXES = (".ckpt", ".pt", ".pth")
 
 
 def starting_weights(container: LightningContainer, run_folder: Path, cwd: Path) -> list[Path]:
@@ -33,13 +37,16 @@ def starting_weights(container: LightningContainer, run_folder: Path, cwd: Path)
         DataError: one of them isn't there or can't be downloaded.
         UsageError: it is named by something that only AzureML knows, or by a URL that is not encrypted.
     """
-    if container.model_id or container.pretraining_run_recovery_id:
-        name = "model_id" if container.model_id else "pretraining_run_recovery_id"
+    given = given_weights(os.environ)
+    is_elsewhere = container.model_id and "model_id" not in given
+    if is_elsewhere or container.pretraining_run_recovery_id:
+        name = "model_id" if is_elsewhere else "pretraining_run_recovery_id"
         raise UsageError(
             f"{name} is in an AzureML workspace, which this machine cannot reach",
             hint="download the checkpoint and give its path as local_weights_path",
         )
     found = [_file(cwd / path, "local_weights_path") for path in container.local_weights_path]
+    found += [_provided(given[name], name) for name in given if getattr(container, name)]
     urls = [*container.weights_url, container.src_checkpoint]
     plain = next((url for url in urls if urlsplit(url).scheme == "http"), None)
     if plain is not None and not container.weights_url_allow_http:
@@ -48,7 +55,7 @@ def starting_weights(container: LightningContainer, run_folder: Path, cwd: Path)
             hint="use https, or set weights_url_allow_http; '#sha256=...' at the end of a URL checks the file",
         )
     found += [_download(url, run_folder / FOLDER) for url in container.weights_url]
-    if container.src_checkpoint:
+    if container.src_checkpoint and "src_checkpoint" not in given:
         found += _source(container.src_checkpoint, run_folder, cwd)
     return found
 
@@ -90,6 +97,22 @@ def _file(path: Path, parameter: str) -> Path:
     if not path.is_file():
         raise DataError(f"{parameter}: there is no checkpoint {path}", hint="name the file's place on this machine")
     return path.resolve()
+
+
+def _provided(path: Path, parameter: str) -> Path:
+    """The checkpoint that is `path`, or that a registered model which is a folder has."""
+    if not path.is_dir():
+        return _file(path, parameter)
+    files = sorted(file for file in path.rglob("*") if file.is_file())
+    checkpoints = [file for file in files if file.suffix in _SUFFIXES]
+    chosen = [file for file in checkpoints if file.name == BEST] or checkpoints or files
+    if len(chosen) != 1:
+        names = ", ".join(str(file.relative_to(path)) for file in chosen[:5])
+        raise DataError(
+            f"{parameter}: what it names has {len(chosen)} checkpoints{': ' if names else ''}{names}",
+            hint="name a model that is one file, or a folder with one checkpoint or a best.ckpt",
+        )
+    return chosen[0].resolve()
 
 
 def _check_digest(file: Path, url: str) -> None:
