@@ -31,13 +31,14 @@ environment: {OMP_NUM_THREADS: "1"}
 PYTHON = f"""\
 FROM {IMAGE}
 RUN --mount=type=bind,from=innereye-runtime-tools,source=/opt/tools/lib/python3.11/site-packages,target=/tools \\
-    cp -r /tools/{{pip,hatchling,pathspec,pluggy,trove_classifiers}}* /opt/venv/lib/python3.11/site-packages \\
-    && printf '#!/bin/sh\\nexec python3 -m pip "$@"\\n' > /opt/venv/bin/pip && chmod +x /opt/venv/bin/pip \\
+    cp -r /tools/{{pip,hatchling,pathspec,pluggy,tomlkit,trove_classifiers}}* /opt/venv/lib/python3.11/site-packages \\
+    && printf '#!/bin/sh\\n[ "$3" = --require-hashes ] || exec python3 -m pip "$@"\\n' > /opt/venv/bin/pip \\
+    && chmod +x /opt/venv/bin/pip \\
     && pip uninstall --yes --quiet innereye-runtime && rm -rf /opt/innereye-runtime
 ENV PIP_NO_INDEX=1 PIP_NO_BUILD_ISOLATION=0 PIP_ROOT_USER_ACTION=ignore PIP_DISABLE_PIP_VERSION_CHECK=1
 ENTRYPOINT []
 """
-"""In place of the Python image of a registry: the libraries are in it, this project is not, and pip asks nobody."""
+"""In place of the Python image of a registry: what the locks have is in it, this project is not; pip asks nobody."""
 
 
 @pytest.fixture

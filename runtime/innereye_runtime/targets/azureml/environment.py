@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import hashlib
 import tempfile
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -23,24 +24,38 @@ if TYPE_CHECKING:
     from innereye_runtime.packages.requirement import Requirements
 
 BASE = "python:3.11-slim-bookworm"
+BASE_VARIABLE = "INNEREYE_AZUREML_BASE"
+"""Another base, such as that one with its digest: it needs Python 3.11 or newer, with pip."""
+_SOURCE = "/opt/innereye-runtime/source"
 DOCKERFILE = f"""\
-FROM {BASE}
-COPY . /opt/innereye-runtime/source
-RUN pip install --no-cache-dir "/opt/innereye-runtime/source[train,mlflow]" \\
-    -c /opt/innereye-runtime/source/constraints.txt
+FROM {{base}}
+COPY . {_SOURCE}
+RUN pip install --no-cache-dir --require-hashes --no-deps --target /opt/tools -r {_SOURCE}/images/tools.txt \\
+    && PYTHONPATH=/opt/tools pip wheel --no-deps --no-index --no-build-isolation --wheel-dir /opt/wheel {_SOURCE} \\
+    && rm -rf /opt/tools
+RUN pip install --no-cache-dir --require-hashes --no-deps -r {_SOURCE}/images/torch-gpu.txt \\
+    -r {_SOURCE}/images/requirements-gpu.txt
+RUN pip install --no-cache-dir --no-deps --no-index /opt/wheel/*.whl && pip check && rm -rf /opt/wheel
 ENV PYTHONUNBUFFERED=1
 """
-"""Plain, without BuildKit's extensions: the service's builder need not have them."""
+"""Plain, without BuildKit's extensions: the service's builder need not have them. Every file that pip downloads has a
+hash in the locks of `images`.
+"""
 
 
-def build_context(folder: Path) -> Path:
+def base_image(environment: Mapping[str, str]) -> str:
+    """The image that environments are built on, where the manifest names none."""
+    return environment.get(BASE_VARIABLE) or BASE
+
+
+def build_context(folder: Path, base: str = BASE) -> Path:
     """`folder`, filled with this package's source tree and a Dockerfile.
 
     Raises:
         ImageError: the installed package does not carry the files around it.
     """
     write_source_tree(folder)
-    (folder / "Dockerfile").write_text(DOCKERFILE)
+    (folder / "Dockerfile").write_text(DOCKERFILE.format(base=base))
     return folder
 
 
@@ -50,7 +65,8 @@ class PackagesEnvironment:
 
     requirements: Requirements
     image: str | None
-    """The image that they are installed into; None: one that is built from this package's source."""
+    """The image that they are installed into; None: one that is built from this package's source on `base`."""
+    base: str
     digest: str
     """Of the packages."""
     version: str
@@ -61,15 +77,15 @@ class PackagesEnvironment:
         return f"innereye-runtime-{self.digest}"
 
 
-def plan_environment(requirements: Requirements, image: str | None) -> PackagesEnvironment:
+def plan_environment(requirements: Requirements, image: str | None, base: str = BASE) -> PackagesEnvironment:
     """The environment of `requirements` on `image`. Reads files of this machine only."""
-    source = "" if image else source_digest()
-    base = image or f"{DOCKERFILE}{source}"
+    below = image or f"{DOCKERFILE.format(base=base)}{source_digest()}"
     return PackagesEnvironment(
         requirements=requirements,
         image=image,
-        digest=digest_of_packages(requirements, image or BASE),
-        version=hashlib.sha256(base.encode()).hexdigest()[:12],
+        base=base,
+        digest=digest_of_packages(requirements, image or base),
+        version=hashlib.sha256(below.encode()).hexdigest()[:12],
     )
 
 
@@ -105,7 +121,7 @@ def packages_context(folder: Path, wanted: PackagesEnvironment) -> Path:
     """`folder`, filled with the build context of `wanted`."""
     if wanted.image is None:
         write_source_tree(folder)
-        top = DOCKERFILE
+        top = DOCKERFILE.format(base=wanted.base)
     else:
         folder.mkdir(parents=True)
         top = f"FROM {wanted.image}\n"

@@ -20,7 +20,7 @@ from innereye_runtime.job.resolve import Job
 from innereye_runtime.manifest.model import AzureMLSettings, Dataset, Manifest
 from innereye_runtime.manifest.serializer import dump
 from innereye_runtime.targets.azureml.command import command_of, manifest_place
-from innereye_runtime.targets.azureml.environment import PackagesEnvironment, plan_environment
+from innereye_runtime.targets.azureml.environment import PackagesEnvironment, base_image, plan_environment
 from innereye_runtime.targets.azureml.job_file import folder_path, job_data, job_text
 from innereye_runtime.targets.azureml.local_files import NamedFile, named_files
 from innereye_runtime.targets.azureml.node_paths import with_own_paths
@@ -65,7 +65,8 @@ class AzureMLPlan:
     experiment: str
     display_name: str
     image: str | None
-    """None: an environment is built from this project, or named by `environment`."""
+    """None: an environment is built from this project on `base`, or named by `environment`."""
+    base: str
     environment_name: str | None
     """An environment of the workspace or of a registry, as the manifest has it."""
     packages: PackagesEnvironment | None
@@ -158,9 +159,9 @@ def plan_for(job: Job, environment: Mapping[str, str] | None = None) -> AzureMLP
     experiment = settings.experiment or _text(job, "experiment") or manifest.name
     tag = _text(job, "tag")
     image = None if settings.environment else settings.image or environment.get(IMAGE_VARIABLE) or None
-    packages = None
+    packages, base = None, base_image(environment)
     if job.requirements is not None and settings.environment is None:
-        packages = plan_environment(job.requirements, image)
+        packages = plan_environment(job.requirements, image, base)
     manifest_text = dump(manifest if sweep is None else trial_manifest(manifest))
     return AzureMLPlan(
         workspace=find_workspace(settings, environment, job.code_root, has_manifest=job.text is None),
@@ -170,6 +171,7 @@ def plan_for(job: Job, environment: Mapping[str, str] | None = None) -> AzureMLP
         experiment=_safe(experiment),
         display_name=manifest.name,
         image=image,
+        base=base,
         environment_name=settings.environment,
         packages=packages,
         command=command_of(

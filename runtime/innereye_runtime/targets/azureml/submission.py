@@ -150,7 +150,8 @@ def submit(
         )
         launch.write(code / LAUNCH)
         if not in_what:
-            data["environment"] = {"build": {"path": str(build_context(Path(folder) / "context"))}}
+            context = build_context(Path(folder) / "context", plan.base)
+            data["environment"] = {"build": {"path": str(context)}}
         data["code"] = str(code)
         data["name"] = submission.name
         data["tags"] |= {SUBMISSION_TAG: submission.token, RUN_TAG: submission.run, **tags}
