@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 
 import pytest
 
+from innereye_runtime.errors import PreflightError
 from innereye_runtime.targets.azureml import sign_in
 from innereye_runtime.targets.azureml.blobs import BlobReader
 from innereye_runtime.targets.azureml.connections import Connections
@@ -112,7 +113,7 @@ def test_a_blob_whose_connection_breaks_is_read_on_and_of_one_version(service: s
 def test_a_proxy_that_cannot_be_used_is_named_without_its_password(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("https_proxy", "socks5://me:secret@proxy.example:1")
     with (
-        pytest.raises(ServiceError, match="has the scheme socks5, and only http can be used") as refused,
+        pytest.raises(PreflightError, match="for https is one of socks5, and only HTTP can be used") as refused,
         Connections().response("GET", "https://management.azure.com/", {}),
     ):
         pass

@@ -19,6 +19,7 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 from urllib.request import getproxies, proxy_bypass
 
+from innereye_runtime.errors import PreflightError
 from innereye_runtime.targets.azureml.service_error import ServiceError, SignInError
 
 CERTIFICATES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE")
@@ -65,6 +66,7 @@ class Connections:
         """The answer to a request that may be sent twice, to be read inside of the block.
 
         Raises:
+            PreflightError: the proxy that the environment names can't be used.
             ServiceError: the service says no, or the connection breaks, also while the answer is read.
         """
         parts = urlsplit(url)
@@ -112,7 +114,10 @@ class Connections:
             return http.client.HTTPSConnection(host, timeout=PATIENCE_SECONDS, context=self._context)
         parts = urlsplit(proxy if "//" in proxy else f"http://{proxy}")
         if parts.scheme != "http" or not parts.hostname:
-            raise OSError(f"the proxy for {scheme} has the scheme {parts.scheme}, and only http can be used")
+            raise PreflightError(
+                f"the proxy for {scheme} is one of {parts.scheme}, and only HTTP can be used",
+                hint=f"name an HTTP proxy in {scheme.upper()}_PROXY, or the host in NO_PROXY",
+            )
         connection = http.client.HTTPSConnection(
             parts.hostname, parts.port or 80, timeout=PATIENCE_SECONDS, context=self._context
         )
