@@ -9,9 +9,11 @@ from typing import Any
 
 from innereye_runtime.manifest.model import AzureMLSettings
 from innereye_runtime.targets.azureml import runs
+from innereye_runtime.targets.azureml.apart import run_apart
+from innereye_runtime.targets.azureml.following import resubmit_in
 from innereye_runtime.targets.azureml.job_uri import JobUri, is_job_uri
 from innereye_runtime.targets.azureml.log_stream import await_end, log_status
-from innereye_runtime.targets.azureml.retries import newest_of, resubmit, retries_in
+from innereye_runtime.targets.azureml.retries import newest_of, retries_in
 from innereye_runtime.targets.azureml.session import Session
 from innereye_runtime.targets.azureml.settings import find_workspace
 from innereye_runtime.targets.base import DownloadResult, RunStatus, StopResult, Write
@@ -49,7 +51,7 @@ class AzureMLRun:
             if state in ("Completed", "Canceled") or not budget.take(exit_code):
                 return exit_code
             log_status(f"{job.job} ended with {exit_code}; the manifest allows another try")
-            job = resubmit(self._session, job, budget.left)
+            job = run_apart(resubmit_in, job, budget.left)
             log_status(f"submitted {job}")
 
     def download(self, outputs: Path) -> DownloadResult:
