@@ -10,10 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from tests.projects import Project
-from tests.targets.azureml.conftest import address_in
+from tests.targets.azureml.conftest import MANIFEST, address_in
 
+SWEEP = "sweep: {search_space: {width: {values: [4, 8]}}, objective: {primary_metric: val/loss}}\n"
 MOST_OWN, MOST_RESIDENT = 24.0, 33.0
-"""MB: of its own (proportionally, what it shares), and at its peak with all that it shares. 18 and 29 were measured."""
+"""MiB: of its own (in proportion, what it shares), and at its peak with all that it shares; measured: 18 and 29."""
 
 
 def memory(pid: int) -> tuple[float, float]:
@@ -24,8 +25,13 @@ def memory(pid: int) -> tuple[float, float]:
     return int(own[1]) / 1024, int(peak[1]) / 1024
 
 
+def asked(cloud: Any, end: str) -> int:
+    """How often it was asked for what ends so."""
+    return sum(call.request.path.endswith(end) for call in cloud.calls)
+
+
 def test_a_followed_job_costs_little_memory(project: Project, cloud_for: Callable[..., Any]) -> None:
-    """Submitted and followed, by one process; and later, by its address."""
+    """Submitted and followed, by one process, also a sweep; and later, by its address."""
     with cloud_for() as cloud:
         cloud.runner._places = threading.Semaphore(0)  # no job begins
         environment = {**cloud.environment(), "PYTHONUNBUFFERED": "1"}
@@ -37,19 +43,19 @@ def test_a_followed_job_costs_little_memory(project: Project, cloud_for: Callabl
             assert line, shown
             shown += line
         address = address_in(shown)
+        project.write("sweep.yaml", MANIFEST + SWEEP)
+        searching = project.start("--target", "azureml", "sweep.yaml", environment=environment)
         following = project.start("logs", "-f", address, environment=environment)
         waiting = project.start("wait", *[address] * 2, environment=environment)
         try:
-            asked = [call for call in cloud.calls if call.request.path.endswith(address.rpartition("/")[2])]
-            deadline = time.monotonic() + 60
-            while len(asked) < 12:  # each has asked several times
+            deadline = time.monotonic() + 120
+            while asked(cloud, address.rpartition("/")[2]) < 12 or asked(cloud, "/children") < 3:
                 assert time.monotonic() < deadline
                 time.sleep(0.2)
-                asked = [call for call in cloud.calls if call.request.path.endswith(address.rpartition("/")[2])]
-            for process in (submitted, following, waiting):
+            for process in (submitted, searching, following, waiting):
                 own, peak = memory(process.pid)
                 assert own < MOST_OWN and peak < MOST_RESIDENT, process.args
         finally:
-            for process in (submitted, following, waiting):
+            for process in (submitted, searching, following, waiting):
                 process.terminate()
                 process.communicate(timeout=60)

@@ -1,4 +1,5 @@
-"""What run history says of a job and the job's own resource doesn't: why the service itself says that it failed.
+"""What run history says of a job and the job's own resource doesn't: why the service itself says that it failed, and
+which trials a sweep has.
 
 The calls are those that the SDK makes when it streams a log; it has no public name for them.
 """
@@ -6,6 +7,7 @@ The calls are those that the SDK makes when it streams a log; it has no public n
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from typing import Any
 
 from innereye_runtime.targets.azureml.session import Session
@@ -20,13 +22,30 @@ def get_failure_message(session: Session, job: str) -> str:
         PreflightError: the service can't be asked.
     """
 
-    def details() -> Any:
-        host = session.api.get(session.api.discovery_url())["api"]
-        return session.api.get(f"{host}/history/v1.0{session.api.resource_id}/runs/{job}/details")
-
-    found = session.request(f"looking for why job {job} failed", details)
+    found = session.request(
+        f"looking for why job {job} failed", lambda: session.api.get(f"{session.api.runs_url}/{job}/details")
+    )
     error = (found.get("error") or {}).get("error") or {}
     return str(error.get("message") or "")
+
+
+def get_children(session: Session, job: str) -> list[Mapping[str, Any]]:
+    """The runs of a sweep job's trials, as run history has them.
+
+    Raises:
+        PreflightError: there is no such job, or the service can't be asked.
+    """
+
+    def children() -> list[Mapping[str, Any]]:
+        found: list[Mapping[str, Any]] = []
+        url: str | None = f"{session.api.runs_url}/{job}/children"
+        while url:
+            page = session.api.get(url)
+            found += page.get("value") or []
+            url = page.get("nextLink")
+        return found
+
+    return session.request(f"listing the trials of {job}", children)
 
 
 def exit_status_in(message: str) -> int | None:

@@ -208,8 +208,12 @@ def open_session(subscription_id: str, resource_group: str, workspace: str) -> S
 
 
 def state_of(job: Job | ServiceJob) -> str:
-    """The state of a job in the service's words; the SDK makes a member of an enum of some of them."""
-    status: Any = job.status
+    """The state of a job in the service's words."""
+    return state_in_words(job.status)
+
+
+def state_in_words(status: object) -> str:
+    """A state in the service's words; the SDK makes a member of an enum of some of them."""
     word = str(getattr(status, "value", status) or "")
     return next((known for known in STATES if known.lower() == word.lower().replace("_", "")), word)
 

@@ -9,8 +9,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from innereye_runtime.targets.azureml.history import get_children
 from innereye_runtime.targets.azureml.logs import LogReader
-from innereye_runtime.targets.azureml.session import TERMINAL_STATES, Session, state_of
+from innereye_runtime.targets.azureml.session import TERMINAL_STATES, Session, state_in_words
 from innereye_runtime.targets.azureml.workspace_api import ServiceJob
 
 _NUMBER = re.compile(r"_(\d+)$")
@@ -41,10 +42,16 @@ def trials_of(session: Session, job: str) -> list[AzureTrial]:
     Raises:
         PreflightError: the service can't be asked.
     """
-    found = session.call(f"listing the trials of {job}", lambda client: list(client.jobs.list(parent_job_name=job)))
-    numbered = [(int(match[1]), one) for one in found if (match := _NUMBER.search(str(one.name)))]
+    numbered = [
+        (int(match[1]), one) for one in get_children(session, job) if (match := _NUMBER.search(str(one.get("runId"))))
+    ]
     return [
-        AzureTrial(job=str(one.name), number=number, state=state_of(one), parameters=_told(one.tags or {}))
+        AzureTrial(
+            job=str(one["runId"]),
+            number=number,
+            state=state_in_words(one.get("status")),
+            parameters=_told(one.get("tags") or {}),
+        )
         for number, one in sorted(numbered, key=lambda each: each[0])
     ]
 

@@ -10,6 +10,7 @@ import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cached_property
 from typing import Any
 from urllib.parse import urlencode
 
@@ -97,8 +98,11 @@ class WorkspaceApi:
                 return
             answer = self.get(answer["nextLink"])
 
-    def discovery_url(self) -> str:
-        return str(self._ask("GET", "")["properties"]["discoveryUrl"])
+    @cached_property
+    def runs_url(self) -> str:
+        """Where run history has the runs of the workspace."""
+        services = self.get(str(self._ask("GET", "")["properties"]["discoveryUrl"]))
+        return f"{services['api']}/history/v1.0{self.resource_id}/runs"
 
     def default_datastore(self) -> str:
         """The name of the workspace's default datastore."""
