@@ -17,7 +17,7 @@ ELSEWHERE: Mapping[str, str] = {
     "display_name": "write 'name' at the top of the manifest",
     "compute": "write 'cluster' in 'compute.azureml'",
     "distribution": "it follows from 'nodes' and 'gpus' in 'compute'",
-    "environment": "write 'image' in 'compute.azureml'",
+    "environment": "write 'environment' or 'image' in 'compute.azureml'",
     "experiment_name": "write 'experiment' in 'compute.azureml'",
     "outputs.run": "it is the run folder; 'datastore' in 'compute.azureml' says where it lies",
     "resources.instance_count": "write 'nodes' in 'compute'",
