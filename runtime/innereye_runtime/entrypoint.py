@@ -155,7 +155,8 @@ def run(request: EntrypointArgs) -> int:
         exit_code, begins_again = _steps(job, paths, request, imports, terminal, staging)
     if staging is not None:
         exit_code = staging.finish(exit_code)
-    if begins_again and not exit_code:
+    started_by_lightning = ranks.launcher is not None and ranks.launcher.name == "Lightning"
+    if begins_again and not exit_code and not started_by_lightning:  # else the first process starts another one
         begin_anew("innereye_runtime.entrypoint", sys.argv[1:], environment)
     if request.target is None and ranks.is_first:
         if exit_code in (ExitCode.INTERRUPTED, ExitCode.STOPPED):

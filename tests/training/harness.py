@@ -58,7 +58,7 @@ def train(
             container={},
             arguments={"num_epochs": {"value": container.num_epochs, "origin": epochs_from}},
         ),
-        ranks=Ranks(),
+        ranks=Ranks.from_environment(os.environ),
         write=lambda: None,
         stage=lambda: None,
     )

@@ -15,7 +15,7 @@ from innereye_runtime.training.checkpoints.same_start import SameStart
 
 
 def test_checkpoints_that_a_node_cant_read_are_no_start(tmp_path: Path) -> None:
-    strategy = SimpleNamespace(broadcast=lambda value: (3, 18))  # the first rank resumes from epoch 3
+    strategy = SimpleNamespace(broadcast=lambda value: (3, 18, 0))  # the first rank resumes from epoch 3
     trainer: Any = SimpleNamespace(strategy=strategy)
     same = ResumePoint(path=tmp_path, step=18, global_step=18, progress=Progress(epochs=3))
     SameStart(same).on_fit_start(trainer, trainer)

@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+import logging
+import math
 import re
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from innereye_runtime.training.checkpoints.checkpoint_files import Progress
+
+log = logging.getLogger("innereye_runtime")
 
 MONITORS: Final = ("val/Loss", "val/loss", "val_loss")
 LAST: Final = "last"
@@ -91,3 +98,28 @@ def _words(name: str) -> list[str]:
         found += [*words, *(word.rstrip("0123456789") for word in words)]
         found += [ending for ending in _ENDINGS if whole.endswith(ending)]
     return found
+
+
+def improves(
+    progress: Progress,
+    metrics: Mapping[str, float],
+    watched: tuple[str, str],
+    *,
+    given: Sequence[tuple[str, str]],
+    tells: bool,
+) -> bool:
+    """Whether these metrics are the best so far, by the metric that is watched: `progress` names it from the first time
+    on that it is there. `watched`, `given`: as of `criterion`. `tells`: this process logs which it is."""
+    if progress.best_value is None:
+        found = criterion(*watched, given=given, logged=metrics)
+        if found is None:
+            progress.monitor = LAST if watched[0] == LAST else ""
+            return False
+        progress.monitor, progress.mode, progress.criterion = found.monitor, found.mode, found.why
+    value, best = metrics.get(progress.monitor), progress.best_value
+    if value is None or not math.isfinite(value):
+        return False
+    if best is None and tells:
+        extreme = "lowest" if progress.mode == "min" else "highest"
+        log.info("best checkpoint: the %s %s (%s)", extreme, progress.monitor, progress.criterion)
+    return best is None or (value < best if progress.mode == "min" else value > best)

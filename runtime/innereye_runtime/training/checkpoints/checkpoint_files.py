@@ -22,6 +22,7 @@ from pytorch_lightning.plugins.io import TorchCheckpointIO
 
 from innereye_runtime.run.paths import RunPaths
 from innereye_runtime.training.checkpoints.integrity import damage
+from innereye_runtime.training.checkpoints.rank_parts import put_in_place
 
 log = logging.getLogger("innereye_runtime")
 
@@ -65,6 +66,10 @@ class Progress:
     """`ResumePoint.step` there."""
     rows: int | None = None
     """Of metrics.csv, there."""
+    processes: int = 1
+    """That trained, there."""
+    buckets: list[int] = field(default_factory=list)
+    """Those of `innereye_runtime.training.checkpoints.ddp_state`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,6 +93,8 @@ class Found:
     """Of those that can be read, the one with most epochs."""
     notes: tuple[str, ...] = ()
     """What is not as it should be, a sentence each: files that can't be read and why, and what is done without."""
+    passed_over: str = ""
+    """Why the checkpoint of an open epoch is not one to continue from, though it can be read."""
 
 
 class WholeFiles(TorchCheckpointIO):
@@ -97,6 +104,15 @@ class WholeFiles(TorchCheckpointIO):
 
     saved_for_user = False
     """A whole state went to a place that is not the runtime's own; `OpenEpoch` sets it back."""
+
+    def __init__(self, rank: int = 0, processes: int = 1) -> None:
+        """`rank`: that of this process among all, which takes its own part of a checkpoint of as many."""
+        self._rank, self._processes = rank, processes
+
+    def load_checkpoint(self, *arguments: Any, **options: Any) -> dict[str, Any]:
+        checkpoint: dict[str, Any] = super().load_checkpoint(*arguments, **options)
+        put_in_place(checkpoint, self._rank, self._processes)
+        return checkpoint
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None) -> None:
         # The runtime's own names are hidden ones until its files are complete.
@@ -163,17 +179,20 @@ def open_checkpoint(path: Path) -> dict[str, Any]:
     return content
 
 
-def look(paths: RunPaths, *, settling: bool = True, partial: bool = True) -> Found:
-    """The checkpoints of this run, without `partial` those of whole epochs. With `settling`, best.ckpt is the one that
-    the newest names when it returns."""
+def look(paths: RunPaths, *, settling: bool = True, processes: int | None = None) -> Found:
+    """The checkpoints of this run, of an open epoch only where as many `processes` saved it, if these are known. With
+    `settling`, best.ckpt is the one that the newest names when it returns."""
     readable: list[ResumePoint] = []
     notes: list[str] = []
+    passed_over = ""
     for path in paths.resumable:
-        if not path.exists() or (path == paths.partial_checkpoint and not partial):
+        if not path.exists():
             continue
-        found = _read(path)
+        found, name = _read(path), path.relative_to(paths.root)
         if isinstance(found, str):
-            notes.append(f"{path.relative_to(paths.root)} can't be read: {found}")
+            notes.append(f"{name} can't be read: {found}")
+        elif found.progress.batches and processes not in (None, found.progress.processes):
+            passed_over = f"{name} was saved {other_number(found.progress.processes, processes)}"
         else:
             readable.append(found)
     latest = max((each.global_step for each in readable), default=0)
@@ -181,7 +200,12 @@ def look(paths: RunPaths, *, settling: bool = True, partial: bool = True) -> Fou
     newest = max(readable, key=lambda each: (not each.progress.inside, *_order(each)), default=None)
     if newest is not None and settling:
         notes += _settle(paths, newest)
-    return Found(newest=newest, notes=tuple(notes))
+    return Found(newest=newest, notes=tuple(notes), passed_over=passed_over)
+
+
+def other_number(before: int, now: int | None) -> str:
+    by = "one process" if before == 1 else f"{before} processes"
+    return f"by {by}, and now {now} train{'s' if now == 1 else ''}: its epoch is begun again"
 
 
 def _order(resumption: ResumePoint) -> tuple[bool, int, int, int]:

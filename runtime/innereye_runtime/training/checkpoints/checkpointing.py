@@ -28,8 +28,8 @@ from pytorch_lightning.plugins.io import TorchCheckpointIO
 from pytorch_lightning.trainer.states import TrainerFn
 
 from innereye_runtime.run.paths import RunPaths
-from innereye_runtime.training.checkpoints import extra_state, plain_state
-from innereye_runtime.training.checkpoints.best_metric import AUTO, LAST, MONITORS, criterion
+from innereye_runtime.training.checkpoints import ddp_state, extra_state, plain_state, rank_parts
+from innereye_runtime.training.checkpoints.best_metric import AUTO, LAST, MONITORS, improves
 from innereye_runtime.training.checkpoints.checkpoint_callback import KeptCheckpoints
 from innereye_runtime.training.checkpoints.checkpoint_files import (
     Progress,
@@ -42,13 +42,16 @@ from innereye_runtime.training.checkpoints.checkpoint_files import (
     temporary,
 )
 from innereye_runtime.training.checkpoints.drawn_batches import end_workers
+from innereye_runtime.training.checkpoints.world import World
 from innereye_runtime.training.lifecycle.seeding import seed_phase
 from innereye_runtime.training.lifecycle.signals import defer_signals
-from innereye_runtime.training.lightning.metrics import split_metrics
+from innereye_runtime.training.lightning.metrics import logged_metrics, split_metrics
 
 __all__ = ("LAST", "MONITORS", "Progress", "Recovery", "newest_checkpoint")
 
 log = logging.getLogger("innereye_runtime")
+
+_BEST = ("monitor", "mode", "criterion", "best_value", "best_epoch", "best_step")
 
 
 class Recovery(Callback):
@@ -74,11 +77,12 @@ class Recovery(Callback):
         self.progress = Progress(monitor=monitor)
         self.paths = paths
         self.kept = KeptCheckpoints(self)
+        self.world = World()
         self._seed = seed
         self._monitor, self._mode = monitor, mode
         self._given: list[tuple[str, str]] = []
         self._every_n_epochs = every_n_epochs
-        self._resumed_from = resumed
+        self.resumed_from = resumed
         self._awaited = resumed is not None or foreign
         self._resumed = False
         self._fitting = False
@@ -94,8 +98,9 @@ class Recovery(Callback):
             self.progress = Progress(**state_dict)
             return
         self._resumed = True
-        if self._resumed_from is not None:
-            self.progress = replace(self._resumed_from.progress)
+        if self.resumed_from is not None:
+            found = self.resumed_from.progress  # of several processes, that of the first
+            self.progress = Progress(**{**state_dict, **{each: getattr(found, each) for each in _BEST}})
         else:  # the other run's best checkpoint is not here, and its end is not this run's
             theirs = Progress(**state_dict)
             self.progress = replace(theirs, finished=False, best_value=None, best_epoch=None, best_step=None)
@@ -103,14 +108,17 @@ class Recovery(Callback):
     def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
         self._fitting = stage == TrainerFn.FITTING
         if type(trainer.strategy.checkpoint_io) is TorchCheckpointIO:
-            trainer.strategy.checkpoint_io = WholeFiles()
+            trainer.strategy.checkpoint_io = WholeFiles(trainer.global_rank, trainer.world_size)
+        whole = type(trainer.strategy.checkpoint_io) is WholeFiles
+        if self._fitting and whole and not ddp_state.reason_against(trainer):
+            self.world.join(trainer)
         own = (each for each in trainer.checkpoint_callbacks if isinstance(each, ModelCheckpoint))
         self._given = [(each.monitor, each.mode) for each in own if each.monitor and each is not self.kept]
 
     @property
     def awaits_partial(self) -> bool:
         """Whether training is to continue in the middle of an epoch."""
-        return self._awaited and self._resumed_from is not None and self._resumed_from.progress.batches > 0
+        return self._awaited and self.resumed_from is not None and self.resumed_from.progress.batches > 0
 
     def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         self.plain.begin(trainer)
@@ -197,6 +205,7 @@ class Recovery(Callback):
             for path in [*missing, *plain_state.restore(progress.plain, trainer)]:
                 log.warning("the state of %s can't be put back: it is not there in this attempt", path)
         extra_state.freeze(trainer.lightning_module, self.progress.frozen)
+        ddp_state.arrange_buckets(trainer, progress.buckets)
         # A schedule or a callback may watch a metric that isn't logged in every epoch.
         for name, value in (pair for values in self.progress.metrics.values() for pair in values.items()):
             number = torch.tensor(math.nan if value is None else value, dtype=torch.float64)
@@ -225,14 +234,14 @@ class Recovery(Callback):
         self._store_last(trainer, copied=False, is_best=self.progress.best_epoch is None)
 
     def _metrics(self, trainer: pl.Trainer) -> dict[str, float]:
-        metrics = {name: float(value) for name, value in trainer.callback_metrics.items() if value.numel() == 1}
         # Saving is collective, so all ranks must decide alike, also where a metric isn't synchronised between them.
-        broadcast: dict[str, float] = trainer.strategy.broadcast(metrics)
+        broadcast: dict[str, float] = trainer.strategy.broadcast(logged_metrics(trainer))
         return broadcast
 
     def note(self, trainer: pl.Trainer, metrics: Mapping[str, float] | None = None) -> None:
         """Takes into `progress` what a checkpoint is to hold."""
-        self.progress.metrics = split_metrics(metrics or self._metrics(trainer))
+        self.progress.metrics = split_metrics(self._metrics(trainer) if metrics is None else metrics)
+        self.progress.buckets = ddp_state.buckets(trainer)
         self.progress.carried = extra_state.states(extra_state.roots_of(trainer))
         self.progress.frozen = extra_state.captured_frozen(trainer.lightning_module)
         before = self.progress.lost
@@ -267,7 +276,9 @@ class Recovery(Callback):
         self.kept.show()
 
     def _write(self, trainer: pl.Trainer, path: Path) -> None:
-        if trainer.is_global_zero:
+        if self.world.size > 1:
+            rank_parts.store(trainer, self.world, path, weights=self.progress.batches > 0)
+        elif trainer.is_global_zero:
             with removed_on_failure(path):
                 trainer.save_checkpoint(path, weights_only=False)
         else:
@@ -276,21 +287,10 @@ class Recovery(Callback):
     def _judged(self, trainer: pl.Trainer) -> dict[str, float] | None:
         """The metrics where the weights are the best so far, by the metric that is watched; else None."""
         metrics, progress = self._metrics(trainer), self.progress
-        if progress.best_value is None:
-            found = criterion(self._monitor, self._mode, given=self._given, logged=metrics)
-            if found is None:
-                progress.monitor = LAST if self._monitor == LAST else ""
-                return None
-            progress.monitor, progress.mode, progress.criterion = found.monitor, found.mode, found.why
-        value, best = metrics.get(progress.monitor), progress.best_value
-        if value is None or not math.isfinite(value):
+        watched = (self._monitor, self._mode)
+        if not improves(progress, metrics, watched, given=self._given, tells=trainer.is_global_zero):
             return None
-        if best is None and trainer.is_global_zero:
-            extreme = "lowest" if progress.mode == "min" else "highest"
-            log.info("best checkpoint: the %s %s (%s)", extreme, progress.monitor, progress.criterion)
-        if best is not None and (value >= best if progress.mode == "min" else value <= best):
-            return None
-        progress.best_value, progress.best_step = value, trainer.global_step
+        progress.best_value, progress.best_step = metrics[progress.monitor], trainer.global_step
         progress.best_epoch = trainer.current_epoch if trainer.validating else progress.epochs - 1
         return metrics
 

@@ -12,6 +12,7 @@ import numpy
 import pytorch_lightning as pl
 import torch
 from pytorch_lightning.trainer.connectors.logger_connector.result import _Metadata, _ResultMetric, _Sync
+from torch import distributed
 
 _SAID: Final = (
     "fx",
@@ -38,7 +39,10 @@ def generators() -> dict[str, Any]:
         "torch": torch.get_rng_state(),
     }
     if torch.cuda.is_initialized():  # type: ignore[no-untyped-call]
-        state["cuda"] = torch.cuda.get_rng_state_all()
+        if distributed.is_available() and distributed.is_initialized() and distributed.get_world_size() > 1:
+            state["cuda_own"] = torch.cuda.get_rng_state()
+        else:
+            state["cuda"] = torch.cuda.get_rng_state_all()
     return state
 
 
@@ -48,6 +52,15 @@ def set_generators(state: Mapping[str, Any]) -> None:
     torch.set_rng_state(state["torch"])
     if "cuda" in state:
         torch.cuda.set_rng_state_all(state["cuda"])
+    if "cuda_own" in state:  # of the one GPU of this process, whichever that is now
+        torch.cuda.set_rng_state(state["cuda_own"])
+
+
+def reason(trainer: pl.Trainer) -> str:
+    """Why the metrics of the epoch can't be saved; empty: they can."""
+    results = trainer.fit_loop.epoch_loop._results.items()
+    grouped = [key for key, metric in results if metric.meta.sync.group is not None]
+    return f"{grouped[0]} is reduced in a process group of its own" if grouped else ""
 
 
 def captured(trainer: pl.Trainer) -> dict[str, Any]:

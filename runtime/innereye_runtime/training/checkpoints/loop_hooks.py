@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
+import pytorch_lightning as pl
 from pytorch_lightning.utilities.exceptions import SIGTERMException
 
 from innereye_runtime.training.lifecycle.signals import stop_requested
@@ -20,6 +21,41 @@ def call_after(owner: Any, name: str, then: Callable[..., None]) -> None:
         then(*arguments)
 
     setattr(owner, name, run)
+
+
+def around_batches(loop: Any, before_validation: Callable[[], None], after_batch: Callable[[], None]) -> None:
+    """Lets both be called at the end of each batch of Lightning's `fit_loop`: before a validation that may follow it,
+    and after that."""
+    advanced, ended = loop.epoch_loop.on_advance_end, loop.on_advance_end
+
+    def on_advance_end(fetcher: Any) -> None:
+        before_validation()
+        with own_stop():
+            advanced(fetcher)
+        after_batch()
+
+    def on_epoch_end() -> None:
+        with own_stop():
+            ended()
+
+    loop.epoch_loop.__dict__["on_advance_end"] = on_advance_end
+    loop.__dict__["on_advance_end"] = on_epoch_end
+
+
+def rule_signals(trainer: pl.Trainer) -> None:
+    """Takes from Lightning what it sends to the other processes about SIGTERM: in a signal handler, where it gets
+    between what the processes exchange anyway, and before each batch. Processes that it started still get the signal.
+    """
+    connector: Any = trainer._signal_connector
+
+    def notify(signum: int, frame: Any) -> None:
+        launcher: Any = trainer.strategy.launcher
+        if not connector.received_sigterm and hasattr(launcher, "kill"):
+            launcher.kill(signum)
+        connector.received_sigterm = True
+
+    connector._sigterm_notifier_fn = notify
+    trainer.fit_loop.epoch_loop.__dict__["_broadcast_sigterm_tensor"] = lambda: None
 
 
 @contextmanager

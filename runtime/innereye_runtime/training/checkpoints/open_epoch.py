@@ -7,6 +7,8 @@ what `Recovery` saves, the global generators, accumulated gradients, the epoch's
 when the epoch began. A process that resumes begins the epoch as it was begun, calls the hooks of its start, draws the
 same batches once more without training on them (`DrawnBatches`), and then puts the state in place. What can't come to
 the same so is not saved, with the reason in the log: such an epoch is begun again.
+
+Several processes agree after each batch whether they save (`World`), and the file has what is of each (`rank_parts`).
 """
 
 from __future__ import annotations
@@ -22,16 +24,16 @@ from pytorch_lightning.callbacks import Callback
 from pytorch_lightning.loops.loop import _Loop
 from pytorch_lightning.trainer.states import TrainerFn
 
-from innereye_runtime.errors import UsageError
-from innereye_runtime.training.checkpoints import extra_state, in_flight, plain_state
+from innereye_runtime.training.checkpoints import ddp_state, extra_state, in_flight, plain_state, rank_parts
 from innereye_runtime.training.checkpoints.checkpoint_files import WholeFiles
 from innereye_runtime.training.checkpoints.checkpointing import Recovery
 from innereye_runtime.training.checkpoints.drawn_batches import DrawnBatches
-from innereye_runtime.training.checkpoints.loop_hooks import call_after, own_stop
+from innereye_runtime.training.checkpoints.loop_hooks import around_batches, call_after, rule_signals
+from innereye_runtime.training.checkpoints.resuming import require_continuable
 from innereye_runtime.training.checkpoints.untouched import Untouched
+from innereye_runtime.training.lifecycle import signals
 from innereye_runtime.training.lifecycle.new_attempt import NewAttemptError
-from innereye_runtime.training.lifecycle.signals import check_stop, defer_signals, stop_requested
-from innereye_runtime.training.lightning.metrics import MetricsTable
+from innereye_runtime.training.lightning.metrics import MetricsTable, logged_metrics
 
 log = logging.getLogger("innereye_runtime")
 
@@ -46,8 +48,8 @@ _OWN_SHARE: Final = 20
 class OpenEpoch(Callback):
     """Saves partial.ckpt, and continues from one. It must be the callback after `Recovery`.
 
-    It looks after each batch whether the process was asked to end, in place of `StopAtBatch`. With several processes it
-    does nothing: each has generators and loaders of its own, and a broken epoch is begun again.
+    It looks after each batch whether the process was asked to end, in place of `StopAtBatch`. With several processes
+    that DDP does not train it does nothing, and a broken epoch is begun again.
     """
 
     looks_for_stop = False
@@ -55,6 +57,7 @@ class OpenEpoch(Callback):
     def __init__(self, recovery: Recovery, *, every: float) -> None:
         """`every`: seconds between two checkpoints."""
         self._recovery = recovery
+        self._world = recovery.world
         self._every = every
         self._saved = time.monotonic()
         self._cost = 0.0
@@ -91,36 +94,22 @@ class OpenEpoch(Callback):
     def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
         if stage != TrainerFn.FITTING or self.looks_for_stop:
             return
-        if trainer.world_size > 1:
-            if self._recovery.awaits_partial:
-                raise UsageError(
-                    f"{self._recovery.paths.partial_checkpoint} was saved by one process, and now there are "
-                    f"{trainer.world_size}",
-                    hint="resume with as many as before, or delete the file to begin the epoch again",
-                )
+        reason = ddp_state.reason_against(trainer)
+        if not reason and self._world.size != trainer.world_size:
+            reason = f"{type(trainer.strategy.checkpoint_io).__name__} writes the checkpoints"
+        if self._recovery.awaits_partial:
+            require_continuable(self._recovery.resumed_from, trainer.world_size, reason)
+        if reason:
             if trainer.is_global_zero:
-                log.info(
-                    "%d processes train: a broken epoch is begun again, as its middle is not saved", trainer.world_size
-                )
+                log.info("the middle of an epoch is not saved, as %s: a broken epoch is begun again", reason)
             return
+        if self._world.size > 1:
+            rule_signals(trainer)
         self.looks_for_stop = True
         loop = trainer.fit_loop
         call_after(loop, "_load_combined_loader_states", lambda: self._making_loaders(trainer))
         call_after(loop.epoch_loop, "on_run_start", lambda *_: self._began(trainer))
-        advanced, ended = loop.epoch_loop.on_advance_end, loop.on_advance_end
-
-        def on_advance_end(fetcher: Any) -> None:
-            self._before_validation(trainer, fetcher)
-            with own_stop():
-                advanced(fetcher)
-            self._after_batch(trainer)
-
-        def on_epoch_end() -> None:
-            with own_stop():
-                ended()
-
-        loop.epoch_loop.__dict__["on_advance_end"] = on_advance_end
-        loop.__dict__["on_advance_end"] = on_epoch_end
+        around_batches(loop, lambda: self._before_validation(trainer), lambda: self._after_batch(trainer))
 
     def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         if self._resumed:
@@ -181,7 +170,8 @@ class OpenEpoch(Callback):
             iter(fetcher)
         log.info("drawing the first %d batches of epoch %d again", state["batches"], trainer.current_epoch + 1)
         self._drawn = DrawnBatches(trainer)
-        if not self._drawn.redraw(state["batches"], check_stop) or self._drawn.state() != state["drawn"]:
+        same = self._drawn.redraw(state["batches"], signals.check_stop) and self._drawn.state() == state["drawn"]
+        if any(self._world.agree(not same)):
             self._recovery.paths.partial_checkpoint.unlink(missing_ok=True)
             raise NewAttemptError(
                 f"epoch {trainer.current_epoch + 1} can't be continued, as the batches that it draws are not those of "
@@ -199,17 +189,25 @@ class OpenEpoch(Callback):
         progress.batches, progress.rows, progress.stepped = 0, None, None
         in_flight.restore(state["in_flight"], trainer)
         in_flight.set_generators(state["generators"])
+        ddp_state.restore(state["ddp"], trainer)
         self._resumed, self._loops, self._untouched = {}, {}, None
         self._saved = time.monotonic()
         if state["validates"]:
             type(loop).on_advance_end(loop, fetcher)
             self._after_batch(trainer)
 
-    def _before_validation(self, trainer: pl.Trainer, fetcher: Any) -> None:
+    def _before_validation(self, trainer: pl.Trainer) -> None:
+        fetcher: Any = trainer.fit_loop._data_fetcher
+        by_clock = self._world.size > 1 and vars(trainer)["_val_check_time_interval"] is not None  # each has its own
+        if by_clock or not self._is_in(trainer) or not trainer.fit_loop.epoch_loop._should_check_val_fx(fetcher):
+            return
         worth = time.monotonic() - self._saved >= max(_WORTH_SECONDS, _SHARE * self._cost)
-        due = (worth or stop_requested()) and self._is_in(trainer)
-        if due and trainer.fit_loop.epoch_loop._should_check_val_fx(fetcher):
-            self._save(trainer, validates=True)
+        with signals.put_off_stop():
+            signum, saves = self._world.agree(signals.requested_signal(), worth and trainer.is_global_zero)
+            if signum or saves:
+                self._save(trainer, validates=True)
+        if signum:
+            signals.stop_by(signum)
 
     def _after_batch(self, trainer: pl.Trainer) -> None:
         if not self._is_in(trainer):
@@ -218,22 +216,28 @@ class OpenEpoch(Callback):
             return  # the epoch is over; `Recovery` saves it
         since = time.monotonic() - self._saved
         asked = getattr(trainer.strategy.checkpoint_io, "saved_for_user", False) and since >= _OWN_SHARE * self._cost
-        if stop_requested() or asked or since >= max(self._every, _SHARE * self._cost):
-            self._save(trainer, validates=False)
-        check_stop()
+        due = asked or since >= max(self._every, _SHARE * self._cost)
+        with signals.put_off_stop():
+            signum, saves = self._world.agree(signals.requested_signal(), due and trainer.is_global_zero)
+            if signum or saves:
+                self._save(trainer, validates=False)
+        if signum:
+            signals.stop_by(signum)
+        if self._world.size == 1:  # the others can't know
+            signals.check_stop()
 
     def _is_in(self, trainer: pl.Trainer) -> bool:
         """Not where a tuner tries something, with callbacks of its own."""
         return self in vars(trainer)["callbacks"] and trainer.state.fn == TrainerFn.FITTING
 
-    @defer_signals()  # a stop has the grace to save
+    @signals.defer_signals()  # a stop has the grace to save
     def _save(self, trainer: pl.Trainer, *, validates: bool) -> None:
         began, recovery = time.monotonic(), self._recovery
         self._saved = began
         self._done_for_user(trainer)
-        reason = self._refusal(trainer)
+        reason = self._world.reason(self._refusal(trainer)) or rank_parts.reason_of_weights(trainer, self._world)
         if reason:
-            if not self._refused:
+            if not self._refused and trainer.is_global_zero:
                 log.warning(
                     "warning: the middle of an epoch is not saved, as %s: a broken epoch is begun again", reason
                 )
@@ -243,7 +247,7 @@ class OpenEpoch(Callback):
         assert drawn is not None
         loop = trainer.fit_loop.epoch_loop
         before = progress.metrics
-        recovery.note(trainer)
+        recovery.note(trainer, logged_metrics(trainer))
         self._saving = {
             "batches": loop.batch_progress.current.ready,
             "validates": validates,
@@ -251,8 +255,9 @@ class OpenEpoch(Callback):
             "generators": in_flight.generators(),
             "in_flight": in_flight.captured(trainer),
             "drawn": drawn.state(),
+            "ddp": ddp_state.captured(trainer),
         }
-        progress.batches = loop.batch_progress.current.ready
+        progress.batches, progress.processes = loop.batch_progress.current.ready, self._world.size
         progress.rows = next((each.rows for each in trainer.loggers if isinstance(each, MetricsTable)), None)
         progress.stepped = loop._batches_that_stepped + (validates and not loop._should_accumulate())
         try:
@@ -277,7 +282,7 @@ class OpenEpoch(Callback):
         if type(trainer.strategy.checkpoint_io) is not WholeFiles:
             return f"{type(trainer.strategy.checkpoint_io).__name__} writes the checkpoints"
         assert self._drawn is not None
-        if reason := self._drawn.reason():
+        if reason := self._drawn.reason() or ddp_state.reason_of_optimizers(trainer) or in_flight.reason(trainer):
             return reason
         _, lost = self._recovery.plain.capture(trainer)
         if new := sorted(set(lost) - self._lost):
@@ -286,5 +291,5 @@ class OpenEpoch(Callback):
 
 
 def _is_data(path: str) -> bool:
-    """Whether batches are made of it, by its path in `plain_state`."""
+    """Whether batches are made of it."""
     return path.startswith(("data", "sampler", "batch_sampler"))

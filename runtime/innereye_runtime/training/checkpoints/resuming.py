@@ -13,8 +13,9 @@ from innereye_runtime.errors import UsageError
 from innereye_runtime.run.paths import RunPaths
 from innereye_runtime.run.record import Attempt
 from innereye_runtime.training.checkpoints import extra_state, plain_state
-from innereye_runtime.training.checkpoints.checkpoint_files import ResumePoint, look
+from innereye_runtime.training.checkpoints.checkpoint_files import ResumePoint, look, other_number
 from innereye_runtime.training.checkpoints.weights import read_weights
+from innereye_runtime.training.lifecycle.new_attempt import NewAttemptError
 
 log = logging.getLogger("innereye_runtime")
 
@@ -103,18 +104,16 @@ def _is_current(checkpoint: Path) -> bool:
 
 
 def find_resume_point(paths: RunPaths, attempt: Attempt, *, settling: bool, processes: int = 1) -> ResumePoint | None:
-    """The checkpoint of an earlier attempt that this one continues from; None where it is the start.
+    """The checkpoint of an earlier attempt that this one continues from; None where it is the start. `processes`: as
+    many were started; with one, Lightning may start more of them.
 
     What is found and not as it should be is logged, and kept in the notes of `attempt`.
 
     Raises:
         UsageError: there are checkpoints, and none can be read.
     """
-    found = look(paths, settling=settling, partial=processes == 1)
-    notes = [*found.notes, *_note_users_own(paths, found.newest)]
-    if processes > 1 and paths.partial_checkpoint.exists():
-        name = paths.partial_checkpoint.relative_to(paths.root)
-        notes.append(f"{name} was saved by one process, and now {processes} train: its epoch is begun again")
+    found = look(paths, settling=settling, processes=processes if processes > 1 else None)
+    notes = [*found.notes, *_note_users_own(paths, found.newest), *filter(None, [found.passed_over])]
     for note in notes:
         log.warning("warning: %s", note)
     attempt.notes += notes
@@ -143,3 +142,15 @@ def find_resume_point(paths: RunPaths, attempt: Attempt, *, settling: bool, proc
         attempt.notes.append(note)
         attempt.resume_exact, attempt.because = False, [*attempt.because, note]
     return resumed
+
+
+def require_continuable(resumed: ResumePoint | None, processes: int, reason: str) -> None:
+    """Raises `NewAttemptError`, and takes the checkpoint of an open epoch away, where as many processes can't continue
+    in that epoch, or can't for a `reason`."""
+    if resumed is None or (resumed.progress.processes == processes and not reason):
+        return
+    resumed.path.unlink(missing_ok=True)
+    why = f"can't be continued from, as {reason}: its epoch is begun again" if reason else ""
+    raise NewAttemptError(
+        f"{resumed.path.name} {why or 'was saved ' + other_number(resumed.progress.processes, processes)}"
+    )

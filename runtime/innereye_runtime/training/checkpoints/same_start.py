@@ -13,7 +13,9 @@ class SameStart(Callback):
     """Compares what each rank resumes from with the first rank's."""
 
     def __init__(self, resumed: ResumePoint | None) -> None:
-        self._own = None if resumed is None else (resumed.progress.epochs, resumed.global_step)
+        self._own: tuple[int, int, int] | None = None
+        if resumed is not None:
+            self._own = (resumed.progress.epochs, resumed.global_step, resumed.progress.batches)
 
     def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Raises `OutputError` where this rank would continue from another state than the first."""

@@ -32,6 +32,7 @@ class StopRequested(BaseException):
 
     def __init__(self, signum: int) -> None:
         super().__init__(signal.Signals(signum).name)
+        self.signum = signum
         self.time = time.time()
         self.exit_code = ExitCode.INTERRUPTED if signum == signal.SIGINT else ExitCode.STOPPED
         self.progress = ""
@@ -70,6 +71,13 @@ class StopFlag:
             wanted = max(2.5 * (now - self._polled), 0.9 * self._patience)
             self._patience = min(max(_POLL_SECONDS, wanted), _LONGEST_SECONDS)
         self._polled = now
+
+    def put_off(self) -> None:
+        """Lets a stop that came while it was deferred wait for who looks next."""
+        self.deferred = False
+        self.looked()
+        if self.requested is not None and not self._raised:
+            self._try_again(self._patience)
 
     def end_deferral(self) -> None:
         """As `check`, where it doesn't follow that the next one looks soon."""
@@ -166,6 +174,34 @@ def defer_signals() -> Iterator[None]:
     finally:
         flag.deferred = False
         flag.end_deferral()
+
+
+def requested_signal() -> int:
+    """The signal by which this process was asked to stop; 0: it was not. It looked, too."""
+    stop = _flags[-1].requested if stop_requested() else None
+    return 0 if stop is None else stop.signum
+
+
+def stop_by(signum: int) -> None:
+    """Raises `StopRequested`, for a signal that another process of the job may have got alone."""
+    if _flags:
+        _flags[-1].requested = _flags[-1].requested or StopRequested(signum)
+    check_stop()
+
+
+@contextmanager
+def put_off_stop() -> Iterator[None]:
+    """While it is open, a stop waits, and at its end for who looks next: several processes do between them what they
+    have agreed on."""
+    if not _flags or _flags[-1].deferred:
+        yield
+        return
+    flag = _flags[-1]
+    flag.deferred = True
+    try:
+        yield
+    finally:
+        flag.put_off()
 
 
 @contextmanager

@@ -118,6 +118,11 @@ class MetricsTable(Logger):
         temporary.replace(self._path)
 
 
+def logged_metrics(trainer: pl.Trainer) -> dict[str, float]:
+    """What was logged so far, in this process."""
+    return {name: float(value) for name, value in trainer.callback_metrics.items() if value.numel() == 1}
+
+
 def split_metrics(metrics: Mapping[str, float]) -> dict[str, dict[str, float | None]]:
     """The metrics by split, in the order of their names; those of no split count as of training.
 
