@@ -10,18 +10,21 @@ from tests.targets.docker.conftest import Engine
 
 MANIFEST = """\
 schema: 1
-container: {class: Tiny, namespaces: [tiny]}
+container: {class: HelloContainer}
+dataset: {id: hello, local: DATA}
 trainer: {num_epochs: 1}
 compute: {target: TARGET, docker: {memory: 2g}, shm_size: 64m}
 environment: {OMP_NUM_THREADS: "1"}
-cross_validation: {splits: 2, ensemble: weights}
+cross_validation: {splits: 5, ensemble: weights}
 """
 
 
-def test_an_ensemble_in_a_container_equals_that_of_a_process(engine: Engine, project: Project) -> None:
+def test_five_folds_in_containers_and_their_ensemble_equal_those_of_processes(engine: Engine, project: Project) -> None:
+    data = Path(__file__).resolve().parents[3] / "data" / "hello"
     found = {}
     for target in ("docker", "process"):
-        project.write(f"{target}.yaml", f"name: {target}\n{MANIFEST.replace('TARGET', target)}")
+        text = MANIFEST.replace("TARGET", target).replace("DATA", str(data))
+        project.write(f"{target}.yaml", f"name: {target}\n{text}")
         done = project.run("--json", f"{target}.yaml")
         assert done.exit_code == 0, done.stderr
         result = json.loads(done.stdout)
@@ -29,6 +32,9 @@ def test_an_ensemble_in_a_container_equals_that_of_a_process(engine: Engine, pro
         record = json.loads((folder / "ensemble" / "run.json").read_text())
         assert record["target"] == target
         assert (folder / "ensemble" / "checkpoints" / "averaged.ckpt").is_file()
-        found[target] = (result["ensemble"], json.loads((folder / "metrics.json").read_text()).get("mean"))
+        trials = [json.loads(file.read_text()) for file in sorted(folder.glob("trials/*/run.json"))]
+        weights = [trial["checkpoints"]["last"]["weights_sha256"] for trial in trials]
+        found[target] = (weights, result["ensemble"], json.loads((folder / "metrics.json").read_text()))
     assert found["docker"] == found["process"]
-    assert found["docker"][0]["test"]["test/loss"] > 0
+    assert len(set(found["docker"][0])) == 5
+    assert found["docker"][1]["test"]["test/accuracy"] > 0
