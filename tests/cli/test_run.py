@@ -8,11 +8,13 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from jsonschema import Draft202012Validator
 from tests.projects import Project, tiny_project
 
+from innereye_runtime.cli.commands.run import conclude
 from innereye_runtime.cli.main import main
 from innereye_runtime.cli.ui.outcome import NO_RUN, outcome
 from innereye_runtime.manifest.schema import schema_text
@@ -237,3 +239,18 @@ def test_explain_without_torch_says_what_it_does_not_know(
     out, err = capsys.readouterr()
     assert "the class cannot be imported without torch" in err
     assert [line.split()[1] for line in out.splitlines() if line.startswith("  threads")] == ["unknown"]
+
+
+def test_the_run_is_named_by_what_it_is_when_the_job_is_over(capsys: pytest.CaptureFixture[str]) -> None:
+    class Elsewhere:
+        run = "azureml://job"
+
+        def wait(self) -> int:
+            self.run = "/outputs/run"
+            return 3
+
+    handle = Elsewhere()
+    ended: list[dict[str, Any]] = []
+    assert conclude(handle, handle.wait, as_json=False, ended=ended) == 3
+    assert capsys.readouterr().out == "/outputs/run\n"
+    assert [one["run"] for one in ended] == ["/outputs/run"]

@@ -25,9 +25,9 @@ def follow(*, target: str, job: str, as_json: bool, report: dict[str, Any] | Non
     assert isinstance(reattaching, ReattachingTarget)
     handle = reattaching.reattach(job, stdout=2 if as_json else 1)
     if report is None:
-        return conclude(handle.run, handle.wait, as_json=as_json)
+        return conclude(handle, handle.wait, as_json=as_json)
     return reported(
-        lambda ended: conclude(handle.run, handle.wait, as_json=as_json, ended=ended),
+        lambda ended: conclude(handle, handle.wait, as_json=as_json, ended=ended),
         CIReport(**report),
         as_json=as_json,
     )

@@ -33,6 +33,7 @@ from innereye_runtime.errors import ExitCode, InnerEyeError, ManifestError, Usag
 
 if TYPE_CHECKING:
     from innereye_runtime.job.resolve import Job
+    from innereye_runtime.targets.base import Handle
 
 
 JSON_HELP = "print one JSON object: run, state, exit_code, metrics, weights_sha256; all else goes to standard error"
@@ -201,14 +202,17 @@ def start(
     wait = handle.wait
     if not isinstance(target, CopyingTarget):
         wait = partial(wait_with_copy, job.manifest, handle.run, handle.wait)
-    return conclude(handle.run, wait, as_json=as_json, ended=ended)
+    return conclude(handle, wait, as_json=as_json, ended=ended)
 
 
-def conclude(run: str, wait: Callable[[], int], *, as_json: bool, ended: list[dict[str, Any]] | None = None) -> int:
+def conclude(
+    handle: Handle, wait: Callable[[], int], *, as_json: bool, ended: list[dict[str, Any]] | None = None
+) -> int:
     """The exit code of a submitted job, when `wait` has returned it and its run folder was named on standard output."""
     from innereye_runtime.run.paths import RunPaths, resume_command
 
     exit_code = wait()
+    run = handle.run  # of a job elsewhere, its address until its run folder is here
     if exit_code == 0:
         register_model(Path(run))
     if ended is not None:
