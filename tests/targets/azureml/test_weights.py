@@ -114,7 +114,7 @@ def test_each_source_of_weights_trains_and_tests_what_it_does_here(
         alone = project.run(
             "--target", "process", "tiny.yaml", *words, "--run_inference_only=True", f"--src_checkpoint={best}"
         )
-        assert (here.exit_code, alone.exit_code) == (0, 0), here.stderr + alone.stderr
+        assert (here.exit_code, alone.exit_code) == (0, 0), earlier.stdout + earlier.stderr + here.stdout + alone.stdout
 
         named = (best, f"azureml://jobs/{job}", f"{job}:best.ckpt", "azureml:tiny@latest")
         starts = [*(f"--src_checkpoint={source}" for source in named), "--model_id=tiny:1"]
