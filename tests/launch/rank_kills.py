@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from tests.launch.test_ranks_of_one_machine import KILLED, run_of, several_project, wait_until
+from tests.launch.test_ranks_of_one_machine import KILLED, alive, run_of, several_project, wait_until
 from tests.projects import Project
 
 _ENDS: dict[str, tuple[int, str]] = {
@@ -54,15 +54,18 @@ def kill(
     compute = f"target: {target}, nodes: {nodes}, processes: {processes}{memory}"
     project = kind(several_project(root, compute).root)
     what = f"{target}, {nodes} x {processes}: rank {rank} {way}{' while others wait for it' if busy else ''}"
-    problems, took = outcome(project, way, rank, busy=busy, delay=dice.uniform(0.0, 8.0), seconds=seconds)
+    delay = dice.uniform(0.0, 8.0)
+    problems, took = outcome(project, way, rank, busy=busy, delay=delay, seconds=seconds, is_visible=target != "docker")
     print(f"{what}: {'; '.join(problems) or f'ended in {took:.1f} s'}", flush=True)
     return [f"{what}: {problem}" for problem in problems]
 
 
 def outcome(
-    project: Project, way: str, rank: int, *, busy: bool, delay: float, seconds: float
+    project: Project, way: str, rank: int, *, busy: bool, delay: float, seconds: float, is_visible: bool
 ) -> tuple[list[str], float]:
-    """The problems, and the seconds from the death of the rank to the end of the launcher."""
+    """The problems, and the seconds from the death of the rank to the end of the launcher. `is_visible`: its process is
+    one of this machine, which is looked at.
+    """
     asked = _WAITING if way == "outside" else f"{rank} {way}"
     launcher = project.start("several.yaml", f"--way={asked}", f"--busy={busy and way != 'outside'}")
     run = run_of(project, launcher)
@@ -75,6 +78,9 @@ def outcome(
     else:
         wait_until(lambda: (run / "dying").exists() or launcher.poll() is not None, 300)
         died = (run / "dying").stat().st_mtime
+        if is_visible:  # what is written of an exception is written by the rank itself, before it dies
+            wait_until(lambda: not alive(run / f"pid{rank}.txt"), 60)
+            died = time.time()
     output = "".join(launcher.communicate(timeout=90))
     took = time.time() - died
     record = json.loads((run / "run.json").read_text())
