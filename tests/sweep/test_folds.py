@@ -188,7 +188,7 @@ def test_folds_of_azure_get_their_ensemble_here_when_all_are_here(
     folder.mkdir()
     shutil.copy(tmp_path / "m.yaml", folder / "manifest.yaml")
     record = studies.record_of(job, folder)
-    record.target, record.state, record.exit_code = "azureml", "completed", 0
+    record.target, record.state, record.exit_code = "azureml", state, 0
     folds = [TrialRecord(name=f"00{n}", group=0, parameters={}, fold=n, state="completed") for n in (0, 1)]
     folds[1].state = state
     record.trials = folds
@@ -196,6 +196,10 @@ def test_folds_of_azure_get_their_ensemble_here_when_all_are_here(
     with pytest.raises(UsageError, match=message) as refused:
         resume_many(folder, target=target, as_json=False)
     assert remedy.format(folder=folder) in refused.value.hint
+    record.state = "completed"
+    record.ensemble = TrialRecord(name="ensemble", group=0, parameters={}, state="completed")
+    RecordWriter(folder, record).write(now=True)
+    assert resume_many(folder, target="process", as_json=False) == 0, "there is nothing to resume"
 
 
 MODEL = '''\

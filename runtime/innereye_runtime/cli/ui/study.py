@@ -49,13 +49,19 @@ def resume_many(folder: Path, *, target: TargetName | None, as_json: bool, cold:
     from innereye_runtime.targets.registry import get_target
 
     record = SweepRecord.read(folder)
-    if isinstance(get_target(record.target), SweepingTarget):
+    is_of_service = isinstance(get_target(record.target), SweepingTarget)
+    if is_of_service and _lacks_ensemble(folder, record):
         with log_to_stderr():
             return _finish(_ensemble_of(folder, record, target, cold=cold), as_json=as_json)
     if record.state == "completed" and not as_json:
         eprint(f"{folder.name} is complete; there is nothing to resume")
         print_result(str(folder))
         return 0
+    if is_of_service:
+        raise UsageError(
+            f"a sweep on target {record.target} is not resumed: its trials are the service's",
+            hint="start the manifest again; innereye-run download of its job completes this folder",
+        )
     if target not in (None, record.target):
         raise UsageError(f"the sweep is on target {record.target}", hint="delete --target, or start a new sweep")
     if record.import_root:
@@ -71,24 +77,25 @@ def resume_many(folder: Path, *, target: TargetName | None, as_json: bool, cold:
         return _finish(resume_study(folder, job, cold=cold), as_json=as_json)
 
 
+def _lacks_ensemble(folder: Path, record: SweepRecord) -> bool:
+    """Whether all folds are complete, and an ensemble of them is asked for that has not run to its end."""
+    from innereye_runtime.manifest.loading import load
+    from innereye_runtime.sweep import ensemble
+
+    manifest = load(folder / "manifest.yaml", target=record.target).manifest
+    is_there = record.ensemble is not None and record.ensemble.state == "completed"
+    return manifest is not None and not is_there and ensemble.is_due(manifest, replace(record, ensemble=None))
+
+
 def _ensemble_of(folder: Path, record: SweepRecord, target: TargetName | None, *, cold: bool) -> StudyResult:
     """The result of folds that a service ran and that are all here, when their ensemble has run on this machine.
 
     Raises:
-        UsageError: there is nothing to run here, or nothing says where.
+        UsageError: nothing says where it is to run.
     """
     from innereye_runtime.job.resolve import resolve_job
-    from innereye_runtime.manifest.loading import load
-    from innereye_runtime.sweep import ensemble
     from innereye_runtime.sweep.study import resume_study
 
-    again = replace(record, ensemble=None) if record.ensemble and record.ensemble.state == "failed" else record
-    manifest = load(folder / "manifest.yaml", target=record.target).manifest
-    if manifest is None or not ensemble.is_due(manifest, again):
-        raise UsageError(
-            f"a sweep on target {record.target} is not resumed: its trials are the service's",
-            hint="start the manifest again; innereye-run download of its job completes this folder",
-        )
     if target in (None, record.target):
         raise UsageError(
             f"target {record.target} runs the folds alone, without their ensemble",
