@@ -8,6 +8,7 @@ import os
 import random
 import signal
 import socket
+import subprocess
 import sys
 import time
 import traceback
@@ -25,6 +26,7 @@ from tests.training.models import Model, Noisy, NoisyData
 from tests.training.test_extra_state import Container, ManualByStep, result
 from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 
+from innereye_runtime.job.ranks import VARIABLES
 from innereye_runtime.run.paths import RunPaths
 from innereye_runtime.training.checkpoints import open_epoch
 from innereye_runtime.training.checkpoints.weights import weights_sha256
@@ -276,3 +278,34 @@ def test_another_number_of_processes_begins_the_epoch_again_and_says_so(tmp_path
         assert codes == [0] * processes, logs(run)
         epochs = [line for line in trained(run) if line.startswith("1 ")]
         assert epochs.count("1 0") == 2
+
+
+def test_batches_that_do_not_come_again_in_one_process_begin_the_epoch_again_in_all(tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    assert together(lambda: container({"data": Data}, Break(1, 2)), run) == [143, 143], logs(run)
+    assert together(lambda: container({"data": OtherInOne}), run) == [77, 77], logs(run)
+    assert "the batches that it draws are not those" in (run / "anew-1.txt").read_text()
+    assert not RunPaths(run).partial_checkpoint.exists()
+
+
+class OtherInOne(Data):
+    def train_dataloader(self) -> Any:
+        loader = super().train_dataloader()
+        backwards = list(reversed(range(55)))
+        return loader if os.environ["RANK"] == "0" else DataLoader(loader.dataset, batch_size=4, sampler=backwards)
+
+
+BY_LIGHTNING: dict[str, Any] = {"data": Data, "arguments": {"accumulate_grad_batches": 2}}
+
+
+def test_processes_that_lightning_starts_are_stopped_and_continue(tmp_path: Path) -> None:
+    whole, run = tmp_path / "whole", tmp_path / "run"
+    assert together(lambda: container(BY_LIGHTNING), whole) == [0, 0], logs(whole)
+    command = [sys.executable, "-m", "tests.training.ranks_of_lightning", str(run)]
+    alone = {name: value for name, value in os.environ.items() if name not in VARIABLES}
+    environment = {**alone, "PYTHONPATH": str(Path(__file__).parents[2]), "OMP_NUM_THREADS": "1"}
+    for place, code in ((["1", "2"], 143), ([], 0)):
+        done = subprocess.run([*command, *place], env=environment, capture_output=True, text=True, timeout=240)
+        assert done.returncode == code, done.stdout + done.stderr
+    assert result(run) == result(whole)
+    assert trained(run, 1) == trained(whole, 1)
