@@ -10,7 +10,7 @@ import warnings
 from pathlib import Path
 
 from tests.training.harness import train
-from tests.training.test_several_processes import BY_LIGHTNING, Break, container
+from tests.training.several_processes import BY_LIGHTNING, Break, container
 
 from innereye_runtime.training.lifecycle.signals import StopRequested, stop_on_signals
 
