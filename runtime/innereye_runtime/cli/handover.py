@@ -15,7 +15,7 @@ _MODULE = "innereye_runtime.cli.follow"
 
 
 class HandoverError(Exception):
-    """Not an error: it leaves a command, which goes on in another process."""
+    """Ends a command that continues in another process; nothing went wrong."""
 
     def __init__(self, target: str, handle: FollowableHandle, *, as_json: bool) -> None:
         super().__init__(target)

@@ -32,7 +32,7 @@ _TAKEN = (409, 412)
 
 
 class BlobStore(Store):
-    """The folder of one run in a container. `writer` stands in the metadata of what it writes: an answer that was lost
+    """The folder of one run in a container. `writer` is in the metadata of what it writes: an answer that was lost
     is not mistaken for another writer.
     """
 

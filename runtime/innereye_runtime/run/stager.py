@@ -50,7 +50,7 @@ class Stager:
         report: Callable[[str], None] = lambda text: None,
         on_look: Callable[[], None] = lambda: None,
     ) -> None:
-        """`writer` stands in each index. A write is tried `tries` times. `shown`: a folder that smaller files are also
+        """`writer` is in each index. A write is tried `tries` times. `shown`: a folder that smaller files are also
         copied to, where the studio finds them. `on_look` is called twice a second while the other thread runs.
         """
         self._root = root

@@ -9,8 +9,8 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import _GeneratorContextManager, contextmanager
 from types import FrameType
 from typing import TYPE_CHECKING
 
@@ -74,7 +74,6 @@ class StopFlag:
 
     def put_off(self) -> None:
         """Lets a stop that came while it was deferred wait for who looks next."""
-        self.deferred = False
         self.looked()
         if self.requested is not None and not self._raised:
             self._try_again(self._patience)
@@ -159,21 +158,11 @@ def stop_requested() -> bool:
     return bool(_flags) and _flags[-1].requested is not None
 
 
-@contextmanager
-def defer_signals() -> Iterator[None]:
+def defer_signals() -> _GeneratorContextManager[None]:
     """While it is open, a stop waits; it is raised at the end, in place of whatever else was. Inside of another one, it
-    is at the end of that.
+    is at the end of that. A decorator too.
     """
-    if not _flags or _flags[-1].deferred:
-        yield
-        return
-    flag = _flags[-1]
-    flag.deferred = True
-    try:
-        yield
-    finally:
-        flag.deferred = False
-        flag.end_deferral()
+    return _deferral(StopFlag.end_deferral)
 
 
 def requested_signal() -> int:
@@ -189,10 +178,14 @@ def stop_by(signum: int) -> None:
     check_stop()
 
 
-@contextmanager
-def put_off_stop() -> Iterator[None]:
+def put_off_stop() -> _GeneratorContextManager[None]:
     """While it is open, a stop waits, and at its end for who looks next: several processes do between them what they
     have agreed on."""
+    return _deferral(StopFlag.put_off)
+
+
+@contextmanager
+def _deferral(at_end: Callable[[StopFlag], None]) -> Iterator[None]:
     if not _flags or _flags[-1].deferred:
         yield
         return
@@ -201,7 +194,8 @@ def put_off_stop() -> Iterator[None]:
     try:
         yield
     finally:
-        flag.put_off()
+        flag.deferred = False
+        at_end(flag)
 
 
 @contextmanager
