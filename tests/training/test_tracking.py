@@ -6,7 +6,7 @@ import logging
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from importlib import import_module
 from types import ModuleType
 from typing import Any
@@ -56,7 +56,7 @@ def tracking(needs: Callable[..., None]) -> Any:
 
 
 @pytest.fixture
-def service(tracking: Any, monkeypatch: pytest.MonkeyPatch) -> Service:
+def service(tracking: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[Service]:
     service = Service()
     modules: dict[str, dict[str, Any]] = {
         "mlflow": {},
@@ -69,7 +69,12 @@ def service(tracking: Any, monkeypatch: pytest.MonkeyPatch) -> Service:
         module.__dict__.update(content)
         monkeypatch.setitem(sys.modules, name, module)
     monkeypatch.setattr(tracking, "_EVERY_SECONDS", 0.01)
-    return service
+    yield service
+    service.gate.set()
+    for thread in threading.enumerate():
+        if thread.name == "azureml-tracking":  # it would import MLflow's own modules where the next test replaces them
+            thread.join(30)
+            assert not thread.is_alive()
 
 
 @pytest.fixture

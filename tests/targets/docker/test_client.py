@@ -31,7 +31,8 @@ VERSION = ok(b'{"ApiVersion": "1.41"}')
 
 
 class Server:
-    """Answers one request after another with the bytes that it was given, None being silence, and keeps them."""
+    """Answers one request after another with the bytes that it was given, None being silence, and keeps them. Each
+    answer says that its connection is closed after it, as an engine's does where that was asked for."""
 
     def __init__(self, listener: socket.socket, answers: list[bytes | None]) -> None:
         self.requests: list[bytes] = []
@@ -49,7 +50,7 @@ class Server:
                     if answer is None:
                         connection.recv(1)  # until the client has had enough
                     else:
-                        connection.sendall(answer)
+                        connection.sendall(answer.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n", 1))
 
 
 def _request(connection: socket.socket) -> bytes:
