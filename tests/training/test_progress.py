@@ -132,7 +132,9 @@ def test_the_speed_in_a_continued_epoch_is_that_of_the_batches_that_are_trained(
             logger.on_train_epoch_start(trainer, model)
             now += 100.0 if first else 0.0  # for the batches that are drawn again
             for batch in range(first, first + 60):
-                logger.on_train_batch_start(trainer, model, None, batch)
+                if batch == first:  # after that one, Lightning is not to call it
+                    logger.on_train_batch_start(trainer, model, None, batch)
+                assert logger.on_train_batch_start is None
                 now += 1.0
                 logger.on_train_batch_end(trainer, model, None, None, batch)
             assert caplog.messages[0].startswith(

@@ -197,11 +197,13 @@ class OpenEpoch(Callback):
             self._after_batch(trainer)
 
     def _before_validation(self, trainer: pl.Trainer) -> None:
+        worth = time.monotonic() - self._saved >= max(_WORTH_SECONDS, _SHARE * self._cost)
+        if self._world.size == 1 and not worth and not signals.stop_requested():
+            return  # before all that costs each batch more
         fetcher: Any = trainer.fit_loop._data_fetcher
         by_clock = self._world.size > 1 and vars(trainer)["_val_check_time_interval"] is not None  # each has its own
         if by_clock or not self._is_in(trainer) or not trainer.fit_loop.epoch_loop._should_check_val_fx(fetcher):
             return
-        worth = time.monotonic() - self._saved >= max(_WORTH_SECONDS, _SHARE * self._cost)
         with signals.put_off_stop():
             signum, saves = self._world.agree(signals.requested_signal(), worth and trainer.is_global_zero)
             if signum or saves:
@@ -210,13 +212,15 @@ class OpenEpoch(Callback):
             signals.stop_by(signum)
 
     def _after_batch(self, trainer: pl.Trainer) -> None:
+        since = time.monotonic() - self._saved
+        asked = getattr(trainer.strategy.checkpoint_io, "saved_for_user", False) and since >= _OWN_SHARE * self._cost
+        due = asked or since >= max(self._every, _SHARE * self._cost)
+        if self._world.size == 1 and not due and not signals.stop_requested():
+            return  # before all that costs each batch more
         if not self._is_in(trainer):
             return
         if trainer.fit_loop.epoch_loop._num_ready_batches_reached():
             return  # the epoch is over; `Recovery` saves it
-        since = time.monotonic() - self._saved
-        asked = getattr(trainer.strategy.checkpoint_io, "saved_for_user", False) and since >= _OWN_SHARE * self._cost
-        due = asked or since >= max(self._every, _SHARE * self._cost)
         with signals.put_off_stop():
             signum, saves = self._world.agree(signals.requested_signal(), due and trainer.is_global_zero)
             if signum or saves:

@@ -26,3 +26,13 @@ def skip_empty_hooks(callbacks: Iterable[Callback]) -> None:
         for hook in _HOOKS:
             if getattr(kind, hook) is getattr(Callback, hook):
                 setattr(kind, hook, None)
+
+
+def rest(callback: Callback, hook: str) -> None:
+    """Lets Lightning pass over one hook of a callback until `wake`: one that only a few of the batches need."""
+    vars(callback)[hook] = None
+
+
+def wake(callback: Callback, hook: str) -> None:
+    """Lets Lightning call the hook of the callback's class again."""
+    vars(callback).pop(hook, None)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -31,7 +32,7 @@ class LossWatch(Callback):
     def __init__(self, *, smoke: bool) -> None:
         self._smoke = smoke
         self._steps = self._losses = 0
-        self._pending: list[tuple[str, torch.Tensor]] = []
+        self._pending: list[tuple[tuple[int, int], torch.Tensor]] = []
         self._loss_shown = self._metrics_shown = False
 
     def on_train_batch_end(
@@ -44,7 +45,12 @@ class LossWatch(Callback):
         self._losses += 1
         if self._loss_shown:
             return
-        self._pending.append((f"step {batch_idx + 1} of epoch {trainer.current_epoch + 1}", torch.isfinite(loss).all()))
+        place = batch_idx, trainer.current_epoch
+        if loss.device.type == "cpu" and loss.numel() == 1:  # each batch: an operation of PyTorch takes longer
+            if not math.isfinite(loss.item()):
+                self._warn_of(trainer, *place)
+            return
+        self._pending.append((place, torch.isfinite(loss).all()))
         if loss.device.type == "cpu" or len(self._pending) >= _LOOK_EVERY:
             self._look(trainer)
 
@@ -64,8 +70,11 @@ class LossWatch(Callback):
         pending, self._pending = self._pending, []
         if not pending or all(torch.stack([finite for _, finite in pending]).tolist()):
             return
+        self._warn_of(trainer, *next(place for place, finite in pending if not finite))
+
+    def _warn_of(self, trainer: pl.Trainer, batch_idx: int, epoch: int) -> None:
         self._loss_shown = True
-        place = next(place for place, finite in pending if not finite)
+        place = f"step {batch_idx + 1} of epoch {epoch + 1}"
         message = f"the loss that training_step returned is not a finite number at {place}"
         if self._smoke:
             raise InnerEyeError(message, hint=_REMEDY)

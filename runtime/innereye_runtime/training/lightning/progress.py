@@ -17,6 +17,7 @@ from pytorch_lightning.callbacks import Callback
 
 from innereye_runtime.run.metric_names import parse_metric_name, rank
 from innereye_runtime.training.checkpoints.checkpointing import Recovery
+from innereye_runtime.training.lightning.batch_hooks import rest, wake
 from innereye_runtime.training.lightning.duration import short_duration
 
 log = logging.getLogger("innereye_runtime")
@@ -39,7 +40,8 @@ class EpochLogger(Callback):
     """
 
     def __init__(self, *, within_epochs: bool = True) -> None:
-        self._within_epochs = within_epochs
+        if not within_epochs:
+            rest(self, "on_train_batch_end")
         self._epoch_started = 0.0
         self._last_line = 0.0
         self._next_line = 0.0
@@ -50,19 +52,21 @@ class EpochLogger(Callback):
         if time.monotonic() - self._last_line >= 1:
             self._log_ended_epoch(trainer)
         self._epoch_started = time.monotonic()
+        wake(self, "on_train_batch_start")
         self._pace.begin()
         self._next_line = self._epoch_started + _SECONDS_TO_FIRST_LINE
 
     def on_train_batch_start(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, batch: Any, batch_idx: int
     ) -> None:
-        self._pace.on_batch_start(batch_idx)
+        rest(self, "on_train_batch_start")
+        self._pace.on_first_batch(batch_idx)
 
     def on_train_batch_end(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
         now = time.monotonic()
-        if self._within_epochs and now >= self._next_line and trainer.is_global_zero:
+        if now >= self._next_line and trainer.is_global_zero:
             self._next_line = now + (now - self._epoch_started)
             step = f"step {batch_idx + 1} of {trainer.num_training_batches}"
             speed = _speed(trainer, batch_idx + 1, self._pace.rate(batch_idx, now))
@@ -109,12 +113,14 @@ class TerminalBar(Callback):
         self._pace = _Pace()
 
     def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        wake(self, "on_train_batch_start")
         self._pace.begin()
 
     def on_train_batch_start(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, batch: Any, batch_idx: int
     ) -> None:
-        self._pace.on_batch_start(batch_idx)
+        rest(self, "on_train_batch_start")
+        self._pace.on_first_batch(batch_idx)
 
     def on_train_batch_end(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
@@ -164,8 +170,8 @@ def shown_metrics(values: Mapping[str, float], monitor: str, *, width: int = _ME
         if line and len(line) + len(text) > width:
             break
         line, shown = f"{line}  {text}".strip(), shown + 1
-    if rest := len(names) - shown:
-        line += f"  and {rest} more in metrics.csv" if width >= _METRICS_WIDTH else f"  +{rest}"
+    if more := len(names) - shown:
+        line += f"  and {more} more in metrics.csv" if width >= _METRICS_WIDTH else f"  +{more}"
     return line or ("nothing logged yet" if width >= _METRICS_WIDTH else "")
 
 
@@ -196,20 +202,20 @@ class _Pace:
 
     def __init__(self) -> None:
         self._since = 0.0
-        self._first: int | None = None
+        self._first = 0
 
     def begin(self) -> None:
-        self._since, self._first = time.monotonic(), None
+        self._since, self._first = time.monotonic(), 0
 
-    def on_batch_start(self, batch_idx: int) -> None:
-        if self._first is None:
-            self._first = batch_idx
-            if batch_idx > 0:
-                self._since = time.monotonic()
+    def on_first_batch(self, batch_idx: int) -> None:
+        """`batch_idx` is larger than 0 in an epoch that is continued."""
+        self._first = batch_idx
+        if batch_idx > 0:
+            self._since = time.monotonic()
 
     def rate(self, batch_idx: int, now: float) -> float:
         """When `batch_idx` has ended."""
-        return (batch_idx + 1 - (self._first or 0)) / max(now - self._since, 1e-9)
+        return (batch_idx + 1 - self._first) / max(now - self._since, 1e-9)
 
 
 def _speed(trainer: pl.Trainer, batches: int, rate: float) -> str:

@@ -8,6 +8,7 @@ import pytorch_lightning as pl
 from pytorch_lightning.callbacks import Callback
 
 from innereye_runtime.training.lifecycle.signals import StopRequested, check_stop, stop_requested
+from innereye_runtime.training.lightning.batch_hooks import rest
 from innereye_runtime.training.lightning.progress import current_epoch
 
 
@@ -22,15 +23,20 @@ class StopAtBatch(Callback):
     def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
         callbacks: list[Callback] = vars(trainer)["callbacks"]
         self._leaves_batches = any(getattr(each, "looks_for_stop", False) for each in callbacks)
+        if self._leaves_batches:
+            rest(self, "on_train_batch_end")  # who saves looks right after it
 
     def on_train_epoch_start(self, *arguments: Any) -> None:
         check_stop()
 
     def on_train_batch_start(self, *arguments: Any) -> None:
-        self._look()
+        if self._leaves_batches:
+            stop_requested()
+        else:
+            check_stop()
 
     def on_train_batch_end(self, *arguments: Any) -> None:
-        self._look()
+        check_stop()
 
     def on_validation_batch_end(self, *arguments: Any) -> None:
         check_stop()
@@ -44,9 +50,3 @@ class StopAtBatch(Callback):
     def on_exception(self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException) -> None:
         if isinstance(exception, StopRequested) and trainer.state.fn == "fit":
             exception.progress = f" in {current_epoch(trainer)}"
-
-    def _look(self) -> None:
-        if self._leaves_batches:
-            stop_requested()
-        else:
-            check_stop()

@@ -12,6 +12,7 @@ import torch
 from pytorch_lightning.callbacks import Callback
 
 from innereye_runtime.run.folder import Column, read_columns
+from innereye_runtime.training.lightning.batch_hooks import rest, wake
 from innereye_runtime.training.lightning.gpu_load import GpuLoad
 
 COLUMNS = ("epoch", "step", "learning_rate", "steps_per_second", "gpu_memory_gb", "seconds", "gpu_load_percent")
@@ -42,13 +43,15 @@ class TrainingLog(Callback):
         self._rate = state_dict["rate"]
 
     def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        wake(self, "on_train_batch_start")
         self._started, self._batches, self._row = None, 0, None
         self._load.take_mean()
 
     def on_train_batch_start(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, batch: Any, batch_idx: int
     ) -> None:
-        if batch_idx > 0:  # a schedule changes it before the epoch has ended
+        rest(self, "on_train_batch_start")  # a schedule changes the rate before the epoch has ended
+        if batch_idx > 0:
             return
         if groups := [group for optimizer in trainer.optimizers for group in optimizer.param_groups]:
             self._rate = float(groups[0]["lr"])
