@@ -66,6 +66,7 @@ class _Server(socketserver.ThreadingTCPServer):
 
 
 class _Handler(socketserver.StreamRequestHandler):
+    disable_nagle_algorithm = True
     server: _Server
 
     def handle(self) -> None:
@@ -80,6 +81,7 @@ class _Handler(socketserver.StreamRequestHandler):
             self.wfile.write(b"HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n")
             return
         with contextlib.suppress(OSError), socket.create_connection(address) as upstream:
+            upstream.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, True)
             self.wfile.write(b"HTTP/1.1 200 Connection established\r\n\r\n")
             _pump(self.connection, upstream)
 

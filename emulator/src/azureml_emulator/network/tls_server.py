@@ -39,6 +39,8 @@ class TlsServer(ThreadingHTTPServer):
 
     def get_request(self) -> tuple[socket.socket, Any]:
         connection, address = super().get_request()
+        # An answer's head and its body are sent one after the other: the body is not to wait for the client's word.
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, True)
         # The connection's own thread does the handshake, at its first read.
         return self._context.wrap_socket(connection, server_side=True, do_handshake_on_connect=False), address
 
