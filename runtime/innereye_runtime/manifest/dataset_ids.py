@@ -16,7 +16,7 @@ _STORES: Final = (
 )
 _ASSET: Final = re.compile(r"(?:azureml:(?!//))?(?P<name>[^:@/]+)(?:@(?P<label>[^:@/]*)|:(?P<version>[^:@/]*))?")
 _SCHEME: Final = re.compile(r"(?P<scheme>[A-Za-z][\w+.-]*)://")
-_PLACE: Final = re.compile(
+_PLACE: Final = (
     r"azureml://(?:subscriptions/[^/]+/resource[gG]roups/[^/]+/(?:providers/[^/]+/)?workspaces/[^/]+/)?"
     r"(?:datastores/[^/]+/paths/.*|data/[^/]+/(?:versions/[^/]+|labels/latest))"
     r"|azureml://(?:locations/[^/]+/workspaces|registries)/[^/]+/data/[^/]+/(?:versions/[^/]+|labels/latest)"
@@ -49,7 +49,7 @@ def problem_of(id: str) -> tuple[str, str] | None:
         return _problem_of_asset(id)
     name = scheme["scheme"].lower()
     if name == "azureml":
-        if _PLACE.fullmatch(id):
+        if re.fullmatch(_PLACE, id):
             return None
         return f"'{id}' names neither a folder of a datastore nor a data asset", (
             "write azureml://datastores/NAME/paths/FOLDER, or the asset as NAME:VERSION"
