@@ -17,7 +17,13 @@ from innereye_runtime.data.fingerprint.hashing import file_sha256
 from innereye_runtime.errors import ExitCode, OutputError, PreflightError
 from innereye_runtime.run import background_hash
 from innereye_runtime.run import output_manifest as module
-from innereye_runtime.run.output_manifest import check_expected, start_background_hashing, verify, write_outputs
+from innereye_runtime.run.output_manifest import (
+    check_expected,
+    restore_links,
+    start_background_hashing,
+    verify,
+    write_outputs,
+)
 from innereye_runtime.run.paths import RunPaths
 from innereye_runtime.run.temporaries import remove_temporaries
 
@@ -144,6 +150,21 @@ def test_a_link_out_of_the_folder_is_listed_and_not_followed(run: Path) -> None:
     assert {"path": "data", "link": "/"} in listed(run)["files"]
     assert len(listed(run)["files"]) == 5
     assert verify(run) == ()
+
+
+def test_no_link_is_made_through_another_one(tmp_path: Path) -> None:
+    """A list that came with a run of somebody else makes nothing outside of its folder."""
+    root, outside = tmp_path / "run", tmp_path / "outside"
+    root.mkdir()
+    outside.mkdir()
+    links = [("a", str(outside)), ("a/.bash_profile", "/bin/true"), ("b", "a")]
+    files = [{"path": path, "link": link} for path, link in links]
+    (root / "outputs.json").write_text(json.dumps({"schema": 1, "files": files}))
+    for _ in range(2):
+        restore_links(root)
+        assert list(outside.iterdir()) == []
+    assert (root / "b").readlink() == Path("a")
+    assert "a/.bash_profile is missing" in verify(root)
 
 
 def test_without_a_list_a_run_is_not_complete(run: Path) -> None:

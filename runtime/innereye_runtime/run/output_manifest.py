@@ -136,13 +136,14 @@ def verify(root: Path) -> tuple[str, ...]:
 
 
 def restore_links(root: Path) -> None:
-    """Makes the links that outputs.json lists, which no object store has. What is there already stays; a list that
-    can't be read is left to `verify`.
+    """Makes the links that outputs.json lists, which no object store has: none through another link, to where that
+    leads. What is there already stays; a list that can't be read is left to `verify`.
     """
     with suppress(OSError, ValueError, KeyError, TypeError):
         for name, entry in _listed(root).items():
             path = root / name
-            if "link" in entry and not os.path.lexists(path):
+            above = path.relative_to(root).parents
+            if "link" in entry and not os.path.lexists(path) and not any((root / each).is_symlink() for each in above):
                 path.parent.mkdir(parents=True, exist_ok=True)
                 path.symlink_to(entry["link"])
 

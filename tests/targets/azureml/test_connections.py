@@ -141,6 +141,30 @@ def test_a_token_is_kept_until_shortly_before_it_expires(monkeypatch: pytest.Mon
     assert asked == [(sign_in.fetch_token, scope) for scope in ("a", "a", "a", "b")]
 
 
+def test_an_outage_when_a_token_is_renewed_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    """azure-identity reports it as a login that is refused, without an answer."""
+    given: list[Token | SignInError] = [Token("first", 1_000), SignInError("no route"), SignInError("no route")]
+
+    def run_apart(function: object, scope: str) -> Token:
+        found = given.pop(0)
+        if isinstance(found, SignInError):
+            raise found
+        return found
+
+    now = [0.0]
+    monkeypatch.setattr(sign_in, "run_apart", run_apart)
+    monkeypatch.setattr(sign_in.time, "time", lambda: now[0])
+    monkeypatch.setattr(sign_in, "_is_terminal", lambda: True)
+    login = SignIn()
+    assert login.get_token("a").token == "first"
+    now[0] = 900.0
+    assert login.get_token("a").token == "first"  # it is good for a while
+    now[0] = 1_001.0
+    with pytest.raises(ServiceError, match="no route") as failed:
+        login.get_token("a")
+    assert not isinstance(failed.value, SignInError)
+
+
 def test_what_goes_wrong_in_a_process_apart_is_raised_here() -> None:
     from innereye_runtime.targets.azureml.apart import run_apart
 

@@ -21,17 +21,20 @@ from innereye_runtime.run.output_manifest import verify, write_outputs
 from innereye_runtime.run.paths import RunPaths
 from innereye_runtime.run.record import RunRecord
 from innereye_runtime.run.staged_store import INDEXES, Index, StagedFile
-from innereye_runtime.targets.azureml import transfer
+from innereye_runtime.targets.azureml import runs, transfer
 from innereye_runtime.targets.azureml.blob_prefix import BlobPrefix
 from innereye_runtime.targets.azureml.blobs import BlobReader
 from innereye_runtime.targets.azureml.exit_code import exit_code_of
+from innereye_runtime.targets.azureml.job_uri import JobUri
 from innereye_runtime.targets.azureml.restarting import set_checkpoints_aside
 from innereye_runtime.targets.azureml.service_error import ServiceError
 from innereye_runtime.targets.azureml.session import Session
 from innereye_runtime.targets.azureml.starting import _new_folder
+from innereye_runtime.targets.azureml.tags import RUN_TAG
 from innereye_runtime.targets.azureml.transfer import download_run, read_indexes, upload_run
-from innereye_runtime.targets.azureml.workspace_api import WorkspaceApi
+from innereye_runtime.targets.azureml.workspace_api import ServiceJob, WorkspaceApi
 
+ADDRESS = JobUri(subscription_id="subscription", resource_group="group", workspace="workspace", job="job")
 PLACE = BlobPrefix(datastore="store", path="runs/one")
 
 
@@ -250,3 +253,34 @@ def test_a_datastore_of_another_kind_is_told(
     monkeypatch.setattr(WorkspaceApi, "_ask", lambda self, verb, path: described)
     with pytest.raises(PreflightError, match=r"^datastore files is not a blob datastore, which the run folder needs$"):
         Session("subscription", "group", "workspace").container("files")
+
+
+@pytest.mark.parametrize(
+    "described",
+    [
+        {"accountName": "store", "endpoint": "example.com"},
+        {"accountName": "store", "protocol": "http"},
+        {"accountName": "example.com/"},
+    ],
+)
+def test_a_login_is_not_sent_to_a_datastore_outside_of_azure(
+    described: dict[str, str], needs: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    needs("azure")
+    properties = {"datastoreType": "AzureBlob", "containerName": "data", **described}
+    monkeypatch.setattr(WorkspaceApi, "_ask", lambda self, verb, path: {"properties": properties})
+    session = Session("subscription", "group", "workspace")
+    for opened in (session.blobs, session.container):
+        with pytest.raises(PreflightError, match=r"is not in Azure: your login is not sent there$"):
+            opened("theirs")
+
+
+@pytest.mark.parametrize("name", ["/root/.ssh", "../../x", "..", "", "a\\b"])
+def test_a_tag_that_is_a_path_names_no_folder(name: str, needs: Callable[..., None]) -> None:
+    needs("azure")
+    job = ServiceJob.of({"name": "job", "properties": {"tags": {RUN_TAG: name}, "outputs": {"run": {"uri": None}}}})
+    session: Any = SimpleNamespace(job=lambda _: job)
+    with pytest.raises(OutputError, match="is not the name of a folder"):
+        runs.download(session, ADDRESS, Path("outputs"))
+    with pytest.raises(OutputError, match="is not the name of a folder"):
+        runs.exit_code_in_store(session, ADDRESS, "Completed")

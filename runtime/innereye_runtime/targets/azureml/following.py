@@ -6,7 +6,7 @@ import json
 import os
 import signal
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -85,8 +85,9 @@ class AzureMLHandle:
         """
         budget = RetryBudget(Retries(**self._job.retries))
         is_over = False
+        previous = _handlers.get(signal.SIGTERM, signal.getsignal(signal.SIGTERM))
         try:
-            release_signals()
+            release_signals(on_terminate=_detach_by)
             while True:
                 status = self._follow()
                 is_over = True
@@ -110,12 +111,14 @@ class AzureMLHandle:
             error.hint = f"the job was submitted; download it later: innereye-run download '{self._address}'"
             remove_if_empty(self._folder)
             raise
+        finally:
+            signal.signal(signal.SIGTERM, previous)
 
     def detach(self) -> str:
         """The address of the job, which nobody follows from here on; `download --all` knows of it."""
-        release_signals()
         record_detached(self._folder.parent, self._folder.name, str(self._address))
         remove_if_empty(self._folder)
+        release_signals()  # one that was held ends this process: the record is there
         return str(self._address)
 
     def _bring_home(self, status: str) -> int:
@@ -171,10 +174,19 @@ def hold_signals() -> None:
         _handlers[signum] = signal.signal(signum, lambda number, _: signal.raise_signal(number))
 
 
-def release_signals() -> None:
+def release_signals(*, on_terminate: Callable[[int, Any], None] | None = None) -> None:
+    """`on_terminate`: the handler of SIGTERM from here on; None: the one that was there before."""
     for signum in tuple(_handlers):
         signal.signal(signum, _handlers.pop(signum))
+    if on_terminate is not None:
+        signal.signal(signal.SIGTERM, on_terminate)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, _HELD)
+
+
+def _detach_by(signum: int, frame: Any) -> None:
+    """Ends the following, wherever it is; a second one does not cut off what it has to say."""
+    signal.signal(signum, signal.SIG_IGN)
+    raise DetachedError(signum)
 
 
 def resubmit_in(address: JobUri, left: Retries) -> JobUri:

@@ -115,7 +115,7 @@ def exit_code_in_store(session: Session, address: JobUri, state: str) -> int:
 
     job = session.job(address.job)
     with TemporaryDirectory(prefix="innereye-runtime-") as temporary:
-        folder = Path(temporary) / job.tags.get(RUN_TAG, address.job)
+        folder = Path(temporary) / _folder_name(job)
         if OUTPUT in job.outputs:
             place = _place(session, address.job, OUTPUT, job.outputs[OUTPUT])
             if is_sweep(job):
@@ -150,6 +150,23 @@ def stop(session: Session, address: JobUri) -> str:
     return state_of(session.job(address.job))
 
 
+def _folder_name(job: ServiceJob) -> str:
+    """The name of the run folder. Anybody who may write to a workspace can set a tag: a path is refused.
+
+    Raises:
+        OutputError: the tag is not the name of a folder.
+    """
+    return _plain(job, job.tags.get(RUN_TAG, job.name))
+
+
+def _plain(job: ServiceJob, name: str) -> str:
+    if name in ("", ".", "..") or not {"/", "\\", "\0"}.isdisjoint(name):
+        raise OutputError(
+            f"job {job.name}: '{name}' is not the name of a folder", hint="az ml job download downloads its outputs"
+        )
+    return name
+
+
 def _place(session: Session, job: str, output: str, uri: str | None) -> BlobPrefix:
     """Where an output lies: where the job says, else where AzureML puts those that have no place of their own."""
     if uri:
@@ -171,7 +188,7 @@ def download(session: Session, address: JobUri, outputs: Path) -> DownloadResult
     from innereye_runtime.targets.azureml.transfer import download_run, is_empty
 
     job = session.job(address.job)
-    state, name = state_of(job), job.tags.get(RUN_TAG, address.job)
+    state, name = state_of(job), _folder_name(job)
     folder = outputs / name
     places = {
         output: _place(session, address.job, output, uri)
@@ -201,7 +218,7 @@ def download(session: Session, address: JobUri, outputs: Path) -> DownloadResult
         )
     files = 0
     for output, place in places.items():
-        target = folder if output == OUTPUT else outputs / f"{name}.{output}"
+        target = folder if output == OUTPUT else outputs / _plain(job, f"{name}.{output}")
         files += download_run(session, place, target)
     if state not in TERMINAL_STATES:
         return DownloadResult(folder=folder, files=files, exit_code=None)

@@ -12,6 +12,7 @@ from functools import cache, cached_property
 from importlib.util import find_spec
 from io import StringIO
 from typing import TYPE_CHECKING, Any, TypeVar, cast
+from urllib.parse import urlsplit
 
 from innereye_runtime.errors import PreflightError
 from innereye_runtime.targets.azureml.blobs import BlobReader
@@ -36,6 +37,7 @@ STATES = (
 TERMINAL_STATES = ("Completed", "Failed", "Canceled", "NotResponding")
 """The states that a job doesn't leave."""
 ARTIFACTS = "workspaceartifactstore"
+_STORAGE_HOSTS = (".blob.core.windows.net", ".blob.storage.azure.net")
 TRIES, SDK_TRIES = 8, 6
 """Of a request; azure-ai-ml tries each of its own by itself too."""
 
@@ -153,16 +155,17 @@ class Session:
         Raises:
             PreflightError: there is no such datastore, or no access to it.
         """
-        if datastore not in self._readers:
+        reader = self._readers.get(datastore)  # another thread may forget all of them at any time
+        if reader is None:
             store = self._datastore(datastore)
-            self._readers[datastore] = BlobReader(
+            reader = self._readers[datastore] = BlobReader(
                 self._connections,
                 f"{store.account_url}/{store.container}",
                 account=store.account,
                 secret=store.secret,
                 token=self._token,
             )
-        return self._readers[datastore]
+        return reader
 
     def container(self, datastore: str) -> ContainerClient:
         """The blobs of a datastore, to be written, as `blobs` opens them.
@@ -170,9 +173,10 @@ class Session:
         Raises:
             PreflightError: there is no such datastore, or no access to it.
         """
-        if datastore not in self._containers:
-            self._containers[datastore] = self._open(self._datastore(datastore))
-        return self._containers[datastore]
+        container = self._containers.get(datastore)
+        if container is None:
+            container = self._containers[datastore] = self._open(self._datastore(datastore))
+        return container
 
     def _datastore(self, name: str) -> BlobDatastore:
         store = self.request(f"opening datastore {name}", lambda: self.api.blob_datastore(name))
@@ -180,6 +184,11 @@ class Session:
             raise PreflightError(
                 f"datastore {name} is not a blob datastore, which the run folder needs",
                 hint="name one in compute.azureml.datastore, or leave that out for workspaceblobstore",
+            )
+        if store.secret is None and not _is_of_azure(store.account_url):
+            raise PreflightError(
+                f"datastore {name} is at {store.account_url}, which is not in Azure: your login is not sent there",
+                hint="use a datastore that has a key or a shared access signature of its own",
             )
         return store
 
@@ -195,6 +204,13 @@ class Session:
 
     def _token(self, scope: str) -> str:
         return self.credential.get_token(scope).token
+
+
+def _is_of_azure(url: str) -> bool:
+    """Whether a token for Azure's storage, which opens all accounts of its user, may be sent there. Anybody who may
+    write to a workspace can make a datastore."""
+    parts = urlsplit(url)
+    return parts.scheme == "https" and str(parts.hostname).endswith(_STORAGE_HOSTS)
 
 
 @cache

@@ -33,6 +33,8 @@ class SignIn:
 
     def __init__(self) -> None:
         self._tokens: dict[str, Token] = {}
+        self._signed_in: set[str] = set()
+        """The scopes that there was a token of."""
         self._own: TokenCredential | None = None
         self._lock = threading.Lock()
 
@@ -45,8 +47,15 @@ class SignIn:
         """
         (scope,) = scopes
         with self._lock:
-            if scope not in self._tokens or self._tokens[scope].expires_on - time.time() < _MARGIN_SECONDS:
-                self._tokens[scope] = self._new(scope)
+            old = self._tokens.get(scope)
+            if old is None or old.expires_on - time.time() < _MARGIN_SECONDS:
+                try:
+                    self._tokens[scope] = self._new(scope)
+                except ServiceError:
+                    if old is None or old.expires_on < time.time():
+                        raise
+                    return old  # it is tried again with the next request
+                self._signed_in.add(scope)
             return self._tokens[scope]
 
     def forget(self) -> None:
@@ -58,7 +67,10 @@ class SignIn:
         if self._own is None:
             try:
                 return run_apart(fetch_token, scope)
-            except SignInError:
+            except SignInError as error:
+                if error.status_code is None and scope in self._signed_in:
+                    # azure-identity says so of a network that is down, too: no reason to ask a person, or to give up.
+                    raise ServiceError(str(error)) from error
                 if not _is_terminal():
                     raise
             # A person who signs in with a code does so once: this process keeps the login.

@@ -96,6 +96,15 @@ def captured(trainer: pl.Trainer) -> dict[str, Any]:
     return {"buffers": buffers, "syncs": bool(ddp.require_forward_param_sync)}
 
 
+def lost_buffers(trainer: pl.Trainer) -> list[str]:
+    """What differs between the processes and is not in a checkpoint between two epochs, which has the buffers of the
+    first one: DDP gives them to all with the next batch, unless it is told not to."""
+    ddp = _ddp(trainer)
+    if ddp is None or ddp.broadcast_buffers or not ddp.modules_buffers:
+        return []
+    return ["the copy of the buffers in each rank but the first (broadcast_buffers=False)"]
+
+
 def restore(state: Mapping[str, Any], trainer: pl.Trainer) -> None:
     ddp = _ddp(trainer)
     if ddp is None or not state:

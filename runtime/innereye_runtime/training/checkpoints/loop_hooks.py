@@ -9,7 +9,7 @@ from typing import Any
 import pytorch_lightning as pl
 from pytorch_lightning.utilities.exceptions import SIGTERMException
 
-from innereye_runtime.training.lifecycle.signals import stop_requested
+from innereye_runtime.training.lifecycle.signals import check_stop, stop_requested
 
 
 def call_after(owner: Any, name: str, then: Callable[..., None]) -> None:
@@ -30,12 +30,12 @@ def around_batches(loop: Any, before_validation: Callable[[], None], after_batch
 
     def on_advance_end(fetcher: Any) -> None:
         before_validation()
-        with own_stop():
+        with own_stop(loop.trainer):
             advanced(fetcher)
         after_batch()
 
     def on_epoch_end() -> None:
-        with own_stop():
+        with own_stop(loop.trainer):
             ended()
 
     loop.epoch_loop.__dict__["on_advance_end"] = on_advance_end
@@ -59,10 +59,13 @@ def rule_signals(trainer: pl.Trainer) -> None:
 
 
 @contextmanager
-def own_stop() -> Iterator[None]:
-    """Lightning's own stop after SIGTERM is not raised where this process is to stop anyway, once all is saved."""
+def own_stop(trainer: pl.Trainer) -> Iterator[None]:
+    """Lightning's own stop after SIGTERM is not raised where this process is to stop anyway, once all is saved. It is
+    where Lightning broke off a validation: what was saved before that is right, and what would be saved now is not."""
     try:
         yield
     except SIGTERMException:
-        if not stop_requested():
+        if trainer.validating:
+            check_stop()
+        if trainer.validating or not stop_requested():
             raise

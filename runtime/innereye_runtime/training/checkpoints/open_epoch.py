@@ -218,6 +218,7 @@ class OpenEpoch(Callback):
         if self._world.size == 1 and not due and not signals.stop_requested():
             return  # before all that costs each batch more
         if not self._is_in(trainer):
+            signals.check_stop()  # a tuner has taken away who looks otherwise
             return
         if trainer.fit_loop.epoch_loop._num_ready_batches_reached():
             return  # the epoch is over; `Recovery` saves it

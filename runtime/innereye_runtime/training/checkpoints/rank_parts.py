@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import io
 import pickle
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
@@ -59,7 +59,7 @@ def put_in_place(checkpoint: dict[str, Any], rank: int, processes: int) -> None:
     changed, gone = torch.load(packed, map_location="cpu", weights_only=False)
     for path in reversed(gone):
         del _holder(checkpoint, path)[path[-1]]
-    for path, value in changed.items():
+    for path, value in changed:
         holder = _holder(checkpoint, path)
         if isinstance(holder, list) and path[-1] == len(holder):
             holder.append(value)
@@ -81,43 +81,50 @@ def reason_of_weights(trainer: pl.Trainer, world: World) -> str:
 
 def _collected(checkpoint: Mapping[str, Any], world: World) -> dict[int, torch.Tensor]:
     """The parts of all processes but the first, in the first; empty in the others."""
-    own = dict(_leaves(checkpoint))
-    digests = {path: _digest(value) for path, value in own.items()}
-    first = world.of_first(digests)
-    changed = {path: value for path, value in own.items() if first.get(path) != digests[path]}
-    gone = [path for path in first if path not in own]
+    own = dict(_nodes(checkpoint))
+    first = world.of_first(own)
+    changed = list(_changed(checkpoint, own, first))
+    gone = [path for path in first if path not in own and path[:-1] in own]
     found = world.collect(b"" if world.rank == 0 else _packed((changed, gone)))
     packed = {rank: torch.from_numpy(numpy.frombuffer(part, numpy.uint8).copy()) for rank, part in enumerate(found)}
     return {rank: part for rank, part in packed.items() if rank > 0}
 
 
-def _leaves(value: Any, path: _Path = ()) -> Iterator[tuple[_Path, Any]]:
-    """Whatever is in dicts and lists, however deep; an empty one is there itself."""
-    items: Any = None
-    if isinstance(value, dict) and value:
-        items = value.items()
-    elif type(value) is list and value:
-        items = enumerate(value)
+def _nodes(value: Any, path: _Path = ()) -> Iterator[tuple[_Path, str | bytes]]:
+    """Of a value and of all that is in its dicts and lists, however deep: the path, and `dict`, `list` or a digest. An
+    empty dict or list has a digest."""
+    items = _items(value)
     if items is None:
-        yield path, value
+        yield path, _digest(value)
         return
-    for key, each in items:
-        yield from _leaves(each, (*path, key))
+    yield path, items[0]
+    for key, each in items[1]:
+        yield from _nodes(each, (*path, key))
+
+
+def _changed(
+    value: Any, own: Mapping[_Path, str | bytes], first: Mapping[_Path, str | bytes], path: _Path = ()
+) -> Iterator[tuple[_Path, Any]]:
+    """What the first process has not, or has otherwise: as a whole where it has no such dict or list."""
+    if own[path] == first.get(path):
+        items = _items(value)
+        for key, each in items[1] if items is not None else ():
+            yield from _changed(each, own, first, (*path, key))
+    else:
+        yield path, value
+
+
+def _items(value: Any) -> tuple[str, Iterable[tuple[Any, Any]]] | None:
+    if isinstance(value, dict) and value:
+        return "dict", value.items()
+    return ("list", enumerate(value)) if type(value) is list and value else None
 
 
 def _holder(checkpoint: Any, path: _Path) -> Any:
-    """The dict or list in which `path` ends; made where it is missing."""
-    holder = checkpoint
+    """The dict or list in which `path` ends."""
     for key in path[:-1]:
-        missing = len(holder) <= key if isinstance(holder, list) else key not in holder
-        if missing or not isinstance(holder[key], dict | list):
-            made: Any = {}
-            if isinstance(holder, list) and missing:
-                holder.append(made)
-            else:
-                holder[key] = made
-        holder = holder[key]
-    return holder
+        checkpoint = checkpoint[key]
+    return checkpoint
 
 
 def _digest(value: Any) -> bytes:
