@@ -17,6 +17,7 @@ import torchmetrics
 from pytorch_lightning.callbacks import (
     Callback,
     EarlyStopping,
+    LearningRateFinder,
     ModelCheckpoint,
     StochasticWeightAveraging,
     WeightAveraging,
@@ -348,6 +349,23 @@ def test_a_validation_that_a_stop_breaks_off_is_done_again(
     assert TRAINED[0] == ((1, 2) if interval < 1 else (2, 0))
     assert result(tmp_path / "run") == result(tmp_path / "whole")
     assert points(tmp_path / "run") == points(tmp_path / "whole")
+
+
+class StoppedInSearch(Counted):
+    lr = 0.01
+
+    def training_step(self, batch: Any, batch_idx: int) -> torch.Tensor:
+        if len(TRAINED) == 2:
+            os.kill(os.getpid(), signal.SIGTERM)
+        return super().training_step(batch, batch_idx)
+
+
+def test_a_stop_ends_the_search_for_a_learning_rate(tmp_path: Path) -> None:
+    TRAINED.clear()
+    case = {"model": StoppedInSearch, "callbacks": lambda: [LearningRateFinder(num_training_steps=60)]}
+    with stop_on_signals(), pytest.raises(StopRequested):
+        train(container(case), tmp_path / "run")
+    assert len(TRAINED) == 3
 
 
 class Balanced(Sampler[int]):
