@@ -77,6 +77,7 @@ class Measured(Model):
         super().__init__(**options)
         self.mean = torchmetrics.MeanMetric()
         self.seen = 0.0
+        self.only: dict[str, Any] = {}
         self.register_buffer("moving", torch.zeros(()))
 
     def training_step(self, batch: Any, batch_idx: int) -> torch.Tensor:
@@ -88,6 +89,10 @@ class Measured(Model):
         self.mean(loss.detach())
         self.log("train/mean", self.mean, on_step=False, on_epoch=True)
         self.seen += float(batch[0].sum()) * (1 + self.global_rank)
+        if self.global_rank == 0:
+            self.log("train/first", loss, on_step=False, on_epoch=True, rank_zero_only=True)
+            self.only = {"of the first": [self.seen, {"batch": batch_idx}]}
+        self.log("train/only", float(len(self.only)), on_step=False, on_epoch=True, sync_dist=True)
         return loss
 
     def on_train_epoch_end(self) -> None:
