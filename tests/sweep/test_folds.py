@@ -132,12 +132,10 @@ def test_a_sweep_that_is_stopped_before_its_ensemble_is_not_complete(
     use_trial_process(monkeypatch)
     job, folder = job_of(tmp_path, SPACE, FOLDS), tmp_path / "s"
     folder.mkdir()
+    (folder / "hold.ensemble").touch()
 
     def stop() -> None:
-        while not (folder / "starts").exists() or len(starts(folder)) < 4:
-            time.sleep(0.01)
-        (folder / "hold").touch()
-        while "ensemble" not in starts(folder):
+        while not (folder / "starts").exists() or "ensemble" not in starts(folder):
             time.sleep(0.01)
         os.kill(os.getpid(), signal.SIGTERM)
 
@@ -145,7 +143,7 @@ def test_a_sweep_that_is_stopped_before_its_ensemble_is_not_complete(
     record = studies.run(job, folder)
     assert (record.state, record.exit_code, record.count("completed")) == ("stopped", 143, 4)
     assert record.ensemble is not None and record.ensemble.state == "stopped"
-    (folder / "hold").unlink()
+    (folder / "hold.ensemble").unlink()
     record = studies.run(job, folder, record)
     assert (record.state, record.ensemble and record.ensemble.state) == ("completed", "completed")
     assert len(starts(folder)) == 6

@@ -1,7 +1,7 @@
 """What a test runs in the place of a trial: a run folder is written as a run writes it, in a hundredth of a second.
 
 Its value is x squared, unless x says otherwise: 99 fails, 98 logs another metric. It works as long as `go` is missing
-in the folder of the sweep, where there is a `hold`, and stops on SIGTERM with exit code 143.
+in the folder of the sweep, where there is a `hold`, or one for its own name; it stops on SIGTERM with exit code 143.
 """
 
 import json
@@ -27,7 +27,8 @@ with (study / "starts").open("a") as starts:
     starts.write(f"{folder.name}\n")
 with (folder / "metrics.csv").open("a") as log:
     log.write("epoch,step,f\n" + "".join(f"{epoch},{epoch},{x * x}\n" for epoch in range(3)))
-while (study / "hold").exists() and not (study / "go").exists():
+holds = (study / "hold", study / f"hold.{folder.name}")
+while any(hold.exists() for hold in holds) and not (study / "go").exists():
     time.sleep(0.01)
 if x == 99:
     end("failed", 1, {})
