@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -13,7 +14,14 @@ from tests.data.store import Container
 from innereye_runtime.cli.ui.remote_copy import wait_with_copy
 from innereye_runtime.errors import OutputError, PreflightError, UsageError
 from innereye_runtime.launch import mirroring
-from innereye_runtime.launch.mirroring import Mirroring, check_copy, download_run, finish_copy, restore_run
+from innereye_runtime.launch.mirroring import (
+    Mirroring,
+    check_copy,
+    copy_of,
+    download_run,
+    finish_copy,
+    restore_run,
+)
 from innereye_runtime.manifest.model import Container as ContainerClass
 from innereye_runtime.manifest.model import Manifest, Outputs
 from innereye_runtime.run import writer_lease
@@ -115,6 +123,31 @@ def test_a_run_goes_from_folder_to_folder_and_the_one_that_was_left_is_refused(
     assert verify(again.paths.root) == ()
     assert (again.paths.root / "latest.txt").is_symlink()
     assert download_run(f"{url}/", tmp_path / "look", report=said.append).files == 0
+
+
+def test_what_is_here_stays_where_a_copy_cannot_be_fetched(
+    folder: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    paths = run_in(tmp_path / "outputs")
+    mirroring = Mirroring(paths, folder, report=str)
+    mirroring.begin()
+    complete(paths)
+    assert mirroring.finish(0) == 0
+    url, mine = copy_of(folder, paths), tmp_path / "other" / paths.root.name / "notes.txt"
+    mine.parent.mkdir(parents=True)
+    mine.write_text("mine")
+    with pytest.raises(UsageError, match="is already here, and is not a run folder"):
+        restore_run(url, tmp_path / "other", report=str)
+    assert mine.read_text() == "mine"
+
+    def full(store: BlobStore, name: str, target: Path) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(BlobStore, "copy_out", full)
+    for bring in (restore_run, download_run):
+        with pytest.raises(OutputError, match="No space left on device"):
+            bring(url, tmp_path / "third", report=str)
+    assert not any((tmp_path / "third").rglob("*.*"))
 
 
 def test_the_folder_of_a_launcher_that_was_killed_is_copied_on_at_once(folder: str, tmp_path: Path) -> None:

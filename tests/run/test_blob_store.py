@@ -122,10 +122,22 @@ def test_of_two_writers_one_is_told_and_nothing_that_counts_is_replaced(url: Blo
     second.finish()
 
 
+def test_another_process_of_the_same_folder_is_another_writer(url: BlobUrl) -> None:
+    store = BlobStore(url, writer=ME)
+    store.write_bytes("run.json", b"1")
+    BlobStore(url, writer=ME).write_bytes("run.json", b"2")
+    for _ in range(2):
+        with pytest.raises(TakenOverError, match="another process writes to"):
+            store.write_bytes("run.json", b"3")
+    assert BlobStore(url).read_bytes("run.json") == b"2"
+
+
 def test_an_answer_that_was_lost_is_not_another_writer(url: BlobUrl) -> None:
     store = BlobStore(url, writer=ME)
     store.write_bytes("run.json", b"1")
-    BlobStore(url, writer=ME).write_bytes("run.json", b"2")  # what this one wrote, and did not hear of
+    before = dict(store._known())
+    store.write_bytes("run.json", b"2")
+    store._versions = before  # as if this one had not heard of it
     with pytest.raises(StoreError, match=r"the answer to a write of run.json was lost") as lost:
         store.write_bytes("run.json", b"3")
     assert not isinstance(lost.value, RefusedByStoreError)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import shutil
 import threading
 import time
 from collections.abc import Callable, Iterable
@@ -362,5 +363,28 @@ def test_a_folder_that_is_gone_at_the_end_is_an_error(tmp_path: Path) -> None:
     mirror._look()
     run.paths.root.rename(tmp_path / "moved")
     with pytest.raises(OutputError, match=r"something still writes to .*run, or it is gone"):
+        mirror.finish()
+    assert check(store, tmp_path) == 1
+
+
+def test_a_folder_that_is_removed_while_it_is_copied_leaves_the_copy_as_it_was(tmp_path: Path) -> None:
+    class Removing(Memory):
+        removes = False
+
+        def write(self, name: str, source: Path, advanced: Callable[[int], None]) -> tuple[int, str]:
+            if self.removes:
+                shutil.rmtree(run.paths.root)
+                mirror.close()
+                self.removes = False
+            return super().write(name, source, advanced)
+
+    run, store = Run(tmp_path / "run"), Removing()
+    mirror = mirror_of(run, store)
+    run.epoch(1)
+    mirror._look()
+    run.epoch(2)
+    complete(run)
+    store.removes = True
+    with pytest.raises(OutputError):
         mirror.finish()
     assert check(store, tmp_path) == 1

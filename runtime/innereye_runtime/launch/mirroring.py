@@ -152,6 +152,8 @@ def restore_run(text: str, outputs: Path, *, report: Report) -> RunPaths:
         except OSError as error:
             raise _unreadable(str(url), error) from error
         return paths
+    if paths.root.is_file() or (paths.root.is_dir() and any(paths.root.iterdir())):
+        raise UsageError(f"{paths.root} is already here, and is not a run folder", hint="move it away")
     state = MirrorState.new(str(url))
     store = BlobStore(url, writer=state.writer)
     _newest(store)
@@ -203,6 +205,7 @@ def _fetch(store: BlobStore, state: MirrorState, paths: RunPaths, *, report: Rep
                 beside.outputs_json.write_bytes(content)
                 restore_links(beside.root)
     except OSError as error:
+        remove_folder_beside(paths.root, _DOWNLOAD)  # of a disk that is full, too
         raise _unreadable(str(store), error) from error
     if beside.outputs_json.exists() and (problems := verify(beside.root)):
         remove_folder_beside(paths.root, _DOWNLOAD)

@@ -12,13 +12,23 @@ import re
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from secrets import token_hex
 from typing import TYPE_CHECKING, Any
 
+from innereye_runtime.data.fingerprint.hashing import file_sha256
 from innereye_runtime.data.sources.blobs import BlobUrl
 from innereye_runtime.data.sources.credentials import access
 from innereye_runtime.errors import PreflightError
 from innereye_runtime.redaction import redacted
-from innereye_runtime.run.staged_store import RefusedByStoreError, Store, StoreError, TakenOverError, place_of
+from innereye_runtime.run.staged_store import (
+    RefusedByStoreError,
+    StagedFile,
+    Store,
+    StoreError,
+    TakenOverError,
+    place_of,
+    retried,
+)
 
 if TYPE_CHECKING:
     from azure.core.exceptions import HttpResponseError
@@ -38,7 +48,7 @@ class BlobStore(Store):
 
     def __init__(self, url: BlobUrl, *, writer: str = "") -> None:
         self._url = url
-        self._writer = writer
+        self._writer = f"{writer}.{token_hex(8)}" if writer else ""  # of this process: another one is another writer
         self._versions: dict[str, str] | None = None
         self._made: ContainerClient | None = None
 
@@ -87,12 +97,28 @@ class BlobStore(Store):
         with _mapped(name), target.open("wb") as file:
             self.blob(name).download_blob(max_concurrency=2).readinto(file)
 
+    def fetch(self, name: str, staged: StagedFile, target: Path) -> bool:
+        """Whether `target` now has the file as it was staged.
+
+        Raises:
+            OSError: it can't be fetched, which does not say that it is missing or damaged.
+        """
+        target.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            retried(lambda: self.copy_out(staged.place(name), target))
+        except FileNotFoundError:
+            return False
+        return file_sha256(target) == (staged.size, staged.sha256)
+
     def remove_second_places(self, names: Iterable[str]) -> None:
-        for name in names:
-            place = place_of(name, 1)
-            if place in self._known():
-                with suppress(OSError), _mapped(place):  # a credential may write and not delete
-                    self.blob(place).delete_blob()
+        from azure.core import MatchConditions
+
+        with suppress(OSError):  # a credential may write and not delete; what is left does no harm
+            for name in names:
+                place = place_of(name, 1)
+                if version := self._known().get(place):  # another writer's stays
+                    with _mapped(place):
+                        self.blob(place).delete_blob(etag=version, match_condition=MatchConditions.IfNotModified)
                     del self._known()[place]
 
     def blob(self, name: str) -> BlobClient:

@@ -11,7 +11,10 @@ from innereye_runtime.data.fingerprint.hashing import file_sha256
 from innereye_runtime.errors import UsageError
 from innereye_runtime.run.output_manifest import NAME as OUTPUTS_JSON
 from innereye_runtime.run.paths import RunPaths
-from innereye_runtime.run.staged_store import Index, StagedFile, Store
+from innereye_runtime.run.staged_store import Index, StagedFile, Store, StoreError
+
+_ROUNDS = 5
+"""How often what is written meanwhile is fetched again."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,6 +32,7 @@ def restore(root: Path, store: Store) -> Restored:
     the folder as it is.
 
     Raises:
+        OSError: the output can't be read, or changes faster than it can be fetched.
         UsageError: what is in the folder is not a run's, and would be lost.
     """
     root.mkdir(parents=True, exist_ok=True)
@@ -39,11 +43,13 @@ def restore(root: Path, store: Store) -> Restored:
     indexes = store.indexes()
     if not indexes:
         return Restored(index=_adopt(root, store))
-    missing = _fill(root, store, indexes[0])
+    missing, rounds = _fill(root, store, indexes[0]), 0
     while missing:
         again = store.indexes()
         if not again or again[0].sequence == indexes[0].sequence:
             break
+        if (rounds := rounds + 1) > _ROUNDS:
+            raise StoreError("the run changes faster than it can be fetched; try again later")
         indexes = again  # another node wrote meanwhile
         missing = _fill(root, store, indexes[0])
     newest = indexes[0]

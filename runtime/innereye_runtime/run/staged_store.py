@@ -181,14 +181,14 @@ class Store(ABC):
         texts = []
         for name in INDEXES:
             with suppress(FileNotFoundError):
-                texts.append(_retried(lambda name=name: self.read_bytes(name)))  # type: ignore[misc]
+                texts.append(retried(lambda name=name: self.read_bytes(name)))  # type: ignore[misc]
         return newest_first(texts)
 
     def fetch(self, name: str, staged: StagedFile, target: Path) -> bool:
         """Whether `target` now has the file as it was staged."""
         target.parent.mkdir(parents=True, exist_ok=True)
         with suppress(OSError):
-            _retried(lambda: self.copy_out(staged.place(name), target))
+            retried(lambda: self.copy_out(staged.place(name), target))
             return file_sha256(target) == (staged.size, staged.sha256)
         return False
 
@@ -253,7 +253,7 @@ class OutputStore(Store):
             raise StoreError(f"{name} was written with {size:,} bytes, and is not there as it was written")
 
 
-def _retried(action: Callable[[], T]) -> T:
+def retried(action: Callable[[], T]) -> T:
     """For a store that fails now and then."""
     for pause in _PAUSES:
         try:

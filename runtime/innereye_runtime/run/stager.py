@@ -15,7 +15,7 @@ from innereye_runtime.data.fingerprint.hashing import file_sha256
 from innereye_runtime.errors import OutputError
 from innereye_runtime.run.output_manifest import NAME as OUTPUTS_JSON
 from innereye_runtime.run.paths import RunPaths
-from innereye_runtime.run.staged_store import Index, RefusedByStoreError, StagedFile, Store, place_of
+from innereye_runtime.run.staged_store import Index, RefusedByStoreError, StagedFile, Store, StoreError, place_of
 from innereye_runtime.run.stager_meter import Meter
 from innereye_runtime.run.temporaries import files_below, is_temporary
 
@@ -152,9 +152,10 @@ class Stager:
         try:
             with self._lock:
                 meter = Meter(self._report)
+                is_whole = (self._root / OUTPUTS_JSON).is_file()
                 self._copy(self._changed(everything=True), meter)
                 self._settle(meter)
-                if (self._root / OUTPUTS_JSON).is_file():
+                if is_whole:
                     self._write(OUTPUTS_JSON, 0, meter)
                     self._show(OUTPUTS_JSON)
         except OSError as error:
@@ -211,6 +212,8 @@ class Stager:
 
         with self._metered(meter, names), ThreadPoolExecutor(_PARALLEL) as pool:
             copied = [each for each in pool.map(copy, names) if each is not None]
+        if not self._root.is_dir():  # removed as a whole: what is in the output stays
+            raise StoreError(f"{self._root} is gone")
         files = {**self._index.files, **{name: staged for name, _, staged in copied}}
         present = {name: each for name, each in files.items() if (self._root / name).is_file()}
         if copied or present.keys() != self._index.files.keys():
