@@ -151,8 +151,7 @@ class Stager:
             self._thread.join()
         try:
             with self._lock:
-                meter = Meter(self._report)
-                is_whole = (self._root / OUTPUTS_JSON).is_file()
+                meter, is_whole = Meter(self._report), (self._root / OUTPUTS_JSON).is_file()
                 self._copy(self._changed(everything=True), meter)
                 self._settle(meter)
                 if is_whole:
@@ -296,7 +295,5 @@ def _is_same(path: Path, staged: StagedFile) -> bool:
 
 
 def _unwritable(store: Store, error: OSError) -> OutputError:
-    return OutputError(
-        f"the output {store} can't be written: {error}",
-        hint="what is there is whole: resume the run when the store can be written again",
-    )
+    hint = "what is there is whole: resume the run when the store can be written again"
+    return OutputError(f"the output {store} can't be written: {error}", hint=hint)

@@ -244,8 +244,7 @@ class Recovery(Callback):
         self.progress.buckets = ddp_state.buckets(trainer)
         self.progress.carried = extra_state.states(extra_state.roots_of(trainer))
         self.progress.frozen = extra_state.captured_frozen(trainer.lightning_module)
-        before = self.progress.lost
-        self.progress.plain, lost = self.plain.capture(trainer)
+        before, (self.progress.plain, lost) = self.progress.lost, self.plain.capture(trainer)
         self.progress.lost = [*lost, *ddp_state.lost_buffers(trainer)]
         if trainer.is_global_zero and set(self.progress.lost) - set(before):
             log.warning("warning: %s", plain_state.warning(self.progress.lost))
