@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -29,9 +30,10 @@ def test_a_difference_is_named_with_its_likely_cause(needs: Callable[..., None],
     project = tiny_project(tmp_path)
     assert FORGETFUL != CONTAINER
     project.write("tiny.py", FORGETFUL)
-    done = project.run("drill", "tiny.yaml", "--kills=1", "--signals=0", "--seed=5", "--pause=0.5")
+    # On a machine whose load changes, one of two may come before training or after it.
+    done = project.run("drill", "tiny.yaml", "--kills=2", "--signals=0", "--seed=5", "--pause=0.5")
     assert done.exit_code == 6
-    assert done.stdout == "0 of 1 broken runs equal the unbroken one\n"
+    assert re.fullmatch(r"[01] of 2 broken runs equal the unbroken one\n", done.stdout)
     assert "the weights of last.ckpt differ" in done.stderr
     assert "metrics.csv differs from epoch" in done.stderr
     assert "save what your code keeps elsewhere" in done.stderr.lower()

@@ -27,7 +27,9 @@ from torch.utils.data import DataLoader, Sampler
 
 from innereye_runtime import LightningContainer
 from innereye_runtime.run.paths import RunPaths
+from innereye_runtime.run.record import Attempt
 from innereye_runtime.training.checkpoints import extra_state
+from innereye_runtime.training.checkpoints.resuming import find_resume_point
 from innereye_runtime.training.checkpoints.weights import read_checkpoint, weights_sha256
 from innereye_runtime.training.lightning.transforms import is_seeded, seed_transforms
 
@@ -338,6 +340,27 @@ def test_transforms_with_states_from_the_operating_system_are_seeded_with_the_ru
     train(other, tmp_path / "c")
     assert result(tmp_path / "c") != result(tmp_path / "a")
     assert runs[0].progress.epochs == 3
+
+
+class SmartCached(NoisyData):
+    """With a cache that exchanges its items, as MONAI's does."""
+
+    def train_dataloader(self) -> Any:
+        class SmartCacheDataset(Noisy):
+            pass
+
+        return DataLoader(SmartCacheDataset(20), batch_size=4)
+
+
+def test_a_cache_that_no_checkpoint_holds_is_named_in_the_record(tmp_path: Path) -> None:
+    with pytest.raises(Killed):
+        train(Container(data=SmartCached, callbacks=lambda: [KillAt(1, 2)]), tmp_path)
+    resumed = train(Container(data=SmartCached), tmp_path)
+    assert resumed.progress.lost == ["the cache of train_dataloader.__dataset"]
+    attempt = Attempt(number=3, host="here", started="now")
+    assert find_resume_point(RunPaths(tmp_path), attempt, settling=False) is not None
+    assert (attempt.resume_exact, len(attempt.because)) == (False, 1)
+    assert attempt.because[0].startswith("the cache of train_dataloader.__dataset changes in training")
 
 
 def test_transforms_that_the_user_seeded_keep_their_state() -> None:

@@ -46,7 +46,7 @@ class PlainState:
         """
         known = KnownTensors(trainer)
         saved: dict[str, dict[str, Any]] = {}
-        lost: list[str] = []
+        lost = [each for callback in vars(trainer)["callbacks"] for each in getattr(callback, "not_saved", ())]
         for path, owner in _owners(trainer):
             changed = self._changed(path, owner, known)
             plain = all(is_plain(value) for value in changed.values()) and size(list(changed.values())) <= known.room

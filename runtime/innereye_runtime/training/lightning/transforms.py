@@ -31,6 +31,8 @@ class SeededTransforms(Callback):
     def __init__(self, seed: int) -> None:
         self._seed = seed
         self._wrapped: set[int] = set()
+        self.not_saved: list[str] = []
+        """What changes in training and is in no checkpoint."""
 
     def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
         loops = (trainer.fit_loop, trainer.fit_loop.epoch_loop.val_loop)
@@ -42,15 +44,19 @@ class SeededTransforms(Callback):
 
     def _made(self, source: Any) -> Any:
         loaders = type(source).dataloader(source)
-        seed_transforms({source.name: loaders}, self._seed)
+        caches = seed_transforms({source.name: loaders}, self._seed)
+        self.not_saved += [f"the cache of {each}" for each in caches if f"the cache of {each}" not in self.not_saved]
         return loaders
 
 
-def seed_transforms(roots: dict[str, Any], seed: int) -> None:
+def seed_transforms(roots: dict[str, Any], seed: int) -> list[str]:
     """Gives each object below `roots` whose attribute `R` is a `numpy.random.RandomState` a state that follows from
-    `seed` and its place, unless it has one from a seed already."""
+    `seed` and its place, unless it has one from a seed already. Returns the places of the caches that exchange their
+    items: what they hold can't be saved."""
+    caches = []
     for path, value in walk(roots):
         if type(value).__name__ in _CACHES:
+            caches.append(path)
             log.warning(
                 "warning: %s is a %s, which exchanges its items as it goes: a run that is resumed has others in its "
                 "cache than one that was never stopped. CacheDataset has not",
@@ -65,6 +71,7 @@ def seed_transforms(roots: dict[str, Any], seed: int) -> None:
             set_random_state(seed=own)
         if getattr(value, "R", None) is state:
             value.R = numpy.random.RandomState(own)
+    return caches
 
 
 def is_seeded(state: numpy.random.RandomState) -> bool:
