@@ -369,13 +369,12 @@ def test_a_folder_that_is_gone_at_the_end_is_an_error(tmp_path: Path) -> None:
 
 def test_a_folder_that_is_removed_while_it_is_copied_leaves_the_copy_as_it_was(tmp_path: Path) -> None:
     class Removing(Memory):
-        removes = False
+        removes = threading.Semaphore(0)
 
         def write(self, name: str, source: Path, advanced: Callable[[int], None]) -> tuple[int, str]:
-            if self.removes:
+            if self.removes.acquire(blocking=False):  # the first of several files
                 shutil.rmtree(run.paths.root)
                 mirror.close()
-                self.removes = False
             return super().write(name, source, advanced)
 
     run, store = Run(tmp_path / "run"), Removing()
@@ -384,7 +383,7 @@ def test_a_folder_that_is_removed_while_it_is_copied_leaves_the_copy_as_it_was(t
     mirror._look()
     run.epoch(2)
     complete(run)
-    store.removes = True
-    with pytest.raises(OutputError):
+    store.removes.release()
+    with pytest.raises(OutputError, match="or it is gone"):
         mirror.finish()
     assert check(store, tmp_path) == 1

@@ -293,57 +293,31 @@ def test_a_checkpoint_of_the_users_own_that_cannot_be_resumed_from_is_named(
         assert result(folder) == result(tmp_path / "whole")
 
 
-class KillInValidation(Callback):
-    def on_validation_batch_end(self, trainer: Any, *_: Any) -> None:
-        if trainer.current_epoch == 1:
-            raise Killed
+class BreakInValidation(Callback):
+    def __init__(self, *, kills: bool) -> None:
+        self.kills = kills
 
-
-@pytest.mark.parametrize("interval", [0.4, 1.0])
-def test_a_kill_in_a_validation_loses_no_training(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, interval: float
-) -> None:
-    monkeypatch.setattr(open_epoch, "_SHARE", 0)
-    monkeypatch.setattr(open_epoch, "_WORTH_SECONDS", 0)
-    case: dict[str, Any] = {
-        "arguments": {"val_check_interval": interval},
-        "model": lambda: Counted(scheduler="plateau"),
-    }
-    train(container(case), tmp_path / "whole")
-    with pytest.raises(Killed):
-        train(container(case, KillInValidation()), tmp_path / "run")
-    TRAINED.clear()
-    train(container(case), tmp_path / "run")
-    assert TRAINED[0] == ((1, 2) if interval < 1 else (2, 0))
-    assert result(tmp_path / "run") == result(tmp_path / "whole")
-    assert points(tmp_path / "run") == points(tmp_path / "whole")
-
-
-class StopInValidation(Callback):
     def on_validation_batch_end(self, trainer: Any, pl_module: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
         if (trainer.current_epoch, batch_idx) == (1, 0) and trainer.state.fn == "fit":
+            if self.kills:
+                raise Killed
             os.kill(os.getpid(), signal.SIGTERM)  # Lightning ends the validation before its next batch
 
 
-class LongValidation(NoisyData):
-    def val_dataloader(self) -> Any:
-        return DataLoader(Noisy(20), batch_size=4)
-
-
+@pytest.mark.parametrize("kills", [True, False], ids=["killed", "stopped"])
 @pytest.mark.parametrize("interval", [0.4, 1.0])
-def test_a_validation_that_a_stop_breaks_off_is_done_again(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, interval: float
+def test_a_validation_that_is_broken_off_is_done_again_and_no_training_is_lost(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, interval: float, kills: bool
 ) -> None:
     monkeypatch.setattr(open_epoch, "_SHARE", 0)
     monkeypatch.setattr(open_epoch, "_WORTH_SECONDS", 0)
     case: dict[str, Any] = {
         "arguments": {"val_check_interval": interval},
         "model": lambda: Counted(scheduler="plateau"),
-        "data": LongValidation,
     }
     train(container(case), tmp_path / "whole")
-    with stop_on_signals(), pytest.raises(StopRequested):
-        train(container(case, StopInValidation()), tmp_path / "run")
+    with stop_on_signals(), pytest.raises(Killed if kills else StopRequested):
+        train(container(case, BreakInValidation(kills=kills)), tmp_path / "run")
     TRAINED.clear()
     train(container(case), tmp_path / "run")
     assert TRAINED[0] == ((1, 2) if interval < 1 else (2, 0))

@@ -172,7 +172,7 @@ def download_run(text: str, outputs: Path, *, report: Report) -> Downloaded:
 
     Raises:
         OutputError: the copy can't be read, or arrived damaged.
-        UsageError: there is no run at the URL, or a folder of that name is here and is not a download.
+        UsageError: there is no run at the URL, or a folder of that name exists that `download` did not write.
     """
     url, paths = _place(text, outputs)
     store, state, files = BlobStore(url), MirrorState(url=str(url), writer=""), 0

@@ -15,20 +15,11 @@ from pathlib import Path
 from secrets import token_hex
 from typing import TYPE_CHECKING, Any
 
-from innereye_runtime.data.fingerprint.hashing import file_sha256
 from innereye_runtime.data.sources.blobs import BlobUrl
 from innereye_runtime.data.sources.credentials import access
 from innereye_runtime.errors import PreflightError
 from innereye_runtime.redaction import redacted
-from innereye_runtime.run.staged_store import (
-    RefusedByStoreError,
-    StagedFile,
-    Store,
-    StoreError,
-    TakenOverError,
-    place_of,
-    retried,
-)
+from innereye_runtime.run.staged_store import RefusedByStoreError, Store, StoreError, TakenOverError, place_of
 
 if TYPE_CHECKING:
     from azure.core.exceptions import HttpResponseError
@@ -45,6 +36,8 @@ class BlobStore(Store):
     """The folder of one run in a container. `writer` is in the metadata of what it writes: an answer that was lost
     is not mistaken for another writer.
     """
+
+    ABSENT = FileNotFoundError
 
     def __init__(self, url: BlobUrl, *, writer: str = "") -> None:
         self._url = url
@@ -96,19 +89,6 @@ class BlobStore(Store):
     def copy_out(self, name: str, target: Path) -> None:
         with _mapped(name), target.open("wb") as file:
             self.blob(name).download_blob(max_concurrency=2).readinto(file)
-
-    def fetch(self, name: str, staged: StagedFile, target: Path) -> bool:
-        """Whether `target` now has the file as it was staged.
-
-        Raises:
-            OSError: it can't be fetched, which does not say that it is missing or damaged.
-        """
-        target.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            retried(lambda: self.copy_out(staged.place(name), target))
-        except FileNotFoundError:
-            return False
-        return file_sha256(target) == (staged.size, staged.sha256)
 
     def remove_second_places(self, names: Iterable[str]) -> None:
         from azure.core import MatchConditions

@@ -17,7 +17,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path, PurePosixPath
-from typing import IO, Any, TypeVar
+from typing import IO, Any, ClassVar, TypeVar
 
 from innereye_runtime.data.fingerprint.hashing import file_sha256
 from innereye_runtime.run.temporaries import files_below
@@ -118,6 +118,9 @@ def newest_first(texts: Iterable[bytes]) -> list[Index]:
 class Store(ABC):
     """What the files of one run are copied to. `str` of it is its place, for a message."""
 
+    ABSENT: ClassVar[type[OSError]] = OSError
+    """What is raised where a file is missing or damaged: on a mount, anything."""
+
     @abstractmethod
     def write(self, name: str, source: Path, advanced: Callable[[int], None]) -> tuple[int, str]:
         """Size and sha256 of what is now at `name`: the content of `source` as it was met, verified. `advanced` gets
@@ -181,14 +184,18 @@ class Store(ABC):
         texts = []
         for name in INDEXES:
             with suppress(FileNotFoundError):
-                texts.append(retried(lambda name=name: self.read_bytes(name)))  # type: ignore[misc]
+                texts.append(_retried(lambda name=name: self.read_bytes(name)))  # type: ignore[misc]
         return newest_first(texts)
 
     def fetch(self, name: str, staged: StagedFile, target: Path) -> bool:
-        """Whether `target` now has the file as it was staged."""
+        """Whether `target` now has the file as it was staged.
+
+        Raises:
+            OSError: it can't be fetched, where that does not mean that it is missing or damaged (`ABSENT`).
+        """
         target.parent.mkdir(parents=True, exist_ok=True)
-        with suppress(OSError):
-            retried(lambda: self.copy_out(staged.place(name), target))
+        with suppress(self.ABSENT):
+            _retried(lambda: self.copy_out(staged.place(name), target))
             return file_sha256(target) == (staged.size, staged.sha256)
         return False
 
@@ -253,7 +260,7 @@ class OutputStore(Store):
             raise StoreError(f"{name} was written with {size:,} bytes, and is not there as it was written")
 
 
-def retried(action: Callable[[], T]) -> T:
+def _retried(action: Callable[[], T]) -> T:
     """For a store that fails now and then."""
     for pause in _PAUSES:
         try:

@@ -98,7 +98,7 @@ def captured(trainer: pl.Trainer) -> dict[str, Any]:
 
 def lost_buffers(trainer: pl.Trainer) -> list[str]:
     """What differs between the processes and is not in a checkpoint between two epochs, which has the buffers of the
-    first one: DDP gives them to all with the next batch, unless it is told not to."""
+    first one: DDP gives them to all with the next batch, unless `broadcast_buffers` is off."""
     ddp = _ddp(trainer)
     if ddp is None or ddp.broadcast_buffers or not ddp.modules_buffers:
         return []

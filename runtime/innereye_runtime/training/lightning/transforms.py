@@ -45,7 +45,7 @@ class SeededTransforms(Callback):
     def _made(self, source: Any) -> Any:
         loaders = type(source).dataloader(source)
         caches = seed_transforms({source.name: loaders}, self._seed)
-        self.not_saved += [f"the cache of {each}" for each in caches if f"the cache of {each}" not in self.not_saved]
+        self.not_saved = sorted({*self.not_saved, *(f"the cache of {each}" for each in caches)})
         return loaders
 
 
