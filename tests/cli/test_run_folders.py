@@ -13,6 +13,8 @@ from tests.report.folders import RECORD
 from tests.run.records import run_folder
 
 from innereye_runtime.cli.main import main
+from innereye_runtime.run.mirror_state import MirrorState
+from innereye_runtime.run.paths import RunPaths
 from innereye_runtime.run.process_id import current_process
 from innereye_runtime.targets.process_runs import ENTRYPOINT, LAUNCHER
 
@@ -89,3 +91,15 @@ def test_rm_refuses_a_run_that_a_process_writes_to(outputs: Path, capsys: pytest
         assert run.is_dir()
         process.communicate()
     assert main(["rm", str(run)]) == 0
+
+
+def test_rm_refuses_a_run_that_is_not_copied_yet(outputs: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    paths = RunPaths(outputs / "one")
+    state = MirrorState.new("azure://account/runs/one").held_by_this_process("1")
+    state.write(paths)
+    assert main(["rm", str(paths.root)]) == 2
+    assert f"{paths.root} is still being copied to azure://account/runs/one" in capsys.readouterr().err
+    state.held_by_none().write(paths)
+    assert main(["rm", "--dry-run", str(paths.root)]) == 0
+    state.write(paths)
+    assert main(["rm", "--force", str(paths.root)]) == 0

@@ -26,6 +26,7 @@ from innereye_runtime.manifest.model import Container as ContainerClass
 from innereye_runtime.manifest.model import Manifest, Outputs
 from innereye_runtime.run import writer_lease
 from innereye_runtime.run.blob_store import BlobStore
+from innereye_runtime.run.mirror_state import MirrorState
 from innereye_runtime.run.output_manifest import verify, write_outputs
 from innereye_runtime.run.paths import RunPaths
 from innereye_runtime.run.record import RunRecord
@@ -82,6 +83,7 @@ def test_a_run_goes_from_folder_to_folder_and_the_one_that_was_left_is_refused(
     monkeypatch.setattr(writer_lease, "SECONDS", 15)
     looked_at = download_run(url, tmp_path / "look", report=said.append)
     assert (looked_at.is_over, looked_at.paths.last_checkpoint.read_text()) == (False, "1")
+    assert MirrorState.copied_now(first) == url
     assert copying.finish(143) == 143
 
     # Killed while it is restored, it is restored by the next one.
@@ -106,6 +108,7 @@ def test_a_run_goes_from_folder_to_folder_and_the_one_that_was_left_is_refused(
     assert copying.finish(0) == 0
     assert finish_copy(manifest_of(folder), second, report=said.append) == 0
     assert "complete" not in said[-1]  # it was already
+    assert MirrorState.copied_now(second) == ""  # by this process, which goes on
 
     for refused in (
         lambda: check_copy(manifest_of(folder), first.root),
@@ -148,6 +151,22 @@ def test_what_is_here_stays_where_a_copy_cannot_be_fetched(
         with pytest.raises(OutputError, match="No space left on device"):
             bring(url, tmp_path / "third", report=str)
     assert not any((tmp_path / "third").rglob("*.*"))
+
+
+def test_a_download_that_lacks_files_says_which_and_keeps_the_others(folder: str, tmp_path: Path) -> None:
+    paths = run_in(tmp_path / "outputs")
+    copying = Mirroring(paths, folder, report=str)
+    copying.begin()
+    copying.finish(143)
+    url = copy_of(folder, paths)
+    BlobStore(mirroring.BlobUrl.parse(url)).blob("checkpoints/last.ckpt").upload_blob(b"damaged", overwrite=True)
+    with pytest.raises(OutputError, match=r"missing or damaged: checkpoints/last.ckpt$") as lost:
+        download_run(url, tmp_path / "here", report=str)
+    assert lost.value.exit_code == 6
+    found = RunPaths(tmp_path / "here" / paths.root.name)
+    assert lost.value.hint == f"{found.root} has everything else"
+    assert RunRecord.read(found).id == "2026_M"
+    assert not found.last_checkpoint.exists()
 
 
 def test_the_folder_of_a_launcher_that_was_killed_is_copied_on_at_once(folder: str, tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -17,8 +18,9 @@ from innereye_runtime.errors import OutputError, PreflightError, UsageError
 from innereye_runtime.run import blob_store, stager, writer_lease
 from innereye_runtime.run.blob_store import BlobStore
 from innereye_runtime.run.staged_restore import restore
-from innereye_runtime.run.staged_store import RefusedByStoreError, StagedFile, StoreError, TakenOverError
+from innereye_runtime.run.staged_store import Index, RefusedByStoreError, StagedFile, StoreError, TakenOverError
 from innereye_runtime.run.stager import Stager
+from innereye_runtime.run.stager_meter import Meter
 from innereye_runtime.run.writer_lease import WriterLease
 
 __all__ = ["azurite", "container"]
@@ -122,14 +124,76 @@ def test_of_two_writers_one_is_told_and_nothing_that_counts_is_replaced(url: Blo
     second.finish()
 
 
-def test_another_process_of_the_same_folder_is_another_writer(url: BlobUrl) -> None:
-    store = BlobStore(url, writer=ME)
-    store.write_bytes("run.json", b"1")
-    BlobStore(url, writer=ME).write_bytes("run.json", b"2")
+def test_a_writer_that_was_cut_off_and_is_back_does_not_end_the_copy_of_the_next_one(
+    url: BlobUrl, tmp_path: Path
+) -> None:
+    def stager_of(name: str, writer: str) -> Stager:
+        root = tmp_path / name
+        (root / "checkpoints").mkdir(parents=True)
+        (root / "run.json").write_text("{}")
+        (root / "checkpoints" / "last.ckpt").write_text("1")
+        (root / "outputs.json").write_text(name)
+        found = Stager(root, BlobStore(url, writer=writer), writer=writer)
+        found.attach({})
+        found.open()
+        return found
+
+    first = stager_of("first", ME)
+    first.save()
+    second = stager_of("second", OTHER)  # its first checkpoint is still to come
+    (tmp_path / "first" / "checkpoints" / "last.ckpt").write_text("of the first, later")
     for _ in range(2):
         with pytest.raises(TakenOverError, match="another process writes to"):
-            store.write_bytes("run.json", b"3")
+            first.copy(Meter())
+    (tmp_path / "second" / "checkpoints" / "last.ckpt").write_text("2")
+    second.save()
+    assert restore(tmp_path / "restored", BlobStore(url)).notes == ()
+    assert (tmp_path / "restored" / "checkpoints" / "last.ckpt").read_text() == "2"
+    second.finish()
+    assert BlobStore(url).read_bytes("outputs.json") == b"second"
+
+
+def test_a_writer_that_was_overtaken_does_not_let_the_copy_look_complete(url: BlobUrl, tmp_path: Path) -> None:
+    (tmp_path / "run.json").write_text("{}")
+    first = Stager(tmp_path, BlobStore(url, writer=ME), writer=ME)
+    first.open()
+    first.save()
+    second = Stager(tmp_path, BlobStore(url, writer=OTHER), writer=OTHER)
+    second.attach({})
+    second.open()
+    (tmp_path / "outputs.json").write_text("{}")  # the first has nothing else to copy
+    with pytest.raises(OutputError, match="another process writes to"):
+        first.finish()
+    assert "outputs.json" not in BlobStore(url).names()
+
+
+def test_a_blob_that_somebody_removed_is_written_again(url: BlobUrl) -> None:
+    store = BlobStore(url, writer=ME)
+    store.write_bytes("run.json", b"1")
+    store.blob("run.json").delete_blob()
+    with pytest.raises(StoreError, match=r"run.json was removed") as lost:
+        store.write_bytes("run.json", b"2")
+    assert not isinstance(lost.value, RefusedByStoreError)
+    store.write_bytes("run.json", b"2")
     assert BlobStore(url).read_bytes("run.json") == b"2"
+
+
+def test_another_process_of_the_same_folder_is_another_writer(url: BlobUrl) -> None:
+    store, other, index = BlobStore(url, writer=ME), BlobStore(url, writer=ME), Index().place
+    for name in ("run.json", index):
+        store.write_bytes(name, b"1")
+    for name in ("run.json", index):
+        other.write_bytes(name, b"2")
+    for name in ("run.json", index, "run.json"):
+        with pytest.raises(TakenOverError, match="another process writes to"):
+            store.write_bytes(name, b"3")
+        assert BlobStore(url).read_bytes(name) == b"2"
+
+
+def test_a_name_that_no_url_has_is_an_error_of_the_store(url: BlobUrl, tmp_path: Path) -> None:
+    (tmp_path / "source").write_bytes(b"1")
+    with pytest.raises(StoreError, match=r"caf.*: .*surrogates not allowed"):
+        BlobStore(url, writer=ME).write(os.fsdecode(b"caf\xe9"), tmp_path / "source", no_bytes)
 
 
 def test_an_answer_that_was_lost_is_not_another_writer(url: BlobUrl) -> None:
@@ -138,13 +202,13 @@ def test_an_answer_that_was_lost_is_not_another_writer(url: BlobUrl) -> None:
     before = dict(store._known())
     store.write_bytes("run.json", b"2")
     store._versions = before  # as if this one had not heard of it
-    with pytest.raises(StoreError, match=r"the answer to a write of run.json was lost") as lost:
+    with pytest.raises(StoreError, match=r"run.json is not what this process left") as lost:
         store.write_bytes("run.json", b"3")
     assert not isinstance(lost.value, RefusedByStoreError)
     store.write_bytes("run.json", b"3")
-    BlobStore(url, writer=OTHER).write_bytes("run.json", b"4")
-    with pytest.raises(TakenOverError, match=r"run.json is not what this one left"):
-        store.write_bytes("run.json", b"5")
+    BlobStore(url, writer=OTHER).write_index(Index())
+    with pytest.raises(TakenOverError, match=r"index-0.json is not what this one left"):
+        store.write_index(Index())
 
 
 def test_what_a_store_refuses_is_said_without_its_signature(

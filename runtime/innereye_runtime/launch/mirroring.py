@@ -20,7 +20,7 @@ from innereye_runtime.run.mirror_state import MirrorState
 from innereye_runtime.run.output_manifest import restore_links, verify
 from innereye_runtime.run.paths import RunPaths
 from innereye_runtime.run.record import RunRecord, is_complete
-from innereye_runtime.run.staged_restore import restore
+from innereye_runtime.run.staged_restore import Restored, restore
 from innereye_runtime.run.writer_lease import WriterLease
 
 if TYPE_CHECKING:
@@ -68,7 +68,8 @@ class Mirroring:
         """
         self._lease.acquire()
         try:
-            self._state.held_by_this_process(self._lease.id).write(self._paths)
+            self._state = self._state.held_by_this_process(self._lease.id)
+            self._state.write(self._paths)
             self._mirror.begin()
         except BaseException:
             self._mirror.close()
@@ -87,6 +88,8 @@ class Mirroring:
             return exit_code or error.exit_code
         finally:
             self._lease.release()
+            with suppress(OSError):  # a folder that is gone
+                self._state.held_by_none().write(self._paths)
         return exit_code
 
 
@@ -160,7 +163,8 @@ def restore_run(text: str, outputs: Path, *, report: Report) -> RunPaths:
     lease = WriterLease(store, report=report)
     lease.acquire()
     try:
-        _fetch(store, state, paths, report=report)
+        for note in _fetch(store, state, paths).notes:
+            report(f"warning: {note}")
     finally:
         lease.release()
     report(f"restored {paths.root.name} from {url}")
@@ -180,7 +184,13 @@ def download_run(text: str, outputs: Path, *, report: Report) -> Downloaded:
     if not _is_here(paths):
         if paths.root.exists() and not MirrorState.is_download(paths, str(url)):
             raise UsageError(f"{paths.root} is already here, and not a download", hint="name another --to FOLDER")
-        files = _fetch(store, state, paths, report=report)
+        found = _fetch(store, state, paths)
+        if found.missing:
+            raise OutputError(
+                f"{store}: {found.loss}",
+                hint=f"{paths.root} has {'what was there before' if found.is_older else 'everything else'}",
+            )
+        files = len(found.index.files)
     record = RunRecord.read(paths)
     is_over = record.state not in ("starting", "running")
     return Downloaded(paths=paths, files=files, is_over=is_over, exit_code=record.exit_code)
@@ -191,15 +201,15 @@ def _is_here(paths: RunPaths) -> bool:
     return paths.run_json.exists() and is_complete(paths, RunRecord.read(paths)) and not verify(paths.root)
 
 
-def _fetch(store: BlobStore, state: MirrorState, paths: RunPaths, *, report: Report) -> int:
-    """The number of files that were fetched from the newest index of the store. The run folder is in its place when it
-    is whole, and verified where the run is complete.
+def _fetch(store: BlobStore, state: MirrorState, paths: RunPaths) -> Restored:
+    """What was fetched from the store. The run folder is in its place when all that could be had is in it, and verified
+    where the run is complete.
     """
     beside = RunPaths(folder_beside(paths.root, _DOWNLOAD))
     remove_folder_beside(paths.root, _DOWNLOAD)
     try:
         found = restore(beside.root, store)
-        state.restored_from(_newest(store) if found.notes else found.index).write(beside)
+        state.restored_from(_newest(store) if found.missing else found.index).write(beside)
         with suppress(FileNotFoundError):
             if content := store.read_bytes(beside.outputs_json.name):
                 beside.outputs_json.write_bytes(content)
@@ -210,12 +220,10 @@ def _fetch(store: BlobStore, state: MirrorState, paths: RunPaths, *, report: Rep
     if beside.outputs_json.exists() and (problems := verify(beside.root)):
         remove_folder_beside(paths.root, _DOWNLOAD)
         raise OutputError(f"{store} arrived damaged: {'; '.join(problems[:5])}", hint="download it again")
-    for note in found.notes:
-        report(f"warning: {note}")
     shutil.rmtree(paths.root, ignore_errors=True)
     beside.root.rename(paths.root)
     remove_folder_beside(paths.root, _DOWNLOAD)
-    return len(found.index.files)
+    return found
 
 
 def _place(text: str, outputs: Path) -> tuple[BlobUrl, RunPaths]:

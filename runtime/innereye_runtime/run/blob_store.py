@@ -1,7 +1,8 @@
 """An output in Azure's blob storage, `azure://ACCOUNT/CONTAINER/PATH`, through Azure's own SDK.
 
 Each blob is written on condition that it is still the version that this process read or wrote last. So of two that
-continue the same run, one can't write the next index, and nothing that counts for the other one is replaced.
+continue the same run, one can't write the next index, and nothing that counts for the other one is replaced. Whoever
+wrote the newest index goes on, whatever the other one left beside it.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from innereye_runtime.data.sources.blobs import BlobUrl
 from innereye_runtime.data.sources.credentials import access
 from innereye_runtime.errors import PreflightError
 from innereye_runtime.redaction import redacted
-from innereye_runtime.run.staged_store import RefusedByStoreError, Store, StoreError, TakenOverError, place_of
+from innereye_runtime.run.staged_store import INDEXES, RefusedByStoreError, Store, StoreError, TakenOverError, place_of
 
 if TYPE_CHECKING:
     from azure.core.exceptions import HttpResponseError
@@ -120,9 +121,9 @@ class BlobStore(Store):
         condition: dict[str, Any] = {"overwrite": False}  # if there is none yet
         if version is not None:
             condition = {"overwrite": True, "etag": version, "match_condition": MatchConditions.IfNotModified}
-        blob = self.blob(name)
         try:
             with _mapped(name):
+                blob = self.blob(name)
                 answer = blob.upload_blob(
                     content,
                     length=size,
@@ -142,15 +143,33 @@ class BlobStore(Store):
         """Raises what a condition that does not hold means.
 
         Raises:
-            TakenOverError: another process wrote the blob.
-            StoreError: it was this process's own write, whose answer was lost; the next one knows its version.
+            TakenOverError: another process wrote the newest index.
+            StoreError: it did not, and the next write knows the blob's version: the answer to this process's own write
+                was lost, or a process that was overtaken left the blob before it learned of that, or it was removed.
         """
+        try:
+            version, is_own = self._version(name)
+        except FileNotFoundError:
+            self._known().pop(name, None)
+            raise StoreError(f"{name} was removed from {self}") from conflict
+        if not is_own:
+            for other in INDEXES if name not in INDEXES else (name,):
+                self._ensure_own(other, conflict)
+        self._known()[name] = version
+        raise StoreError(f"{name} is not what this process left in {self}") from conflict
+
+    def _ensure_own(self, index: str, conflict: _ConflictError) -> None:
+        version, is_own = "", False
+        with suppress(FileNotFoundError):
+            version, is_own = self._version(index)
+        if not self._writer or not (is_own or version == self._known().get(index, "")):
+            raise TakenOverError(f"another process writes to {self}: {index} is not what this one left") from conflict
+
+    def _version(self, name: str) -> tuple[str, bool]:
+        """That of a blob, and whether this process wrote it."""
         with _mapped(name):
             found = self.blob(name).get_blob_properties()
-        if not self._writer or (found.metadata or {}).get("writer") != self._writer:
-            raise TakenOverError(f"another process writes to {self}: {name} is not what this one left") from conflict
-        self._known()[name] = str(found.etag)
-        raise StoreError(f"the answer to a write of {name} was lost") from conflict
+        return str(found.etag), bool(self._writer) and (found.metadata or {}).get("writer") == self._writer
 
     def _known(self) -> dict[str, str]:
         if self._versions is None:

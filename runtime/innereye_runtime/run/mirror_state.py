@@ -36,10 +36,7 @@ class MirrorState:
         Raises:
             OSError: the folder can't be written.
         """
-        try:
-            state = cls(**json.loads(paths.mirror.read_text(encoding="utf-8")))
-        except (FileNotFoundError, ValueError, TypeError):
-            state = cls(url="", writer="")
+        state = cls._kept(paths)
         if state.url == url and state.writer:
             return state
         if state.url != url:
@@ -51,11 +48,23 @@ class MirrorState:
     @classmethod
     def is_download(cls, paths: RunPaths, url: str) -> bool:
         """Whether the folder was downloaded from `url`, and no run was resumed in it since."""
-        try:
-            state = cls(**json.loads(paths.mirror.read_text(encoding="utf-8")))
-        except (OSError, ValueError, TypeError):
-            return False
+        state = cls._kept(paths)
         return state.url == url and not state.writer
+
+    @classmethod
+    def copied_now(cls, paths: RunPaths) -> str:
+        """The URL that a process of this machine copies the folder to at present; '': none does."""
+        state = cls._kept(paths)
+        is_held = state.process and state.host == socket.gethostname() and is_alive(state.process)
+        return state.url if is_held else ""
+
+    @classmethod
+    def _kept(cls, paths: RunPaths) -> MirrorState:
+        """That of the folder; one of no URL where it has none."""
+        try:
+            return cls(**json.loads(paths.mirror.read_text(encoding="utf-8")))
+        except (FileNotFoundError, ValueError, TypeError):
+            return cls(url="", writer="")
 
     @classmethod
     def new(cls, url: str) -> MirrorState:
@@ -64,10 +73,13 @@ class MirrorState:
     def held_by_this_process(self, lease: str) -> MirrorState:
         return replace(self, lease=lease, process=current_process(), host=socket.gethostname())
 
+    def held_by_none(self) -> MirrorState:
+        return replace(self, process="")
+
     @property
     def lease_of_the_gone(self) -> str:
         """The id of the lease of a process that is known to be gone; '': there is none."""
-        is_known = self.host == socket.gethostname()
+        is_known = self.process and self.host == socket.gethostname()
         return self.lease if is_known and not is_alive(self.process) else ""
 
     def restored_from(self, index: Index) -> MirrorState:

@@ -23,8 +23,22 @@ class Restored:
 
     index: Index
     """The newest of the store, with those of its files that are here now."""
-    notes: tuple[str, ...] = ()
-    """What could not be had, a sentence each."""
+    missing: tuple[str, ...] = ()
+    """The names of files of the newest index that are missing or damaged."""
+    is_older: bool = False
+    """What is here is what was there before them, as a whole."""
+
+    @property
+    def loss(self) -> str:
+        return f"files in the output are missing or damaged: {', '.join(self.missing[:5])}"
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What could not be had, a sentence each."""
+        if not self.missing:
+            return ()
+        after = "continues from the files that were there before" if self.is_older else "continues without them"
+        return (f"{self.loss}: this attempt {after}",)
 
 
 def restore(root: Path, store: Store) -> Restored:
@@ -55,16 +69,13 @@ def restore(root: Path, store: Store) -> Restored:
     newest = indexes[0]
     if not missing:
         return Restored(index=newest)
-    note = f"files in the output are missing or damaged: {', '.join(sorted(missing)[:5])}"
+    lost = tuple(sorted(missing))
     for older in indexes[1:]:
-        if not _fill(root, store, older):
-            before = f"{note}: this attempt continues from the files that were there before"
-            return Restored(index=Index(sequence=newest.sequence, files=older.files), notes=(before,))
+        if older.files and not _fill(root, store, older):  # the first one of all has none
+            return Restored(index=Index(sequence=newest.sequence, files=older.files), missing=lost, is_older=True)
     missing = _fill(root, store, newest)
     kept = {name: each for name, each in newest.files.items() if name not in missing}
-    return Restored(
-        index=Index(sequence=newest.sequence, files=kept), notes=(f"{note}: this attempt continues without them",)
-    )
+    return Restored(index=Index(sequence=newest.sequence, files=kept), missing=lost)
 
 
 def _fill(root: Path, store: Store, index: Index) -> list[str]:

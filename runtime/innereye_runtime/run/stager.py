@@ -155,6 +155,7 @@ class Stager:
                 self._copy(self._changed(everything=True), meter)
                 self._settle(meter)
                 if is_whole:
+                    self._commit(self._index.files)  # one that was overtaken finds out before the output looks complete
                     self._write(OUTPUTS_JSON, 0, meter)
                     self._show(OUTPUTS_JSON)
         except OSError as error:

@@ -5,12 +5,14 @@ from __future__ import annotations
 import argparse
 import json
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from innereye_runtime.cli.ui.parser import Parser
 from innereye_runtime.errors import ExitCode, PreflightError, UsageError
+from innereye_runtime.run.mirror_state import MirrorState
+from innereye_runtime.run.paths import RunPaths
 
 
 class Arguments(argparse.Namespace):
@@ -24,12 +26,12 @@ def parser() -> Parser:
         "rm",
         usage="RUN ... [--dry-run] [--force]",
         about="Removes run folders, and sweeps with all of their trials. Nothing is removed where one of them is\n"
-        "running, or is not a run folder.",
+        "running, is still being copied to a remote outputs.folder, or is not a run folder.",
         examples=["innereye-run rm outputs/2026-11-24T101530Z_HelloContainer"],
     )
     parser.add_argument("folders", metavar="RUN", nargs="+", type=Path, help="run folders, as innereye-run ls has them")
     parser.add_argument("--dry-run", action="store_true", help="only print what would be removed")
-    parser.add_argument("--force", action="store_true", help="do not check whether a run is running")
+    parser.add_argument("--force", action="store_true", help="do not check whether a run is running or being copied")
     return parser
 
 
@@ -55,7 +57,7 @@ def _removable(folder: Path, *, force: bool) -> Path:
     """The absolute path of a run folder that can go.
 
     Raises:
-        UsageError: it is not one, it is a link, or its run is active.
+        UsageError: it is not one, it is a link, or its run is active or being copied.
     """
     root = folder.absolute()
     if root.is_symlink():
@@ -70,7 +72,14 @@ def _removable(folder: Path, *, force: bool) -> Path:
     active = None if force else _active_below(root)
     if active is not None:
         raise UsageError(f"{active} is running", hint=f"innereye-run stop {active} ends it")
+    if not force and (url := next(filter(None, map(MirrorState.copied_now, _runs_below(root))), "")):
+        raise UsageError(f"{root} is still being copied to {url}", hint="wait until the copy is complete")
     return root
+
+
+def _runs_below(root: Path) -> Iterator[RunPaths]:
+    """The run of a folder, or those of a sweep."""
+    yield from map(RunPaths, (root, *root.glob("trials/*"), root / "ensemble"))
 
 
 def _active_below(root: Path) -> Path | None:
@@ -84,9 +93,7 @@ def _active_below(root: Path) -> Path | None:
 
     resolved = root.resolve()
     folders = [str(one.details["run_folder"]) for one in get_target("process").list()]
-    records = [
-        _record(file) for file in (root / "run.json", *root.glob("trials/*/run.json"), root / "ensemble" / "run.json")
-    ]
+    records = [_record(paths.run_json) for paths in _runs_below(root)]
     targets = {record.get("target") for record in records if record.get("state") == "running"}
     sweep = _record(root / "sweep.json")
     trials = [
