@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import io
+import json
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from contextlib import nullcontext
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, ClassVar
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -16,6 +19,7 @@ from innereye_runtime.targets.azureml.blobs import BlobReader
 from innereye_runtime.targets.azureml.connections import Connections
 from innereye_runtime.targets.azureml.service_error import ServiceError, SignInError
 from innereye_runtime.targets.azureml.sign_in import SignIn, Token
+from innereye_runtime.targets.azureml.workspace_api import WorkspaceApi
 
 CONTENT = bytes(range(256)) * 4096
 
@@ -174,3 +178,22 @@ def test_what_goes_wrong_in_a_process_apart_is_raised_here() -> None:
     with pytest.raises(SignInError, match="no login") as refused:
         run_apart(exec, f"import {SignInError.__module__} as m; raise m.SignInError('no login', 401)")
     assert refused.value.status_code == 401
+
+
+@pytest.mark.parametrize(
+    "url", ["https://elsewhere.example/next", "http://management.azure.com/next", "https://xazureml.ms"]
+)
+def test_the_token_of_a_user_goes_to_azure_alone(url: str) -> None:
+    class Answers(Connections):
+        def response(self, verb: str, asked: str, headers: Mapping[str, str]) -> Any:
+            hosts.append(urlsplit(asked).netloc)
+            return nullcontext(
+                io.BytesIO(json.dumps({"value": [], "nextLink": url if len(hosts) == 1 else None}).encode())
+            )
+
+    hosts = list[str]()
+    api = WorkspaceApi(Answers(), lambda scope: "token", "subscription", "group", "workspace")
+    with pytest.raises(ServiceError, match="which is not Azure's management"):
+        next(api.jobs(tag="tag"))
+    assert set(hosts) == {"management.azure.com"}
+    assert api.get("https://westeurope.api.azureml.ms/discovery")["value"] == []

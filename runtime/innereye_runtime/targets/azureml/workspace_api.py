@@ -12,12 +12,15 @@ from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
 from typing import Any
-from urllib.parse import urlencode
+from urllib.parse import urlencode, urlsplit
 
 from innereye_runtime.targets.azureml.connections import Connections
+from innereye_runtime.targets.azureml.service_error import ServiceError
 
 MANAGEMENT = "https://management.azure.com"
 SCOPE = f"{MANAGEMENT}/.default"
+_HOSTS = (".management.azure.com", ".azureml.ms")
+"""Of the management of resources, and of each region's workspaces."""
 VERSION = "2024-04-01"
 """A stable one: what is read here has not changed since."""
 
@@ -126,7 +129,10 @@ class WorkspaceApi:
         )
 
     def get(self, url: str) -> Any:
-        """The JSON at `url`, which this user's token opens."""
+        """The JSON at `url`, which an answer named and this user's token opens. The token goes to Azure alone."""
+        parts = urlsplit(url)
+        if parts.scheme != "https" or not f".{parts.hostname}".endswith(_HOSTS):
+            raise ServiceError(f"an answer named {parts.scheme}://{parts.netloc}, which is not Azure's management")
         return self._send("GET", url, {})
 
     def _ask(self, verb: str, path: str, **query: str) -> Any:
