@@ -9,6 +9,8 @@ from pathlib import Path
 
 from tests.projects import CONTAINER, tiny_project
 
+from innereye_runtime.cli.commands.drill import _bad_end
+
 FORGETFUL = CONTAINER.replace(
     "        loss = self.loss((x + 0.1 * torch.randn_like(x), y))\n",
     "        Model.steps = getattr(Model, 'steps', 0) + 1\n"  # of the class, which no checkpoint looks at
@@ -37,6 +39,14 @@ def test_a_difference_is_named_with_its_likely_cause(needs: Callable[..., None],
     assert "the weights of last.ckpt differ" in done.stderr
     assert "metrics.csv differs from epoch" in done.stderr
     assert "save what your code keeps elsewhere" in done.stderr.lower()
+
+
+def test_a_signal_that_met_python_itself_at_its_start_is_no_fault_of_the_run(tmp_path: Path) -> None:
+    (tmp_path / "log").write_text("Fatal Python error: init_import_site: Failed to import the site module\n")
+    (tmp_path / "other").write_text("Traceback (most recent call last):\n")
+    assert [*_bad_end(1, "SIGINT", 0.1, tmp_path / "log")] == []
+    assert [*_bad_end(1, "SIGINT", 0.1, tmp_path / "other")] == ["ended with exit code 1, not 130"]
+    assert [*_bad_end(-2, "SIGINT", 11.0, tmp_path / "other")] == ["took 11 s to end"]
 
 
 def test_other_targets_are_refused(tmp_path: Path) -> None:

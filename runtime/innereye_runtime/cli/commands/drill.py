@@ -149,7 +149,7 @@ class Drill:
             _break(launcher, kind, folder)
         launcher.wait()
         ended_in = time.monotonic() - broken
-        differences = [] if over else list(_bad_end(launcher.returncode, kind, ended_in))
+        differences = [] if over else list(_bad_end(launcher.returncode, kind, ended_in, folder.with_suffix(".log")))
         run = self._resumed(folder)
         differences += _compare(unbroken, run)
         return Break(
@@ -217,12 +217,13 @@ def _break(launcher: subprocess.Popen[bytes], kind: str, folder: Path) -> None:
             continue
 
 
-def _bad_end(exit_code: int, kind: str, ended_in: float) -> Iterator[str]:
+def _bad_end(exit_code: int, kind: str, ended_in: float, log: Path) -> Iterator[str]:
     wanted = {"SIGTERM": ExitCode.STOPPED, "SIGINT": ExitCode.INTERRUPTED}.get(kind)
     if wanted is None:
         return
     ended_by_it = -signal.Signals[kind]  # before Python could listen: shells and schedulers see the same number
-    if exit_code not in (wanted, ExitCode.DONE, ended_by_it):  # it may have been done already
+    was_starting = log.read_bytes().startswith(b"Fatal Python error: init_")  # SIGINT alone: Python ends with 1
+    if exit_code not in (wanted, ExitCode.DONE, ended_by_it) and not was_starting:  # it may have been done already
         yield f"ended with exit code {exit_code}, not {wanted}"
     if ended_in > GRACE_SECONDS:
         yield f"took {ended_in:.0f} s to end"
