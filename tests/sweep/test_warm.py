@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
-from tests.projects import tiny_project
+from tests.projects import CONTAINER, tiny_project
 
 from innereye_runtime.sweep.warm_pool import WarmPool
 
@@ -47,6 +47,34 @@ def test_a_warm_trial_ends_as_a_cold_one_does(tmp_path: Path, needs: Callable[..
     assert records[0]["metrics"] == cold.record["metrics"]
     compared = project.run("compare", "--json", str(folder / "trials" / "000"), str(cold.run))
     assert (json.loads(compared.stdout)["differences"], json.loads(compared.stdout)["equal"]) == ([], True)
+
+
+IN_C = """
+
+import ctypes
+
+libc = ctypes.CDLL(None)
+libc.fopen.restype = libc.strdup.restype = ctypes.c_void_p
+libc.on_exit(libc.dprintf, ctypes.c_void_p(libc.strdup(b"ended")))  # writes to the descriptor of the exit code, 0
+
+
+class Writes(Tiny):
+    def get_trainer_arguments(self):
+        libc.fputs(b"written", ctypes.c_void_p(libc.fopen(b"written", b"a")))
+        os.dup2(os.open("at_end", os.O_WRONLY | os.O_CREAT), 0)
+        return super().get_trainer_arguments()
+"""
+
+
+def test_what_c_code_left_open_is_written_where_a_warm_trial_ends(tmp_path: Path, needs: Callable[..., None]) -> None:
+    needs("torch")
+    one = MANIFEST.replace("class: Tiny", "class: Writes").replace(", raise, exit, out of memory once", "")
+    project = tiny_project(tmp_path, one)
+    project.write("tiny.py", CONTAINER + IN_C)
+    swept = project.run("--json", "tiny.yaml")
+    assert swept.exit_code == 0, swept.stderr
+    trial = Path(json.loads(swept.stdout)["run"]) / "trials" / "000"
+    assert [(trial / name).read_text() for name in ("written", "at_end")] == ["written", "ended"]
 
 
 FOUR = ("000", "001", "002", "003")

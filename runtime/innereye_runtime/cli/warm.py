@@ -7,6 +7,7 @@ so, and trials start cold.
 
 from __future__ import annotations
 
+import ctypes
 import gc
 import json
 import os
@@ -61,6 +62,7 @@ def _import(manifest: Path, code_root: Path) -> str:
             import_module(module)
     except ImportError as error:
         return f"{error}"
+    _end_here()
     threads = _threads()
     with suppress(BaseException):  # a trial meets it again, and reports it
         job = resolve_job(manifest, cwd=Path.cwd(), root=code_root)
@@ -80,6 +82,17 @@ def _keep_operators() -> None:
     for finalizer in list(weakref.finalize._registry):  # type: ignore[attr-defined]
         if (alive := finalizer.peek()) and alive[1].__module__ == "torch.library":
             finalizer.atexit = False
+
+
+def _end_here() -> None:
+    """Lets a fork's end in the C library stop before it takes apart what is loaded by now, which the kernel frees at
+    once: PyTorch has half a million objects, each on a page that would be copied first. What is loaded later, by the
+    user's modules and in a trial, is ended as everywhere.
+    """
+    libc = ctypes.CDLL(None)
+    with suppress(AttributeError):  # of GNU alone. What is registered last is called first
+        libc.on_exit(libc._exit, None)
+        libc.on_exit(libc.fcloseall, None)  # flushes what C code has left open
 
 
 def _threads() -> int:
