@@ -101,5 +101,8 @@ def test_rm_refuses_a_run_that_is_not_copied_yet(outputs: Path, capsys: pytest.C
     assert f"{paths.root} is still being copied to azure://account/runs/one" in capsys.readouterr().err
     state.held_by_none().write(paths)
     assert main(["rm", "--dry-run", str(paths.root)]) == 0
+    (paths.root / "trials").mkdir()
+    (paths.root / "trials" / "notes.txt").write_text("of no run")
+    assert main(["rm", "--dry-run", str(paths.root)]) == 0
     state.write(paths)
     assert main(["rm", "--force", str(paths.root)]) == 0

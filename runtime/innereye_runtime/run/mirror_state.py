@@ -63,7 +63,7 @@ class MirrorState:
         """That of the folder; one of no URL where it has none."""
         try:
             return cls(**json.loads(paths.mirror.read_text(encoding="utf-8")))
-        except (FileNotFoundError, ValueError, TypeError):
+        except (FileNotFoundError, NotADirectoryError, ValueError, TypeError):
             return cls(url="", writer="")
 
     @classmethod
