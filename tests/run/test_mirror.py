@@ -387,3 +387,21 @@ def test_a_folder_that_is_removed_while_it_is_copied_leaves_the_copy_as_it_was(t
     with pytest.raises(OutputError, match="or it is gone"):
         mirror.finish()
     assert check(store, tmp_path) == 1
+
+
+def test_a_run_that_changes_faster_than_it_is_fetched_is_an_error_and_no_endless_round(tmp_path: Path) -> None:
+    class Changing(Memory):
+        def copy_out(self, name: str, target: Path) -> None:
+            asked.append(name)
+            assert len(asked) < 200
+            run.epoch(len(asked) + 1)
+            stager_of_run.save()
+            super().copy_out(name, target)
+
+    run, store, asked = Run(tmp_path / "run"), Changing(), list[str]()
+    stager_of_run = stager.Stager(run.paths.root, store)
+    stager_of_run.open()
+    run.epoch(1)
+    stager_of_run.save()
+    with pytest.raises(StoreError, match="changes faster than it can be fetched"):
+        restore(tmp_path / "restored", store)
