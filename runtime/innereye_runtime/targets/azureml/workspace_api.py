@@ -14,8 +14,8 @@ from functools import cached_property
 from typing import Any
 from urllib.parse import urlencode, urlsplit
 
+from innereye_runtime.errors import PreflightError
 from innereye_runtime.targets.azureml.connections import Connections
-from innereye_runtime.targets.azureml.service_error import ServiceError
 
 MANAGEMENT = "https://management.azure.com"
 SCOPE = f"{MANAGEMENT}/.default"
@@ -129,10 +129,17 @@ class WorkspaceApi:
         )
 
     def get(self, url: str) -> Any:
-        """The JSON at `url`, which an answer named and this user's token opens. The token goes to Azure alone."""
+        """The JSON at `url`, which an answer named and this user's token opens.
+
+        Raises:
+            PreflightError: it is not one of Azure's management, to which alone the token is sent.
+        """
         parts = urlsplit(url)
         if parts.scheme != "https" or not f".{parts.hostname}".endswith(_HOSTS):
-            raise ServiceError(f"an answer named {parts.scheme}://{parts.netloc}, which is not Azure's management")
+            raise PreflightError(
+                f"an answer of Azure names {parts.scheme}://{parts.hostname}, which is not in Azure",
+                hint="your login is not sent there; look for what is between this machine and Azure: HTTPS_PROXY",
+            )
         return self._send("GET", url, {})
 
     def _ask(self, verb: str, path: str, **query: str) -> Any:
