@@ -80,8 +80,8 @@ def main(argv: Sequence[str] | None = None) -> int:
             begin(handover)
         return follow([handover.argument])
     finally:
-        # Nor is it looked through once more at the end, which takes an eighth of `validate`. Not so with PyTorch, of
-        # which some modules report what was not freed as lost.
+        # Nor is it looked through once more at the end, which takes an eighth of `validate`. With PyTorch it is: some
+        # compiled modules report what is not freed as leaked.
         if argv is None and "torch" not in sys.modules:
             gc.freeze()
 

@@ -62,7 +62,7 @@ def _import(manifest: Path, code_root: Path) -> str:
             import_module(module)
     except ImportError as error:
         return f"{error}"
-    _end_here()
+    _skip_teardown()
     threads = _threads()
     with suppress(BaseException):  # a trial meets it again, and reports it
         job = resolve_job(manifest, cwd=Path.cwd(), root=code_root)
@@ -84,7 +84,7 @@ def _keep_operators() -> None:
             finalizer.atexit = False
 
 
-def _end_here() -> None:
+def _skip_teardown() -> None:
     """Lets a fork's end in the C library stop before it takes apart what is loaded by now, which the kernel frees at
     once: PyTorch has half a million objects, each on a page that would be copied first. What is loaded later, by the
     user's modules and in a trial, is ended as everywhere.

@@ -1,8 +1,8 @@
 """An output in Azure's blob storage, `azure://ACCOUNT/CONTAINER/PATH`, through Azure's own SDK.
 
 Each blob is written on condition that it is still the version that this process read or wrote last. So of two that
-continue the same run, one can't write the next index, and nothing that counts for the other one is replaced. Whoever
-wrote the newest index goes on, whatever the other one left beside it.
+continue the same run, one can't write the next index, and nothing that counts for the other one is replaced. The
+writer of the newest index continues, and writes over what the other one left beside it.
 """
 
 from __future__ import annotations

@@ -100,5 +100,6 @@ def _pump(one: socket.socket, other: socket.socket) -> None:
                     return
                 # To a proxy, urllib3 sends with Nagle's algorithm: a request's body waits for its head's
                 # acknowledgement, which the kernel would put off for 40 ms.
-                source.setsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK, True)
+                if hasattr(socket, "TCP_QUICKACK"):  # of Linux
+                    source.setsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK, True)
                 target.sendall(data)
